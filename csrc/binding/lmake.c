@@ -406,8 +406,9 @@ static df_tensor *make_frombytes(lua_State *L, df_tape *tape) {
 ** something else than numbers, the error names the row. i64 accepts only integers. Other
 ** types round as Tensor:to does.
 ** @param values number|table
-** @param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64",
-**   "f16", "bf16", "i64" or "u8"
+** @param opts? diffusion.dtype_options
+** @option dtype "f32"|"f64"|"f16"|"bf16"|"i64"|"u8" ("f32", in the verification build
+**   "f64") type of the numbers
 ** @return diffusion.tensor
 ** @usage print(d.tensor{{1, 2, 3}, {4, 5, 6}}:mean(1)) */
 static int l_tensor(lua_State *L) { return dfl_run(L, make_tensor); }
@@ -416,7 +417,8 @@ static int l_whole(lua_State *L) { return dfl_run(L, make_whole); }
 ** zeros: A tensor filled with zeros.
 ** ones: A tensor filled with ones.
 ** @param shape integer|integer[] sizes, or one list of them
-** @param opts? {dtype: string} as d.tensor
+** @param opts? diffusion.dtype_options
+** @options_of d.tensor
 ** @return diffusion.tensor */
 static int l_zeros(lua_State *L) { return dfl_run(L, make_zeros); }
 static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
@@ -424,7 +426,8 @@ static int l_ones(lua_State *L) { return dfl_run(L, make_ones); }
 ** A tensor filled with one number.
 ** @param shape integer|integer[] a single number is a shape of one dimension
 ** @param value number an integer for i64
-** @param opts? {dtype: string} as d.tensor
+** @param opts? diffusion.dtype_options
+** @options_of d.tensor
 ** @return diffusion.tensor */
 static int l_full(lua_State *L) { return dfl_run(L, make_full); }
 /*** d.arange
@@ -444,7 +447,8 @@ static int l_linspace(lua_State *L) { return dfl_run(L, make_linspace); }
 /*** d.eye
 ** The identity matrix.
 ** @param n integer
-** @param opts? {dtype: string} as d.tensor
+** @param opts? diffusion.dtype_options
+** @options_of d.tensor
 ** @return diffusion.tensor {n,n} */
 static int l_eye(lua_State *L) { return dfl_run(L, make_eye); }
 /*** d.frombytes

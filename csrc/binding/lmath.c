@@ -345,7 +345,9 @@ static int l_equal(lua_State *L) {
 /*** Tensor:allclose
 ** True if y has the same shape and |x - y| <= atol + rtol |y| for each element.
 ** @param y diffusion.tensor
-** @param opts? {rtol: number, atol: number} defaults: 1e-5 and 1e-8
+** @param opts? diffusion.allclose_options
+** @option rtol number (1e-5; >= 0) tolerance relative to |y|
+** @option atol number (1e-8; >= 0) absolute tolerance
 ** @return boolean */
 static int l_allclose(lua_State *L) {
   static const char *const names[] = { "rtol", "atol", NULL };

@@ -29,9 +29,12 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 ** pass.
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts {groups: integer, epsilon: number, silu: boolean, dropout: number, add:
-**   diffusion.tensor} groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} is
-**   added to each pixel of x
+** @param opts diffusion.group_norm_options
+** @option groups integer (required; >= 1) groups of channels; they divide C
+** @option epsilon number (1e-5; > 0) added to the variance
+** @option silu boolean (false) applies silu to the result
+** @option dropout number (0; [0, 1)) probability that an element is set to 0
+** @option add diffusion.tensor {B,C}, added to each pixel of x
 ** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "groups", "epsilon",     "silu", "dropout",
@@ -54,7 +57,8 @@ static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
 ** (Ba et al. 2016).
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
-** @param opts? {epsilon: number} default 1e-5
+** @param opts? diffusion.layer_norm_options
+** @option epsilon number (1e-5; > 0) added to the variance
 ** @return diffusion.tensor {...,C} as x */
 static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "epsilon", "eps=epsilon", NULL };
@@ -96,8 +100,11 @@ static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
 /*** Tensor:sinusoid
 ** cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
 ** gradient.
-** @param opts {width: integer, max_period: number, shift: number, sin_first: boolean}
-**   width even; max_period 10000, shift 0, sin_first false
+** @param opts diffusion.sinusoid_options
+** @option width integer (required; >= 2) width of the result, even
+** @option max_period number (10000; > 0) the longest period over 2 pi
+** @option shift number (0) in the frequencies: 0 in ADM, 1 in DDPM
+** @option sin_first boolean (false) the sines come first
 ** @return diffusion.tensor {B,width} of t {B} */
 static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "width", "max_period", "shift", "sin_first",
@@ -169,7 +176,8 @@ static df_tensor *run_l1(lua_State *L, df_tape *tape) {
 ** @param a diffusion.tensor
 ** @param b diffusion.tensor the same shape
 ** @param over? string "sample" for one mean per sample
-** @param opts? {delta: number} above 0, default 1
+** @param opts? diffusion.huber_options
+** @option delta number (1; > 0) error from which on the loss is straight
 ** @return diffusion.tensor a number, or {B} */
 static df_tensor *run_huber(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "delta", NULL };

@@ -152,11 +152,11 @@ static df_group *groups(lua_State *L, int lr, int decay) {
 ** epsilon, clip and mean */
 static int l_step(lua_State *L) {
   df_optim *o = check_optim(L, 1);
-  df_step step = { .beta1 = dfl_field_number(L, 2, "beta1", 0.9),
-                   .beta2 = dfl_field_number(L, 2, "beta2", 0.999),
-                   .tiny = dfl_field_number(L, 2, "epsilon", 1e-8),
+  df_step step = { .beta1 = dfl_field_number(L, 2, "beta1", 0),
+                   .beta2 = dfl_field_number(L, 2, "beta2", 0),
+                   .tiny = dfl_field_number(L, 2, "epsilon", 0),
                    .clip = dfl_field_number(L, 2, "clip", 0),
-                   .mean = dfl_field_flag(L, 2, "mean", true) };
+                   .mean = dfl_field_flag(L, 2, "mean", false) };
   double norm = 0;
   step.group = groups(L, 3, 4);
   step.ema = averages(L, 5, &step.emas);

@@ -177,8 +177,10 @@ static void check_noise(lua_State *L, const char *const *options) {
 ** the same noise in any batch and at any t.
 ** @param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
 ** @param t number|number[]|diffusion.tensor in 1..T, one or B
-** @param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal
-**   noise; default: drawn from the seed, or from the state of d.manual_seed
+** @param eps? number|diffusion.tensor|diffusion.q_sample_options standard normal noise,
+**   or options of its draw
+** @option seed integer (follows d.manual_seed) seed of the noise
+** @option from number|number[]|diffusion.tensor (0; >= 0) level s of x
 ** @return number|diffusion.tensor xt
 ** @return number|diffusion.tensor eps */
 static int l_q_sample(lua_State *L) {
@@ -193,8 +195,9 @@ static int l_q_sample(lua_State *L) {
 ** Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).
 ** @param x number|diffusion.tensor x_{t-1}
 ** @param t number|number[]|diffusion.tensor in 1..T
-** @param eps? number|diffusion.tensor|{seed: integer} as for q_sample; with a seed, each
-**   t has different noise
+** @param eps? number|diffusion.tensor|diffusion.q_step_options standard normal noise, or
+**   options of its draw
+** @option seed integer (follows d.manual_seed) seed of the noise; each t has its own
 ** @return number|diffusion.tensor xt
 ** @return number|diffusion.tensor eps */
 static int l_q_step(lua_State *L) {
@@ -382,12 +385,15 @@ static void fill_conversion(lua_State *L, plan *p, const dfl_levels *v, df_targe
 
 /*** Process:convert
 ** Converts a prediction from one target to another. It is an error if x_t has no signal
-** and the value does not depend on x_0 (eps or score at zero terminal SNR).
+** and the value does not depend on x_0 (eps or score at zero terminal SNR). The targets
+** are x0, eps, v = a eps - s x0 (Salimans & Ho 2022), score = -eps/s, flow = eps - x0,
+** and edm, F of Karras et al. 2022, eq. 7.
 ** @param value number|diffusion.tensor
-** @param o {from: string, to: string, xt: number|diffusion.tensor, t:
-**   number|number[]|diffusion.tensor} targets: "eps", "x0", "v" (a eps - s x0, Salimans
-**   & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq.
-**   7)
+** @param o diffusion.convert_options
+** @option from "eps"|"x0"|"v"|"score"|"flow"|"edm" (required) the target of `value`
+** @option to "eps"|"x0"|"v"|"score"|"flow"|"edm" (required) the target of the result
+** @option xt number|diffusion.tensor (required) the noisy x_t
+** @option t number|number[]|diffusion.tensor (required) the level
 ** @return number|diffusion.tensor */
 static int l_convert(lua_State *L) {
   static const char *const options[] = { "from", "to", "xt", "t", NULL };

@@ -54,8 +54,11 @@ static df_tensor *tensor_field(lua_State *L, int arg, const char *name) {
 ** is larger than the padded image.
 ** @param w diffusion.tensor {K,R,S,C}
 ** @param b? diffusion.tensor {K}
-** @param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1;
-**   pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
+** @param opts? diffusion.conv2d_options
+** @option stride integer (1; >= 1) step between two places of the kernel
+** @option pad integer|integer[] (0; >= 0) zeros around the image: one number or {top,
+**   bottom, left, right}
+** @option add diffusion.tensor a tensor of the result's shape, which is added to it
 ** @return diffusion.tensor {B,H',W',K} of x {B,H,W,C} */
 static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
   static const char *const names[] = { "stride", "pad", "add", NULL };
@@ -75,8 +78,10 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 ** has no gradient.
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
-** @param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal
-**   false
+** @param opts? diffusion.attention_options
+** @option heads integer (1; >= 1) heads; they divide the width
+** @option causal boolean (false) token i attends to tokens 1 .. i
+** @option mask diffusion.tensor the mask, as above
 ** @return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
 ** @usage local x = d.randn(2, 5, 8)
 ** local y = x:attention(x, x, {heads = 2, causal = true}) */

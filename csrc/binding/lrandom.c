@@ -213,18 +213,18 @@ static df_tensor *make_randperm(lua_State *L, df_tape *tape) {
 ** Standard normal numbers. With two or more dimensions, the first counts samples. With a
 ** seed, sample k has the same bits in any batch.
 ** @param shape? integer|integer[] sizes, or one list; default: one number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
-**   of d.manual_seed. A list of generators, one per sample, draws each sample as it
-**   would alone
+** @param opts? diffusion.draw_options
+** @option seed integer (follows d.manual_seed) seed of the numbers
+** @option generator diffusion.generator|diffusion.generator[] source of the numbers, in
+**   place of a seed; a list has one for each sample, which is drawn as it would be alone
 ** @return diffusion.tensor */
 static int l_randn(lua_State *L) { return dfl_run(L, make_randn); }
 
 /*** d.rand
 ** Uniform numbers in (0, 1).
 ** @param shape? integer|integer[] sizes, or one list; default: one number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
-**   of d.manual_seed. A list of generators, one per sample, draws each sample as it
-**   would alone
+** @param opts? diffusion.draw_options
+** @options_of d.randn
 ** @return diffusion.tensor */
 static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
 
@@ -232,8 +232,9 @@ static int l_rand(lua_State *L) { return dfl_run(L, make_rand); }
 ** 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ** @param p number in [0, 1]
 ** @param shape? integer|integer[] sizes, or one list; default: one number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
-**   of d.manual_seed
+** @param opts? diffusion.draw_one_options
+** @option seed integer (follows d.manual_seed) seed of the numbers
+** @option generator diffusion.generator source of the numbers, in place of a seed
 ** @return diffusion.tensor elements 1 and 0
 ** @usage print(d.bernoulli(0.3, 4, { seed = 1 })) */
 static int l_bernoulli(lua_State *L) { return dfl_run(L, make_bernoulli); }
@@ -243,16 +244,16 @@ static int l_bernoulli(lua_State *L) { return dfl_run(L, make_bernoulli); }
 ** @param low integer
 ** @param high integer >= low, inclusive
 ** @param shape? integer|integer[] sizes, or one list; default: one number
-** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
-**   of d.manual_seed
+** @param opts? diffusion.draw_one_options
+** @options_of d.bernoulli
 ** @return diffusion.tensor i64 */
 static int l_randint(lua_State *L) { return dfl_run(L, make_randint); }
 
 /*** d.randperm
 ** A random permutation of 1..n.
 ** @param n integer >= 0
-** @param opts? {seed: integer} or {generator: diffusion.generator}; default: the state
-**   of d.manual_seed
+** @param opts? diffusion.draw_one_options
+** @options_of d.bernoulli
 ** @return diffusion.tensor i64 {n} */
 static int l_randperm(lua_State *L) { return dfl_run(L, make_randperm); }
 
@@ -275,7 +276,9 @@ static int l_manual_seed(lua_State *L) {
 ** seed. These are the float32 numbers of torch.randn and torch.rand,
 ** tensor.bernoulli_(p), torch.randint (whose high end is exclusive) and torch.randperm
 ** (which counts from 0).
-** @param opts? {kind: "philox"|"torch", seed: integer} default: philox and 0
+** @param opts? diffusion.generator_options
+** @option kind "philox"|"torch" ("philox") the algorithm
+** @option seed integer (0) seed of the numbers
 ** @return diffusion.generator */
 static int l_generator(lua_State *L) {
   static const char *const names[] = { "kind", "seed", NULL };

@@ -283,7 +283,8 @@ static void walk(lua_State *L, df_record *record, bool keep) {
 ** parameters. The tensor must have one element. A second backward pass, a value that was
 ** overwritten, and a second derivative are errors. If it fails, also for lack of memory,
 ** the gradients of all models reached so far are dropped.
-** @param opts? {keep: boolean} true keeps the record for another backward pass */
+** @param opts? diffusion.backward_options
+** @option keep boolean (false) keeps the record for another backward pass */
 static int l_backward(lua_State *L) {
   static const char *const names[] = { "keep", NULL };
   df_tape *tape = dfl_tape(L);

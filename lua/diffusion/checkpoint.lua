@@ -153,13 +153,13 @@ end
 
 -- ==== making one =============================================================================
 
-local rules = {
-  path = { "path", required = true },
-  model = { "model", required = true },
-  opt = { "adamw" },
-  ema = { "ema|table" },
-  batches = { "any" },
-}
+local rules = opts.declare("checkpoint", {
+  path = { "path", required = true, text = "the file" },
+  model = { "model", required = true, text = "the network" },
+  opt = { "adamw", text = "the optimiser" },
+  ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages" },
+  batches = { "any", as = "diffusion.batches", text = "the batches, whose place is saved" },
+})
 
 local class = object.class("checkpoint", Checkpoint, {
   get = { "path", "model", "opt", "ema", "batches", "extra" },
@@ -178,7 +178,7 @@ local function averages_of(given)
 end
 
 --- A training and the file that it is saved in.
----@param options table {path, model, opt, ema = an average or a list of them, batches}
+---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function checkpoint.checkpoint(options)
   local o = opts.check("checkpoint", options, rules)

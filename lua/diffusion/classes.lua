@@ -4,7 +4,8 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 
 local classes = {
-  rule = { "number|table|tensor" }, ---for an option `class`
+  rule = { "number|table|tensor", as = "integer|integer[]|diffusion.tensor",
+    text = "the class of all samples or of each, from 1; 0 is no class" }, -- the option `class`
 }
 
 --- Classes as a tensor with one for each sample. nil stays nil.

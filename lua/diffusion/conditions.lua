@@ -7,7 +7,8 @@ local core = require "diffusion.core"
 local conditions = {}
 
 --- The rule of the option `inputs`.
-conditions.rule = { "table", text = "tensors by the names of the network's inputs, a row a sample: {context = c}" }
+conditions.rule = { "table", as = "table<string, diffusion.tensor>",
+  text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" }
 
 local own_options = { class = true, x0 = true, x = true, t = true }
 

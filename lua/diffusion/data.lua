@@ -6,6 +6,7 @@ local folder = require "diffusion.data.folder"
 local npy = require "diffusion.file.npy"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local legible = require "diffusion.legible"
 local set = require "diffusion.data.set"
 local signature = require "diffusion.file.signature"
@@ -13,7 +14,10 @@ local toy = require "diffusion.data.toy"
 
 local data = { set = set.new, folder = folder, toy = toy }
 
-local SPLIT = { split = { one_of = { "train", "test" }, default = "train" } }
+local split_rules = opts.declare("data_split", {
+  split = { one_of = { "train", "test" }, default = "train", text = "the part of the set" } })
+local idx_rules = opts.declare("data_idx", { names = { "table", as = "string[]", text = "names of the classes" } })
+local copy_rules = opts.declare("data_copy", { copy = rule.copy })
 
 -- ---- IDX --------------------------------------------------------------------------------
 
@@ -83,11 +87,11 @@ end
 --- A set of images, with labels if a file is named, from IDX files (MNIST's format), gzipped or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels string|nil path of [n] bytes from 0; classes are one more
----@param options table|nil names: what the classes are called
+---@param options diffusion.data_idx_options?
 ---@return diffusion.set|nil set nil with a message
 ---@return string|nil message
 function data.idx(images, labels, options)
-  local o = opts.check("idx", options, { names = { "table" } }, 3)
+  local o = opts.check("idx", options, idx_rules, 3)
   opts.path("idx", images)
   if labels ~= nil then opts.path("idx", labels, 2) end
   return idx_set(images, images, labels, o.names)
@@ -120,13 +124,13 @@ local FASHION = { "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
 --- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's
 --- package.
----@param dir string|table|nil the folder; or the options
----@param options table|nil split = "train" or "test"
+---@param dir string|diffusion.data_split_options|nil the folder; or the options
+---@param options diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message if the files are missing
 ---@return string|nil message
 function data.fashion_mnist(dir, options)
   if type(dir) == "table" then dir, options = nil, dir end
-  local o = opts.check("fashion_mnist", options, SPLIT, 2)
+  local o = opts.check("fashion_mnist", options, split_rules, 2)
   if dir ~= nil then opts.path("fashion_mnist", dir) end
   local folder_name, why = fashion_folder(dir)
   local stem = o.split == "train" and "train" or "t10k"
@@ -167,11 +171,11 @@ end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
----@param options table|nil split = "train" or "test"
+---@param options diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message if files are missing or damaged
 ---@return string|nil message
 function data.cifar10(dir, options)
-  local o = opts.check("cifar10", options, SPLIT, 2)
+  local o = opts.check("cifar10", options, split_rules, 2)
   opts.path("cifar10", dir)
   local images, labels = {}, {}
   for k = 1, o.split == "train" and 5 or 1 do
@@ -188,20 +192,18 @@ end
 
 -- ---- NumPy -------------------------------------------------------------------------------
 
-local COPY = { copy = { "boolean", default = false } }
-
 --- NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. Some arrays of a
 --- .npz fit no tensor: complex numbers, strings, records and objects. They are listed by pairs,
 --- with dtype() and shape(), but indexing by the name of one is an error. Tensors are windows on
 --- the mapped file if possible. If another program truncates the file meanwhile, this one ends
 --- (SIGBUS). With copy = true they are copied into memory.
 ---@param path string
----@param options table|nil copy = false
+---@param options diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other
 ---integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function data.arrays(path, options)
-  local o = opts.check("arrays", options, COPY, 2)
+  local o = opts.check("arrays", options, copy_rules, 2)
   if opts.path("arrays", path):find "%.npz$" then return npy.load_all(path, o.copy) end
   return npy.load(path, o.copy)
 end
@@ -229,11 +231,11 @@ end
 --- data. It may also hold their class (from 1), or their labels, label or y (from 0). As with
 --- d.data.arrays, the file must not be truncated while the set is in use, unless copy = true.
 ---@param path string
----@param options table|nil copy = false
+---@param options diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function data.npy(path, options)
-  local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, COPY, 2))
+  local found, message = data.arrays(opts.path("npy", path), opts.check("npy", options, copy_rules, 2))
   if not found then return nil, message end
   if core.is_tensor(found) then found = { x = found } end
   local parts, trouble = fail.try(parts_of, found) -- one that no tensor holds is an error

@@ -209,19 +209,25 @@ local function by_differences(fn, inputs, which, step)
   return out
 end
 
+local double = core.real == "f64"
+local gradcheck_rules = opts.declare("gradcheck", {
+  step = { "number", above = 0, default = double and 1e-5 or 1e-2, default_text = "1e-5 in double, else 1e-2",
+    text = "step of the differences, times max(1, |x|)" },
+  tolerance = { "number", min = 0, default = double and 1e-6 or 1e-2, default_text = "1e-6 in double, else 1e-2",
+    text = "largest difference that passes" },
+})
+
 --- Compares the gradient of the sum of `fn(...)` with central differences.
 ---@param fn function (inputs...) -> tensor
 ---@param inputs table list of tensors; other values are passed on
----@param options table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@param options diffusion.gradcheck_options?
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function gradient.gradcheck(fn, inputs, options)
   opts.callable("gradcheck", "argument #1", fn)
   opts.table("gradcheck", 2, "a list of inputs", inputs)
-  local o = opts.check("gradcheck", options, { step = { "number", above = 0 }, tolerance = { "number", min = 0 } }, 3)
-  local double = core.real == "f64"
-  local step = o.step or (double and 1e-5 or 1e-2)
-  local tolerance = o.tolerance or (double and 1e-6 or 1e-2)
+  local o = opts.check("gradcheck", options, gradcheck_rules, 3)
+  local step, tolerance = o.step, o.tolerance
   local function total(...)
     local y = fn(...)
     if not core.is_tensor(y) then

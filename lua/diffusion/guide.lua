@@ -55,10 +55,12 @@ end
 local explains = {
   sampler = "samplers", sample = "samplers", run = "samplers",
   grid = "schedules", schedule = "schedules", process = "schedules",
-  objective = "objectives", precondition = "objectives", reflow = "objectives",
+  objective = "objectives", weighting = "objectives", times = "objectives",
+  error = "objectives", precondition = "objectives", reflow = "objectives",
   edit = "editing", plan = "editing", repaint_plan = "editing", inversion = "editing",
   metric = "metrics", oracle = "metrics", interval = "metrics", check = "metrics",
   mlp = "networks", unet = "networks", dit = "networks", nn = "networks", model = "networks",
+  net = "networks", decay = "training",
   adamw = "training", ema = "training", posthoc_ema = "training", lr = "training",
   trainer = "training", checkpoint = "training",
   set = "data", batches = "data", bound = "likelihood",

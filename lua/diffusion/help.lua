@@ -59,12 +59,52 @@ local function sorted(t)
   return names
 end
 
+-- "integer >= 1", "number in [0, 1)"
+local function with_range(o)
+  if not o.range then return o.type end
+  return o.type .. (o.range:find "^[%[(]" and " in " or " ") .. o.range
+end
+
+--- Options as a table in Markdown.
+---@param list table[] {name, type, range, default, text}
+---@return string
+function help.option_table(list)
+  local rows = { "| option | type | default | |", "|---|---|---|---|" }
+  local function cell(text) return (text:gsub("|", "\\|")) end
+  for _, o in ipairs(list) do
+    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(with_range(o)), cell(o.default), cell(o.text))
+  end
+  return table.concat(rows, "\n")
+end
+
+-- Options at the prompt: name, type and default in columns, the sentence below.
+local function options(lines, list)
+  if not list then return end
+  local names, types = #"option", #"type"
+  for _, o in ipairs(list) do
+    names, types = math.max(names, #o.name), math.max(types, math.min(#with_range(o), 40))
+  end
+  local row = ("  %%-%ds  %%-%ds  %%s"):format(names, types)
+  lines[#lines + 1] = row:format("option", "type", "default")
+  lines[#lines + 1] = "  " .. ("-"):rep(width - 4)
+  for _, o in ipairs(list) do
+    local own, default = with_range(o), o.default
+    local long = #own > types or names + types + #default + 6 > width
+    lines[#lines + 1] = row:format(o.name, own, long and "" or default):gsub("%s+$", "")
+    local text = long and ("%s (default: %s)"):format(o.text, default) or o.text
+    lines[#lines + 1] = wrapped(text, (" "):rep(names + 4))
+  end
+end
+
 local function first_sentence(text)
   local stop = 0
   repeat stop = text:find("%.%s", stop + 1) until not stop or text:sub(stop - 2, stop - 1) ~= "al"
   local sentence = stop and text:sub(1, stop) or text
   return #sentence > 54 and sentence:sub(1, 51):gsub("%s*%S*$", " ...") or sentence
 end
+
+-- Whether the reference's name is a kind of thing: no function, nor a choice such as "sampler ddim".
+local function is_thing(name) return not name:find "[.:( ]" end
 
 -- The names that begin with a prefix, one per line.
 local function list_below(prefix, lines)
@@ -80,7 +120,9 @@ local function items(lines, heading, list)
   if not list then return end
   lines[#lines + 1] = heading
   for _, item in ipairs(list) do
-    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. item.type
+    local shown = item.type:gsub("^diffusion%.[%w_]+_options%??$", "a table of the options below")
+      :gsub("diffusion%.[%w_]+_options%??", "options")
+    local head = (item.name and item.name .. (item.optional and "?: " or ": ") or "") .. shown
     local text = item.text and " -- " .. item.text or ""
     lines[#lines + 1] = wrapped(head .. text, "      ", "  ")
   end
@@ -90,30 +132,18 @@ end
 local function methods(name, lines)
   local call = reference[name .. "()"]
   if call then lines[#lines + 1] = wrapped(call.text, "      ", ("called as %s: "):format(call.signature)) end
+  options(lines, call and call.options)
   lines[#lines + 1] = "methods"
   list_below(name .. ":", lines)
-end
-
--- Parameters. For one that is "as of sampler.steps", the text of that function.
-local function full_params(params)
-  local out = {}
-  for i, item in ipairs(params or {}) do
-    local other = reference["d." .. ((item.text or ""):match "^as of ([%w_.]+)$" or "")]
-    local copy = { name = item.name, type = item.type, optional = item.optional, text = item.text }
-    for _, of in ipairs(other and other.params or {}) do
-      if of.name == item.name then copy.text = of.text end
-    end
-    out[i] = copy
-  end
-  return params and out
 end
 
 -- The full text of an entry.
 local function entry_text(name)
   local entry = reference[name]
   local lines = { entry.signature, wrapped(entry.text, "  ") }
-  local is_class = not name:find "[.:(]"
-  items(lines, is_class and "fields" or "takes", full_params(entry.params))
+  local is_class = is_thing(name)
+  items(lines, is_class and "fields" or "takes", entry.params)
+  options(lines, entry.options)
   items(lines, "returns", entry.returns)
   if entry.example then lines[#lines + 1] = "example\n  " .. entry.example:gsub("\n", "\n  ") end
   if is_class then methods(name, lines)
@@ -131,7 +161,7 @@ local function overview()
   end
   local kinds = {}
   for _, name in ipairs(sorted(reference)) do
-    if not name:find "[.:(]" then kinds[#kinds + 1] = name end
+    if is_thing(name) then kinds[#kinds + 1] = name end
   end
   lines[#lines + 1] = wrapped(table.concat(kinds, " "), (" "):rep(18), ("  %-16s"):format "things")
   lines[#lines + 1] = wrapped(table.concat(guide.names(), " "), (" "):rep(18), ("  %-16s"):format "guides")

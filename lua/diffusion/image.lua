@@ -46,16 +46,23 @@ local function check_channels(name, channels)
   end
 end
 
+local upright = { "boolean", default = true, text = "turned as the file's EXIF says; false leaves it as stored" }
+local columns_rule = { "integer", min = 1, default_text = "ceil(sqrt(B))", text = "pictures in a row" }
+
+local read_rules = opts.declare("image_read", { upright = upright })
+local load_rules = opts.declare("image_load", { upright = upright,
+  channels = { "integer", min = 1, max = 3, default_text = "as in the file", text = "1 (grey) or 3 (RGB)" } })
+
 --- A picture file's pixels as bytes. 16 bits per channel are rounded to 8. Gamma and colour spaces
 --- in the file are ignored: values are returned as stored. A palette and inks (CMYK, as Adobe
 --- writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
----@param options table|nil upright = true: turned as its EXIF says; false leaves it as stored
+---@param options diffusion.image_read_options?
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
 function image.read(path, channels, options)
-  local o = opts.check("read", options, { upright = { "boolean", default = true } }, 3)
+  local o = opts.check("read", options, read_rules, 3)
   opts.path("read", path)
   check_channels("read", channels)
   return with_file(path, function(file)
@@ -68,14 +75,11 @@ end
 
 --- Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.
 ---@param path string a PNG or a JPEG
----@param options table|nil channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright =
----true: mirrored and turned as EXIF's orientation says; false leaves it as stored
+---@param options diffusion.image_load_options?
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function image.load(path, options)
-  local o = opts.check("load", options, {
-    channels = { "integer", min = 1, max = 3 }, upright = { "boolean", default = true },
-  }, 2)
+  local o = opts.check("load", options, load_rules, 2)
   opts.path("load", path)
   check_channels("load", o.channels)
   local x, message = image.read(path, o.channels, { upright = o.upright })
@@ -169,15 +173,17 @@ end
 
 local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text may stand
 
+local save_rules = opts.declare("image_save", { text = { "table", as = "table<string, any>",
+  text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" } })
+
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a
----number one that tonumber gives back to the bit
+---@param options diffusion.image_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function image.save(path, x, options)
-  local o = opts.check("save", options, { text = { "table" } }, 3)
+  local o = opts.check("save", options, save_rules, 3)
   picture.check("save", x, 3, 4)
   check_path("save", path)
   if x:dim() == 4 and x:size(1) ~= 1 then
@@ -194,17 +200,18 @@ end
 
 -- ---- many as one ----------------------------------------------------------------------------
 
+local grid_rules = opts.declare("image_grid", {
+  columns = columns_rule, pad = { "integer", default = 2, min = 0, text = "black pixels around each picture" },
+  scale = { "integer", default = 1, min = 1, text = "pixels of the grid along a pixel's side" },
+})
+
 --- Pictures in a grid, row by row. Unused places and the gaps are black.
 ---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the
----grid along a pixel's side, for pictures too small to see
+---@param options diffusion.image_grid_options?
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 ---@usage print(d.image.grid(d.zeros(6, 8, 8, 1), { columns = 3 }):shape()[2])
 function image.grid(x, options)
-  local o = opts.check("grid", options, {
-    columns = { "integer", min = 1 }, pad = { "integer", default = 2, min = 0 },
-    scale = { "integer", default = 1, min = 1 },
-  }, 2)
+  local o = opts.check("grid", options, grid_rules, 2)
   picture.check("grid", x, 4, 4)
   if x:dtype() == "i64" then x = picture.bytes("grid", x) end
   if o.scale > 1 then x = x:repeat_each(o.scale, 2):repeat_each(o.scale, 3) end
@@ -266,20 +273,23 @@ local function thousandths(delay, n)
   return out
 end
 
+local animate_rules = opts.declare("image_animate", {
+  delay = { "number|table", default = 0.1, as = "number|number[]",
+    text = "seconds that a frame is shown, 0 to 65, or a list of them" },
+  columns = columns_rule, loop = { "integer", min = 0, max = 2 ^ 31 - 1, default = 0,
+    text = "times it plays; 0: without end" },
+})
+
 --- Writes pictures as an animated PNG, whole or not at all. Browsers play it, and other programs
 --- show the first frame. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made
 ---one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them;
----columns of a batch's grid; loop = 0: how often it plays, 0 without end
+---@param options diffusion.image_animate_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function image.animate(path, frames, options)
-  local o = opts.check("animate", options, {
-    delay = { "number|table", default = 0.1 }, columns = { "integer", min = 1 },
-    loop = { "integer", min = 0, max = 2 ^ 31 - 1, default = 0 },
-  }, 3)
+  local o = opts.check("animate", options, animate_rules, 3)
   check_path("animate", path)
   local list = frames_of(frames, o.columns)
   return core.write_file(path, apng.parts(list, thousandths(o.delay, #list), o.loop))
@@ -293,29 +303,33 @@ local function sheet_of(x, columns, width)
   return bytes
 end
 
+local draw_rules = opts.declare("image_draw", {
+  columns = columns_rule, label = { "any", as = "string", text = "a line above the picture" },
+  style = { one_of = { "truecolor", "256", "ascii" }, default_text = "the terminal's best",
+    text = "colours or letters" },
+  width = { "integer", min = 2, max = 10000, default_text = "COLUMNS, the terminal's, or 80",
+    text = "letters in a line" },
+})
+
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options table|nil columns; label = a line above; style = "truecolor", "256" or "ascii"
----(what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
+---@param options diffusion.image_draw_options?
 ---@return string
 function image.draw(x, options)
-  local o = opts.check("show", options, {
-    columns = { "integer", min = 1 }, label = { "any" },
-    style = { one_of = { "truecolor", "256", "ascii" } },
-    width = { "integer", min = 2, max = 10000, default = terminal.width() },
-  }, 2)
+  local o = opts.check("show", options, draw_rules, 2)
   picture.check("show", x, 3, 4)
   if x:numel() == 0 then fail.raise("show: no pixels in %s", kind.shape_text(x)) end
-  local sheet = sheet_of(x, o.columns, o.width)
+  local width = o.width or terminal.width()
+  local sheet = sheet_of(x, o.columns, width)
   local H, W = sheet:size(1), sheet:size(2)
-  local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), o.width)
+  local text = terminal.draw(sheet:bytes(), H, W, o.style or terminal.style(), width)
   return o.label and legible.printable(o.label) .. "\n" .. text or text
 end
 
 --- Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours. Without
 --- colours, with NO_COLOR or without a terminal it draws with letters.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options table|nil as image.draw
+---@param options diffusion.image_draw_options?
 ---@usage d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })
 function image.show(x, options)
   io.stdout:write(image.draw(x, options))

@@ -104,7 +104,7 @@ end
 function markdown.blocks(text)
   local lines, blocks, i = lines_of(text), {}, 1
   while lines[i] do
-    if lines[i]:find "%S" then
+    if lines[i]:find "%S" and not lines[i]:find "^<!%-%-.*%-%->$" then
       local block, after = other_block(lines, i)
       if not block then block, after = paragraph(lines, i) end
       blocks[#blocks + 1], i = block, after

@@ -2,7 +2,7 @@
 --- same samples agree. Draws (samples, first values, data) follow d.manual_seed instead.
 return {
   --- The rule of an option `seed`.
-  seed = { "integer", default = 1 },
+  seed = { "integer", default = 1, text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
 
   --- A seed for a measure's own random numbers. Samples drawn with the user's seed don't share them.
   ---@param seed integer

@@ -81,13 +81,14 @@ local function refused(own, norm)
     .. "finite: %s", after, norm, first)
 end
 
-local step_rules = { zero = { "boolean", default = true } }
+local step_rules = opts.declare("adamw_step", {
+  zero = { "boolean", default = true, text = "drops the gradient after the step" } })
 
 --- One step: mean of the gradients of the backward calls since the last step (accumulate =
 --- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the
 --- norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The
 --- first such step prints a warning to stderr; 30 in a row are an error.
----@param options table? {zero = true: drop the gradient after the step}
+---@param options diffusion.adamw_step_options?
 ---@return number norm L2, of the whole gradient before clipping
 function Adamw:step(options)
   local own = private[self]
@@ -214,11 +215,15 @@ local class = object.class("adamw", Adamw, {
 
 -- ==== making one ==========================================================================
 
-local group_rules = {
-  pattern = { "string", required = true },
-  lr = rate_or_function,
-  weight_decay = rate,
-}
+local learning_rate = opts.joined(rate_or_function, { as = "number|fun(step: integer): number",
+  text = "learning rate, or a function of the step from 1" })
+local weight_decay = opts.joined(rate, { text = "decoupled weight decay" })
+
+local group_rules = opts.declare("adamw_group", {
+  pattern = { "string", required = true, text = "Lua pattern of the parameters' names" },
+  lr = opts.joined(learning_rate, { default_text = "the optimiser's" }),
+  weight_decay = opts.joined(weight_decay, { default_text = "the optimiser's" }),
+})
 
 -- The first group whose pattern matches a name. 0 stands for the options themselves, if none does.
 -- Matches of later groups are noted too.
@@ -265,16 +270,18 @@ local function averages_of(given, models)
   return table.move(out, 1, #out, 1, {})
 end
 
-local adamw_rules = {
-  lr = { "number|function", default = 1e-3, min = rate.min },
-  betas = { "table", default = { 0.9, 0.999 } },
-  epsilon = { "number", default = 1e-8, min = least_epsilon },
-  weight_decay = { "number", default = 0, min = rate.min },
-  clip = { "number", above = 0 },
-  ema = { "any" },
-  groups = { "table", default = {} },
-  accumulate = { one_of = { "mean", "sum" }, default = "mean" },
-}
+local adamw_rules = opts.declare("adamw", {
+  lr = opts.joined(learning_rate, { default = 1e-3 }),
+  betas = { "table", default = { 0.9, 0.999 }, as = "number[]", text = "decays of both moments, in [0, 1)" },
+  epsilon = { "number", default = 1e-8, min = least_epsilon, text = "added to the root of the second moment" },
+  weight_decay = opts.joined(weight_decay, { default = 0 }),
+  clip = { "number", above = 0, text = "largest L2 norm of the whole gradient" },
+  ema = { "any", as = "diffusion.ema|diffusion.ema[]", text = "averages that each step updates" },
+  groups = { "table", default = {}, as = "diffusion.adamw_group_options[]",
+    text = "options for parameters whose names match; the first matching group counts" },
+  accumulate = { one_of = { "mean", "sum" }, default = "mean",
+    text = "combines the gradients of the backward calls between two steps" },
+})
 
 -- Names of the trainable parameters, and the group of every parameter, model after model.
 local function survey(models, groups)
@@ -305,14 +312,10 @@ local function core_options(o)
   return { beta1 = beta1, beta2 = beta2, epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of
+--- models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
----@param options table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999},
----  epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole
----  gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls
----  between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the
----  parameters whose names match; the first matching group counts. In a list of models names are
----  "1.name"}
+---@param options diffusion.adamw_options?
 ---@return diffusion.adamw
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
 --- local opt = d.adamw(model, { lr = d.lr.warmup_cosine{ peak = 1e-3, warmup = 10, total = 100 }, clip = 1 })

@@ -88,14 +88,13 @@ end
 
 -- ==== measuring ==============================================================================
 
-local rules = {
-  levels = { "integer", default = 50, min = 2 },
-  t = { "table" },
-  batch = { "integer", default = 256, min = 1 },
-  rounds = { "integer", default = 1, min = 1 },
-  seed = measure.seed,
-  class = classes.rule,
-}
+local rules = opts.declare("estimate_variance", {
+  levels = { "integer", default = 50, min = 2, text = "levels at most, whole and about evenly spaced in ln SNR" },
+  t = { "table", as = "number[]", default_text = "by levels", text = "the levels, a list that rises" },
+  batch = { "integer", default = 256, min = 1, text = "samples in a batch" },
+  rounds = { "integer", default = 1, min = 1, text = "passes over the samples, each at other levels" },
+  seed = measure.seed, class = classes.rule,
+})
 
 -- Whole levels at about equal steps in ln SNR, with both ends of the schedule.
 local function spread(schedule, n)

@@ -8,6 +8,47 @@ local renamed = require "diffusion.renamed"
 
 local opts = {}
 
+-- ==== declarations =======================================================================
+
+--- The declared sets of options by name: "unet" has those of d.unet.
+opts.declared = {}
+
+--- Declares the options of a public function once: rules for opts.check, each with a `text` of
+--- one sentence. The help, the definitions for editors and the tables of the guides are made
+--- from them. A default that depends on other options is written out as `default_text`. `as`
+--- is the type for editors where the rule's own type says less.
+---@param name string its comment has `---@param options diffusion.NAME_options`
+---@param rules table<string, table>
+---@return table<string, table> rules
+function opts.declare(name, rules)
+  opts.declared[name] = rules
+  return rules
+end
+
+--- A line about each choice that has a name: "sampler ddim" and where it is published.
+opts.choices = {}
+
+--- Declares the options of choices that have a name, as in sampler = {"ddim", eta = 1}.
+---@param group string the option that takes one: "sampler"
+---@param choices table<string, table> each with `source` and, if it has options, `rules`
+function opts.declare_choices(group, choices)
+  for name, choice in pairs(choices) do
+    opts.choices[group .. " " .. name] = choice.source
+    opts.declare(group .. " " .. name, choice.rules or {})
+  end
+end
+
+--- Sets of rules, or parts of a rule, as one table. Later fields replace earlier ones.
+---@param ... table
+---@return table
+function opts.joined(...)
+  local out = {}
+  for _, rules in ipairs { ... } do
+    for key, rule in pairs(rules) do out[key] = rule end
+  end
+  return out
+end
+
 -- ==== names ==============================================================================
 
 --- The nearest of the names, if it is near enough to be meant.
@@ -78,7 +119,6 @@ local function expected(rule, value)
   return finite .. rule[1]:gsub("|", " or ") .. range .. (one_of and ", or " .. one_of or "")
 end
 
-
 local function is_valid(value, rule)
   if rule.one_of and type(value) == "string" then
     for _, name in ipairs(rule.one_of) do if name == value then return true end end
@@ -101,9 +141,12 @@ local function unknown_option(owner, key, rules)
   return new and ("option '%s' is called '%s' here"):format(key, new) or opts.unknown("option", key, opts.names(rules))
 end
 
--- Raises a sentence about options. `where` has the text before it and after it.
-local function refuse(where, format, ...)
-  fail.raise("%s%s%s", where[1], legible.said(format, ...), where[2])
+-- Raises a sentence about the options of the function `owner`: its argument number `argument`, or
+-- part of another option if that is 0.
+local function refuse(owner, argument, format, ...)
+  local sentence = legible.said(format, ...)
+  if argument == 0 then fail.raise("%s: %s", owner, sentence) end
+  fail.raise("bad argument #%d to '%s' (%s)", argument, owner, sentence)
 end
 
 --- The end of a sentence about a value of a wrong type: how to make one of the right type.
@@ -122,23 +165,49 @@ end
 
 local function advice_of(value, rule) return rule.advice and rule.advice(value) or opts.advice(value, rule[1] or "") end
 
-local function checked(where, owner, name, value, rule)
+-- An integer as Lua's integers are, however it was written.
+local function settled(value, rule) return rule[1] == "integer" and math.tointeger(value) or value end
+
+-- A list whose entries have a rule of their own, as a new list. `entries` is their number, `least`
+-- the smallest.
+local function list_of(owner, argument, name, list, rule)
+  for field in pairs(list) do
+    if math.type(field) ~= "integer" or field < 1 or field > #list then
+      refuse(owner, argument, "option '%s': a list takes no field '%s'", name, tostring(field))
+    end
+  end
+  local out, each = {}, rule.each
+  for i = 1, #list do
+    if not is_valid(list[i], each) then
+      refuse(owner, argument, "option '%s': entry %d: %s expected, got %s", name, i, expected(each, list[i]),
+        kind.shown(list[i]))
+    end
+    out[i] = settled(list[i], each)
+  end
+  if rule.entries and #out ~= rule.entries or #out < (rule.least or 0) then
+    refuse(owner, argument, "option '%s': %d entries expected, got %d", name, rule.entries or rule.least, #out)
+  end
+  return out
+end
+
+local function checked(owner, argument, name, value, rule)
   if value == nil then
     if rule.required then
-      refuse(where, "option '%s' is missing: %s expected", name, expected(rule))
+      refuse(owner, argument, "option '%s' is missing: %s expected", name, expected(rule))
     end
-    return rule.default
+    return rule.each and rule.default and table.move(rule.default, 1, #rule.default, 1, {}) or rule.default
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
-      refuse(where, "option '%s': %s", name, unknown_value(owner, name, value, rule))
+      refuse(owner, argument, "option '%s': %s", name, unknown_value(owner, name, value, rule))
     end
-    refuse(where, "option '%s': %s expected, got %s%s", name, expected(rule, value), kind.shown(value),
+    refuse(owner, argument, "option '%s': %s expected, got %s%s", name, expected(rule, value), kind.shown(value),
       advice_of(value, rule))
   end
   local fault = rule[1] == "path" and path_fault(value)
-  if fault then refuse(where, "option '%s': %s", name, fault) end
-  return rule[1] == "integer" and math.tointeger(value) or value
+  if fault then refuse(owner, argument, "option '%s': %s", name, fault) end
+  if rule.each and type(value) == "table" then return list_of(owner, argument, name, value, rule) end
+  return settled(value, rule)
 end
 
 --- Checks a table of options against rules and returns a new table with the defaults in.
@@ -146,6 +215,8 @@ end
 --- The types are "integer|tensor" (see kind.of; "any" takes all; "path" is a string that
 --- names a file). min and max belong to the range, above and below don't. A number is finite
 --- unless `infinite`. one_of lists the strings allowed; `types` may name other types too.
+--- A table with a rule `each` for its entries is a list; `entries` is their number, `least` the
+--- smallest.
 --- `what` says what is expected if the types don't. advice(value) ends the sentence about a
 --- value of another type.
 ---@param name string the function's name, as the user writes it
@@ -154,17 +225,16 @@ end
 ---@param argument integer|nil which argument the options are, 1 if not given; 0: part of another option
 ---@return table
 function opts.check(name, given, rules, argument)
-  local where = argument == 0 and { name .. ": ", "" }
-    or { ("bad argument #%d to '%s' ("):format(argument or 1, name), ")" }
+  argument = argument or 1
   if given ~= nil and type(given) ~= "table" then
-    refuse(where, "a table of options expected, got %s", kind.shown(given))
+    refuse(name, argument, "a table of options expected, got %s", kind.shown(given))
   end
   for key in pairs(given or {}) do
-    if rules[key] == nil then refuse(where, "%s", unknown_option(name, key, rules)) end
+    if rules[key] == nil then refuse(name, argument, "%s", unknown_option(name, key, rules)) end
   end
   local out = {}
   for key, rule in pairs(rules) do
-    out[key] = checked(where, name, key, given and given[key], rule)
+    out[key] = checked(name, argument, key, given and given[key], rule)
   end
   return out
 end
@@ -192,6 +262,21 @@ function opts.held(what, value, rule)
 end
 
 -- ==== single arguments ===================================================================
+
+--- Raises unless a rule allows an argument that is given by its place.
+---@param name string the function's name, as the user writes it
+---@param argument integer which argument it is
+---@param what string the argument's name
+---@param value any
+---@param rule table as in opts.check
+---@return any value
+function opts.argument(name, argument, what, value, rule)
+  if not is_valid(value, rule) then
+    fail.raise("bad argument #%d to '%s' (%s: %s expected, got %s)", argument, name, what, expected(rule, value),
+      kind.shown(value))
+  end
+  return settled(value, rule)
+end
 
 --- Raises unless a value is a path. Every path that a user gives is checked here, or is an
 --- option of the type "path".

@@ -74,9 +74,9 @@ local function converted(process, kind, out, xt, t)
   return v and core.ops.cat({ value, v }, -1) or value
 end
 
-local rules = {
-  kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm" },
-}
+local rules = opts.declare("precondition", {
+  kind = { one_of = { "edm", "vp", "ve", "iddpm" }, default = "edm", text = "the row of the paper's table 1" },
+})
 
 -- The denoiser of a raw network. Its training is not checked.
 local function scaled(net, process, name)
@@ -109,7 +109,7 @@ end
 --- with times = "log_normal" for edm, and weighting = "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance
 ---@param process diffusion.process
----@param options table? {kind = "edm", "vp", "ve" or "iddpm"}
+---@param options diffusion.precondition_options?
 ---@return function denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal
 ---@usage local process = d.process{ schedule = d.schedule.edm{}, predict = "edm", sigma_data = 1 }
 --- local net = d.mlp{ hidden = 16, depth = 1 }

@@ -10,6 +10,7 @@ local optimal = require "diffusion.optimal"
 local renamed = require "diffusion.renamed"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 --- A schedule, and the parametrisation of the reverse step. It never changes.
 ---@class diffusion.process
@@ -153,12 +154,14 @@ end
 
 -- ==== showing it ==============================================================================
 
+local chain_rules = opts.declare("process_chain", { seed = rule.seed })
+
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
----@param o? {seed: integer}
+---@param o diffusion.process_chain_options?
 ---@return function iterator of t, xt, eps
 function Process:chain(x0, o)
-  o = opts.check("chain", o, { seed = { "integer" } }, 2)
+  o = opts.check("chain", o, chain_rules, 2)
   if type(x0) ~= "number" and not core.is_tensor(x0) then
     fail.raise("bad argument #1 to 'chain' (a number or a tensor expected, got %s)", kind.shown(x0))
   end
@@ -226,27 +229,26 @@ local function schedule_advice(value)
   return near and ("; d.schedule.%s{} makes one"):format(near) or "; d.schedule.cosine{} makes one"
 end
 
-local rules = {
-  schedule = { "schedule", required = true, advice = schedule_advice },
-  predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps" },
-  sigma_data = { "number", default = 0.5, above = 0 },
+local rules = opts.declare("process", {
+  schedule = { "schedule", required = true, advice = schedule_advice, text = "the noise schedule" },
+  predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps",
+    text = 'the prediction target; "flow" is eps - x0' },
+  sigma_data = { "number", default = 0.5, above = 0, text = "standard deviation of the data, for edm" },
   variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
-               default = "fixed_small" },
-  clip = { "number", one_of = { "dynamic" }, above = 0 },
-  x0_error = { "table" },
-}
+    as = '"fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number',
+    default = "fixed_small", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+  clip = { "number", one_of = { "dynamic" }, above = 0,
+    text = 'range [-clip, clip] of the predicted x0, or "dynamic"' },
+  x0_error = { "table", as = "number[][]",
+    text = 'rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them' },
+})
 
 local class -- made when its methods are complete
 
---- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}
---- predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data =
---- 0.5, the standard deviation of the data); variance "fixed_small" (default, the
---- posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its
---- prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal
---- 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean
---- square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or
---- "dynamic"
+--- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the
+--- network's output: "learned" is ln variance, "learned_range" lies between the posterior's and q's
+--- (Nichol & Dhariwal 2021, eq. 15).
+---@param o diffusion.process_options
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
 --- local xt, eps = p:q_sample(d.randn(8, 2), 500)
@@ -267,10 +269,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises,
----  batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed
----  says), class = one for all
----  or {n}}
+---@param options diffusion.estimate_variance_options?
 ---@return diffusion.process
 ---@usage local oracle = d.oracle.moons{}
 --- local p = d.process{ schedule = d.schedule.cosine{ T = 100 } }

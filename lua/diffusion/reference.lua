@@ -31,7 +31,10 @@ return {
     signature = "adamw:step([options])",
     text = "One step: mean of the gradients of the backward calls since the last step (accumulate = \"mean\"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by one. The first such step prints a warning to stderr; 30 in a row are an error.",
     params = {
-      { name = "options", type = "table?", text = "{zero = true: drop the gradient after the step}", optional = true },
+      { name = "options", type = "diffusion.adamw_step_options?", optional = true },
+    },
+    options = {
+      { name = "zero", type = "boolean", default = "true", text = "drops the gradient after the step" },
     },
     returns = {
       { type = "number", text = "norm L2, of the whole gradient before clipping" },
@@ -131,10 +134,23 @@ return {
   },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
-    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.",
+    text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of models a parameter's name is \"1.name\".",
     params = {
       { name = "models", type = "diffusion.model|diffusion.model[]" },
-      { name = "options", type = "table?", text = "{lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = \"mean\" (of the backward calls between two steps) or \"sum\", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are \"1.name\"}", optional = true },
+      { name = "options", type = "diffusion.adamw_options?", optional = true },
+    },
+    options = {
+      { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
+      { name = "betas", type = "list of numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
+      { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },
+      { name = "groups", type = "list of tables", default = "{}", text = "options for parameters whose names match; the first matching group counts" },
+      { name = "groups.pattern", type = "string", default = "required", text = "Lua pattern of the parameters' names" },
+      { name = "groups.lr", type = "number or function", range = ">= 0", default = "the optimiser's", text = "learning rate, or a function of the step from 1" },
+      { name = "groups.weight_decay", type = "number", range = ">= 0", default = "the optimiser's", text = "decoupled weight decay" },
+      { name = "lr", type = "number or function", range = ">= 0", default = "0.001", text = "learning rate, or a function of the step from 1" },
+      { name = "weight_decay", type = "number", range = ">= 0", default = "0", text = "decoupled weight decay" },
     },
     returns = {
       { type = "diffusion.adamw" },
@@ -159,7 +175,11 @@ return {
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "elements 1 and 0" },
@@ -186,7 +206,15 @@ return {
     text = "The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean, std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear in x.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as in d.sample" },
-      { name = "options", type = "table", text = "{process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}" },
+      { name = "options", type = "diffusion.check_moments_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
+      { name = "grid", type = "grid or list of numbers", default = "trailing", text = "a grid or a list of times" },
+      { name = "mean", type = "number", default = "0", text = "mean of the data" },
+      { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -196,11 +224,24 @@ return {
   },
   ["d.check.order"] = {
     signature = "d.check.order(sampler, oracle, [options])",
-    text = "Measures how fast a sampler's error falls with the number of steps, which are uniform in ln sigma. It prints a table, and returns the last order above rounding. The error of a deterministic sampler is the root mean square distance from the ODE's solution. A sampler that adds noise follows one Brownian path per sample for any number of steps. Its error is the median distance from many more steps.",
+    text = "Measures how fast a sampler's error falls with the number of steps, which are uniform in ln sigma. It prints a table, and returns the last order above rounding. The error of a deterministic sampler is the root mean square distance from the ODE's solution. A sampler that adds noise follows one Brownian path per sample for any number of steps. Its error is the median distance from many more steps. A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double continues further.",
     params = {
       { name = "sampler", type = "string|function|table", text = "as in d.sample; not one whose noise has no path (euler_churn, lcm, annealed_langevin and similar)" },
       { name = "oracle", type = "any", text = "a distribution of d.oracle" },
-      { name = "options", type = "table?", text = "{process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example \"dpmpp_sde\"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on", optional = true },
+      { name = "options", type = "diffusion.check_order_options?", optional = true },
+    },
+    options = {
+      { name = "exact", type = "integer", range = ">= 10", default = "500", text = "steps of the ODE's solution" },
+      { name = "fine", type = "integer", range = ">= 2", default = "16", text = "steps of the reference, in multiples of the most steps" },
+      { name = "from", type = "number", range = "> 0", default = "20", text = "sigma of the start" },
+      { name = "process", type = "process", default = "cosine of 1000 steps, predicting x0", text = "the process" },
+      { name = "quiet", type = "boolean", default = "false", text = "prints no table" },
+      { name = "reference", type = "string, function or table", default = "the sampler itself", text = "sampler that follows the noise's path in more steps, as \"dpmpp_sde\"" },
+      { name = "samples", type = "integer", range = ">= 1", default = "64", text = "number of samples" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "start", type = "integer", range = ">= 0", default = "0", text = "first steps that get the exact x, so that a multistep sampler starts with a history" },
+      { name = "steps", type = "list of integers", default = "{80, 160, 320, 640}", text = "numbers of steps that are compared" },
+      { name = "to", type = "number", range = "> 0", default = "0.02", text = "sigma of the end" },
     },
     returns = {
       { type = "number|nil", text = "order nil if all errors are due to rounding" },
@@ -212,7 +253,14 @@ return {
     signature = "d.checkpoint(options)",
     text = "A training and the file that it is saved in.",
     params = {
-      { name = "options", type = "table", text = "{path, model, opt, ema = an average or a list of them, batches}" },
+      { name = "options", type = "diffusion.checkpoint_options" },
+    },
+    options = {
+      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "path", type = "path", default = "required", text = "the file" },
+      { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages" },
+      { name = "opt", type = "adamw", default = "none", text = "the optimiser" },
     },
     returns = {
       { type = "diffusion.checkpoint" },
@@ -223,7 +271,13 @@ return {
     text = "A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called as model(xt, t, {context = c}); without a context it is unconditional.",
     family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}", optional = true },
+      { name = "options", type = "diffusion.context_mlp_options?", optional = true },
+    },
+    options = {
+      { name = "context", type = "integer", range = ">= 1", default = "2", text = "numbers of a context vector" },
+      { name = "depth", type = "integer", range = ">= 1", default = "3", text = "residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "hidden", type = "integer", range = ">= 2", default = "64", text = "width of the blocks, even" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -251,7 +305,10 @@ return {
     text = "NumPy's arrays: a .npy file's tensor, or the tensors of a .npz file by name. Some arrays of a .npz fit no tensor: complex numbers, strings, records and objects. They are listed by pairs, with dtype() and shape(), but indexing by the name of one is an error. Tensors are windows on the mapped file if possible. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true they are copied into memory.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.data_copy_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.tensor|table<string, diffusion.tensor>|nil", text = "x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message" },
@@ -263,7 +320,10 @@ return {
     text = "CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.",
     params = {
       { name = "dir", type = "string", text = "the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin" },
-      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+      { name = "options", type = "diffusion.data_split_options?", optional = true },
+    },
+    options = {
+      { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message if files are missing or damaged" },
@@ -281,8 +341,11 @@ return {
     signature = "d.data.fashion_mnist([dir], [options])",
     text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's package.",
     params = {
-      { name = "dir", type = "string|table|nil", text = "the folder; or the options", optional = true },
-      { name = "options", type = "table|nil", text = "split = \"train\" or \"test\"", optional = true },
+      { name = "dir", type = "string|diffusion.data_split_options|nil", text = "the folder; or the options", optional = true },
+      { name = "options", type = "diffusion.data_split_options?", optional = true },
+    },
+    options = {
+      { name = "split", type = "\"train\" or \"test\"", default = "\"train\"", text = "the part of the set" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message if the files are missing" },
@@ -294,7 +357,15 @@ return {
     text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too.",
     params = {
       { name = "dir", type = "string" },
-      { name = "options", type = "table|nil", text = "size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says", optional = true },
+      { name = "options", type = "diffusion.data_folder_options?", optional = true },
+    },
+    options = {
+      { name = "channels", type = "integer", range = "[1, 3]", default = "3", text = "3 (RGB) or 1 (grey)" },
+      { name = "classes", type = "boolean", default = "true", text = "sub-folders are classes" },
+      { name = "recursive", type = "boolean", default = "false", text = "takes pictures of any depth, for the class of the outermost folder" },
+      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+      { name = "skip", type = "boolean", default = "false", text = "leaves out in silence what would be an error" },
+      { name = "upright", type = "boolean", default = "true", text = "turned as the files' EXIF says; false leaves them as stored" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
@@ -307,7 +378,10 @@ return {
     params = {
       { name = "images", type = "string", text = "path of [n,H,W] or [n,H,W,C] bytes" },
       { name = "labels", type = "string|nil", text = "path of [n] bytes from 0; classes are one more", optional = true },
-      { name = "options", type = "table|nil", text = "names: what the classes are called", optional = true },
+      { name = "options", type = "diffusion.data_idx_options?", optional = true },
+    },
+    options = {
+      { name = "names", type = "list of strings", default = "none", text = "names of the classes" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set nil with a message" },
@@ -319,7 +393,10 @@ return {
     text = "A set from NumPy's files. A .npy file holds the examples. A .npz file holds them as x, images or data. It may also hold their class (from 1), or their labels, label or y (from 0). As with d.data.arrays, the file must not be truncated while the set is in use, unless copy = true.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false", optional = true },
+      { name = "options", type = "diffusion.data_copy_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.set|nil", text = "set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message" },
@@ -330,7 +407,15 @@ return {
     signature = "d.data.set(options)",
     text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
     params = {
-      { name = "options", type = "table", text = "x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name" },
+      { name = "options", type = "diffusion.data_set_options" },
+    },
+    options = {
+      { name = "x", type = "tensor", default = "required", text = "[n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all examples or of each, 1 to classes" },
+      { name = "classes", type = "integer", range = ">= 1", default = "the largest class", text = "number of classes" },
+      { name = "eps", type = "tensor", default = "none", text = "noise that each example is paired with, as x (d.reflow)" },
+      { name = "name", type = "string", default = "\"set\"", text = "the set's name" },
+      { name = "names", type = "list of strings", default = "none", text = "names of the classes" },
     },
     returns = {
       { type = "diffusion.set" },
@@ -346,7 +431,11 @@ return {
     text = "The black squares of a 4 x 4 board, with uniform density.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_checkerboard_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2]" },
@@ -357,7 +446,11 @@ return {
     text = "Eight normal distributions around a circle, each a class.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.07, their standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_eight_gaussians_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.07", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 to 8" },
@@ -368,7 +461,11 @@ return {
     text = "Two half moons, each a class.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.08, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_moons_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.08", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
@@ -379,7 +476,11 @@ return {
     text = "Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is uniform in r^2.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.03, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_spiral_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.03", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2], classes 1 and 2" },
@@ -390,7 +491,11 @@ return {
     text = "A spiral whose radius equals its angle, from 1.5 pi to 4.5 pi.",
     params = {
       { name = "n", type = "integer", text = "points" },
-      { name = "options", type = "table|nil", text = "seed; noise = 0.04, a standard deviation, of 1 in all", optional = true },
+      { name = "options", type = "diffusion.data_toy_swiss_roll_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.04", text = "standard deviation of the noise; the set's is 1" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.set", text = "x [n,2]" },
@@ -401,7 +506,20 @@ return {
     text = "The diffusion transformer of Peebles & Xie 2023 for images {B, H, W, C}. Patches are tokens with fixed sines and cosines of their places. The shifts, scales and gates of its blocks are linear in time and class (adaLN-Zero). The network starts at 0, and each block as the identity. Other H and W may be used too, if the patch divides them.",
     family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}" },
+      { name = "options", type = "diffusion.dit_options" },
+    },
+    options = {
+      { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "blocks" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "heads", type = "integer", range = ">= 1", default = "4", text = "heads of each attention" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "patch", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
+      { name = "ratio", type = "integer", range = ">= 1", default = "4", text = "inner width of a block's two products, in multiples of `width`" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
+      { name = "width", type = "integer", range = ">= 4", default = "128", text = "width of a token, a multiple of 4" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -414,9 +532,25 @@ return {
   },
   ["d.edit.img2img"] = {
     signature = "d.edit.img2img(options)",
-    text = "Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.",
+    text = "Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch. Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level at which a process that predicts eps or score unclipped can predict x0.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm, annealed_langevin and predictor_corrector) | grid, sampler = \"unipc\", seed, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_img2img_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0" },
@@ -428,7 +562,26 @@ return {
     signature = "d.edit.interpolate(options)",
     text = "Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3), both are noised to the level `at` with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By inversion, both are inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u = 0 and 1 then return a and b.",
     params = {
-      { name = "options", type = "table", text = "{model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = \"noise\" | \"inversion\", steps = as edit.img2img | grid (as edit.plan), sampler = \"unipc\", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_interpolate_options" },
+    },
+    options = {
+      { name = "a", type = "a tensor [B,...]", default = "required", text = "the first pictures {B, ...}" },
+      { name = "b", type = "a tensor [B,...]", default = "required", text = "the second pictures, as many" },
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "at", type = "number", default = "T/2; by inversion the start of edit.invert", text = "level of the mixture" },
+      { name = "by", type = "\"noise\" or \"inversion\"", default = "\"noise\"", text = "the way: shared noise, or inversion" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1; 0 is no class" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
+      { name = "u", type = "number or list of numbers", default = "0.5", text = "place between them, 0 is a and 1 is b; or n places" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {B n, ...}: the n of the first pair, of the second, ..." },
@@ -438,9 +591,26 @@ return {
   },
   ["d.edit.invert"] = {
     signature = "d.edit.invert(options)",
-    text = "The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3). Guidance above 1, or a model that changes fast with x, can keep the residual above the tolerance. The report says so.",
+    text = "The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance (Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3). Guidance above 1, or a model that changes fast with x, can keep the residual above the tolerance. The report says so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32 holds too little of x0.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50, or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}" },
+      { name = "options", type = "diffusion.edit_invert_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the data {B, ...}" },
+      { name = "check", type = "boolean", default = "false", text = "also measures how far ddim comes back from x0" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "exact", type = "boolean", default = "true", text = "solves each step by iteration, so that ddim returns to the data" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "start", type = "number", default = "T, or the last whole level at which x0 can be predicted", text = "level of the noise" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
     },
     returns = {
       { type = "diffusion.tensor", text = "xt {B, ...}; d.sample{ init = xt, sampler = \"ddim\", grid = report.grid } comes back" },
@@ -450,9 +620,16 @@ return {
   },
   ["d.edit.plan"] = {
     signature = "d.edit.plan(options)",
-    text = "The start and the steps of an edit, before it runs. It has exactly the given number of steps, from exactly the given level.",
+    text = "The start and the steps of an edit, before it runs. It has exactly the given number of steps, from exactly the given level. Give one of start and strength.",
     params = {
-      { name = "options", type = "table", text = "{process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the start are walked}" },
+      { name = "options", type = "diffusion.edit_plan_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
+      { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
       { type = "diffusion.plan" },
@@ -463,7 +640,24 @@ return {
     signature = "d.edit.repaint(options)",
     text = "Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022, algorithm 1). After each reverse step the kept part is x0 noised to the step's level with independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t | x_s) repeat each stretch `resample` times. Every step then starts without the solver's history.",
     params = {
-      { name = "options", type = "table", text = "{model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = \"trailing\" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = \"ddpm\", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}" },
+      { name = "options", type = "diffusion.edit_repaint_options" },
+    },
+    options = {
+      { name = "keep", type = "a tensor [B,...]", default = "required", text = "1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it" },
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it, with the merged x" },
+      { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
+      { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -475,7 +669,15 @@ return {
     signature = "d.edit.repaint_plan(options)",
     text = "The steps and levels of RePaint, before it runs.",
     params = {
-      { name = "options", type = "table", text = "{process, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = \"trailing\", jump = 10, resample = 10, sampler = \"ddpm\"} as edit.repaint" },
+      { name = "options", type = "diffusion.edit_repaint_plan_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
+      { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
+      { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -497,10 +699,14 @@ return {
   },
   ["d.ema"] = {
     signature = "d.ema(of, [options])",
-    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list, and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates, the option decay determines r.  A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.  {\"warmup\", inv_gamma = 1, power = 2/3, max = 0.9999} gives 1 - (1 + k/inv_gamma)^-power, at most max.  {\"half_life\", steps =, ramp = 0.05} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.  {\"power\", sigma_rel = 0.05} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).  A function takes the number of the update, k + 1.",
+    text = "A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list, and updates them at each step: average = r average + (1 - r) values. The first update copies the values. After k updates, the option decay determines r.  A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.  {\"warmup\"} gives 1 - (1 + k/inv_gamma)^-power, at most max.  {\"half_life\", steps =} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.  {\"power\"} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).  A function takes the number of the update, k + 1. d.help \"half_life\" shows the options of a kind.",
     params = {
       { name = "of", type = "diffusion.model" },
-      { name = "options", type = "table?", text = "{decay = 0.9995, in [0, 1), or as above, warmup = true}", optional = true },
+      { name = "options", type = "diffusion.ema_options?", optional = true },
+    },
+    options = {
+      { name = "decay", type = "number, table or function", range = "[0, 1)", default = "0.9995", text = "a number, {name, option = ...}, or a function of the update" },
+      { name = "warmup", type = "boolean", default = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
     },
     returns = {
       { type = "diffusion.ema" },
@@ -514,7 +720,15 @@ return {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor|diffusion.set", text = "samples {n, ...}, one a level or, with rounds, fewer; u8 become floats" },
-      { name = "options", type = "table?", text = "{levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}", optional = true },
+      { name = "options", type = "diffusion.estimate_variance_options?", optional = true },
+    },
+    options = {
+      { name = "batch", type = "integer", range = ">= 1", default = "256", text = "samples in a batch" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "levels", type = "integer", range = ">= 2", default = "50", text = "levels at most, whole and about evenly spaced in ln SNR" },
+      { name = "rounds", type = "integer", range = ">= 1", default = "1", text = "passes over the samples, each at other levels" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "t", type = "list of numbers", default = "by levels", text = "the levels, a list that rises" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -526,7 +740,10 @@ return {
     text = "The identity matrix.",
     params = {
       { name = "n", type = "integer" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{n,n}" },
@@ -550,7 +767,10 @@ return {
     params = {
       { name = "shape", type = "integer|integer[]", text = "a single number is a shape of one dimension" },
       { name = "value", type = "number", text = "an integer for i64" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -560,7 +780,11 @@ return {
     signature = "d.generator([opts])",
     text = "A separate source of random numbers. g:randn, g:rand, g:bernoulli, g:randint and g:randperm are like the functions of d; g:state() and g:set_state(text) save and restore it. Kind \"torch\" gives the numbers of PyTorch's CPU generator for the same seed. These are the float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose high end is exclusive) and torch.randperm (which counts from 0).",
     params = {
-      { name = "opts", type = "{kind: \"philox\"|\"torch\", seed: integer}", text = "default: philox and 0", optional = true },
+      { name = "opts", type = "diffusion.generator_options", optional = true },
+    },
+    options = {
+      { name = "kind", type = "\"philox\" or \"torch\"", default = "\"philox\"", text = "the algorithm" },
+      { name = "seed", type = "integer", default = "0", text = "seed of the numbers" },
     },
     returns = {
       { type = "diffusion.generator" },
@@ -584,7 +808,11 @@ return {
     params = {
       { name = "fn", type = "function", text = "(inputs...) -> tensor" },
       { name = "inputs", type = "table", text = "list of tensors; other values are passed on" },
-      { name = "options", type = "table?", text = "{step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}", optional = true },
+      { name = "options", type = "diffusion.gradcheck_options?", optional = true },
+    },
+    options = {
+      { name = "step", type = "number", range = "> 0", default = "1e-5 in double, else 1e-2", text = "step of the differences, times max(1, |x|)" },
+      { name = "tolerance", type = "number", range = ">= 0", default = "1e-6 in double, else 1e-2", text = "largest difference that passes" },
     },
     returns = {
       { type = "boolean", text = "ok" },
@@ -597,11 +825,20 @@ return {
   },
   ["d.grid.beta"] = {
     signature = "d.grid.beta(source, N, [o])",
-    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). With of = \"t\" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way from 1 to T, and times are real unless rounded. With of = \"sigma\" it takes those of 1, ..., 0 in equal steps as the share of the way from sigma_min to sigma_max, as diffusers does.",
+    text = "Quantiles of a Beta distribution, dense at both ends for alpha, beta < 1 (Lee et al. 2024, Beta sampling). With of = \"t\" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way from 1 to T, and times are real unless rounded. With of = \"sigma\" it takes those of 1, ..., 0 in equal steps as the share of the way from sigma_min to sigma_max, as diffusers does. Only of = \"sigma\" has options sigma_min and sigma_max.",
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "T alone is enough for of = \"t\"" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{alpha: number, beta: number, of: \"t\"|\"sigma\", sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "alpha = beta = 0.6, up to 1000; of = \"t\"; else as karras, sigma_min and sigma_max for of = \"sigma\"", optional = true },
+      { name = "o", type = "diffusion.grid_beta_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number", range = "(0, 1000]", default = "0.6", text = "first parameter of the Beta distribution" },
+      { name = "beta", type = "number", range = "(0, 1000]", default = "0.6", text = "second parameter of the Beta distribution" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "of", type = "\"t\" or \"sigma\"", default = "\"t\"", text = "the quantity whose values are Beta quantiles" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -613,7 +850,13 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "as karras", optional = true },
+      { name = "o", type = "diffusion.grid_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -625,7 +868,14 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops", optional = true },
+      { name = "o", type = "diffusion.grid_karras_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "rho", type = "number", range = "> 0", default = "7", text = "steps are equal in the rho-th root of sigma" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -638,7 +888,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_leading_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -650,7 +903,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T; a single step starts from T" },
-      { name = "o", type = "{round: boolean, last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_linspace_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "true", text = "rounds times to whole levels; false leaves them real" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -662,7 +919,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "times", type = "number[]", text = "real levels if the schedule has them" },
-      { name = "o", type = "{last: number}", text = "last = 0: the level at which the grid stops, below its last t", optional = true },
+      { name = "o", type = "diffusion.grid_list_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -674,7 +934,13 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{from: number, to: number, round: boolean, last: number}", text = "from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras", optional = true },
+      { name = "o", type = "diffusion.grid_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "from", type = "number", range = "> 0", default = "T", text = "level of the first step" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "to", type = "number", range = "> 0", default = "1", text = "level from which the last step starts" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -693,7 +959,14 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "N", type = "integer", text = "number of steps" },
-      { name = "o", type = "{rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}", text = "rho = 1; else as karras", optional = true },
+      { name = "o", type = "diffusion.grid_poly_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "rho", type = "number", range = "> 0", default = "1", text = "power of the curve in ln sigma" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
+      { name = "sigma_max", type = "number", default = "sigma of level T", text = "sigma of the first step, between those of levels 1 and T" },
+      { name = "sigma_min", type = "number", default = "sigma of level 1", text = "sigma of the last step, between those of levels 1 and T" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -705,8 +978,19 @@ return {
     params = {
       { name = "name", type = "string", text = "one of d.grid.presets()" },
     },
+    options = {
+      { name = "beta_d", type = "number", range = "> 0", default = "19.9", text = "k-diffusion-vp: slope of beta(u)" },
+      { name = "beta_min", type = "number", range = ">= 0", default = "0.1", text = "k-diffusion-vp: beta(0)" },
+      { name = "eps_s", type = "number", range = "(0, 1)", default = "0.001", text = "k-diffusion-vp: u of the last step" },
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "offset", type = "integer", range = ">= 0", default = "0", text = "added to every time of leading spacing" },
+      { name = "original", type = "integer", range = ">= 1", default = "50", text = "lcm: number of levels at which the network was distilled" },
+      { name = "round", type = "boolean", default = "that of the grid", text = "takes the nearest whole levels, each once" },
+      { name = "shift_terminal", type = "number", range = "(0, 1)", default = "none", text = "flow: the path is stretched so that 1 - w ends here" },
+      { name = "spacing", type = "\"leading\", \"linspace\" or \"trailing\"", default = "\"linspace\"", text = "diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends" },
+    },
     returns = {
-      { type = "function", text = "make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = \"sigma_min\"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name" },
+      { type = "fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options: diffusion.grid_preset_options?): diffusion.grid", text = "make with last = 1 as diffusers' set_alpha_to_one = false and final_sigmas_type = \"sigma_min\". Other presets take the options of our grid of that name." },
     },
     example = "print(d.grid.preset \"diffusers-leading\"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))",
   },
@@ -723,7 +1007,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_quadratic_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -735,7 +1022,10 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer" },
       { name = "sections", type = "string|integer[]|integer", text = "\"10,15,20\", {10, 15, 20}, 25 or \"ddim25\"" },
-      { name = "o", type = "{last: number}", text = "as trailing", optional = true },
+      { name = "o", type = "diffusion.grid_section_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -748,7 +1038,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule" },
       { name = "values", type = "number[]" },
-      { name = "o", type = "{round: boolean, last: number}", text = "as karras", optional = true },
+      { name = "o", type = "diffusion.grid_sigmas_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "false", text = "takes the nearest whole levels, each once" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -761,7 +1055,11 @@ return {
     params = {
       { name = "source", type = "diffusion.process|diffusion.schedule|integer", text = "a process, a schedule, or its T" },
       { name = "N", type = "integer", text = "number of steps, 1..T" },
-      { name = "o", type = "{round: boolean, last: number}", text = "round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t", optional = true },
+      { name = "o", type = "diffusion.grid_trailing_options?", optional = true },
+    },
+    options = {
+      { name = "last", type = "number", range = ">= 0", default = "0", text = "level at which the grid stops, below its last t" },
+      { name = "round", type = "boolean", default = "true", text = "rounds times to whole levels; false leaves them real" },
     },
     returns = {
       { type = "diffusion.grid" },
@@ -778,7 +1076,11 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "weak", type = "any", text = "another denoiser with the same target and process" },
-      { name = "options", type = "table", text = "{scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}" },
+      { name = "options", type = "diffusion.guidance_auto_options" },
+    },
+    options = {
+      { name = "scale", type = "number", default = "required", text = "1 is the model alone" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -787,10 +1089,16 @@ return {
   },
   ["d.guidance.cfg"] = {
     signature = "d.guidance.cfg(model, options)",
-    text = "A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans 2022, eq. 6).",
+    text = "A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}" },
+      { name = "options", type = "diffusion.guidance_cfg_options" },
+    },
+    options = {
+      { name = "scale", type = "number", default = "required", text = "1 is the conditional model, 0 the unconditional one" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "phi of Lin et al. 2024: share of the conditional output's deviation that is restored in each sample" },
+      { name = "without", type = "table of tensors by name", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -802,7 +1110,12 @@ return {
     text = "A denoiser for CFG++ (Chung et al. 2024, algorithm 2). It returns u + scale (c - u), from which samplers compute x0, and u, from which they compute eps. c is conditioned on the class and u is not. It works with ddim, euler, euler_ancestral and your own samplers; others refuse it. A caller that uses only the first output gets cfg's, so apply cfg_pp last, around other guidances.",
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
-      { name = "options", type = "table", text = "{scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}" },
+      { name = "options", type = "diffusion.guidance_cfg_pp_options" },
+    },
+    options = {
+      { name = "scale", type = "number", range = ">= 0", default = "required", text = "lambda, 0 to 1 in the paper" },
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "without", type = "table of tensors by name", default = "the class is dropped", text = "named inputs of the unconditional call: {context = empty}" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -816,7 +1129,11 @@ return {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process" },
       { name = "log_prob", type = "function", text = "(xt, t, class) -> ln p(class | xt), {B}" },
-      { name = "options", type = "table?", text = "{scale = 1, interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
+      { name = "options", type = "diffusion.guidance_classifier_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "scale", type = "number", default = "1", text = "factor of the gradient" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -830,7 +1147,12 @@ return {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process" },
       { name = "energy", type = "function", text = "(x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0" },
-      { name = "options", type = "table?", text = "{scale = 1, of = \"xt\" | \"x0\", interval = {low, high} in t: guided only for low <= t <= high}", optional = true },
+      { name = "options", type = "diffusion.guidance_gradient_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "list of numbers", default = "all t", text = "{low, high} in t: guided only for low <= t <= high" },
+      { name = "of", type = "\"xt\" or \"x0\"", default = "\"xt\"", text = "the argument of the energy: x_t or the predicted x0" },
+      { name = "scale", type = "number", default = "1", text = "factor of the gradient" },
     },
     returns = {
       { type = "function", text = "denoiser" },
@@ -852,7 +1174,10 @@ return {
       { name = "a", type = "diffusion.tensor" },
       { name = "b", type = "diffusion.tensor", text = "the same shape" },
       { name = "over", type = "string", text = "\"sample\" for one mean per sample", optional = true },
-      { name = "opts", type = "{delta: number}", text = "above 0, default 1", optional = true },
+      { name = "opts", type = "diffusion.huber_options", optional = true },
+    },
+    options = {
+      { name = "delta", type = "number", range = "> 0", default = "1", text = "error from which on the loss is straight" },
     },
     returns = {
       { type = "diffusion.tensor", text = "a number, or {B}" },
@@ -868,7 +1193,12 @@ return {
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "frames", type = "diffusion.tensor|table", text = "[F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
-      { name = "options", type = "table|nil", text = "delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end", optional = true },
+      { name = "options", type = "diffusion.image_animate_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "delay", type = "number or list of numbers", default = "0.1", text = "seconds that a frame is shown, 0 to 65, or a list of them" },
+      { name = "loop", type = "integer", range = ">= 0", default = "0", text = "times it plays; 0: without end" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if the file can't be written" },
@@ -880,7 +1210,13 @@ return {
     text = "The text that image.show writes.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns; label = a line above; style = \"truecolor\", \"256\" or \"ascii\" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)", optional = true },
+      { name = "options", type = "diffusion.image_draw_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "label", type = "string", default = "none", text = "a line above the picture" },
+      { name = "style", type = "\"truecolor\", \"256\" or \"ascii\"", default = "the terminal's best", text = "colours or letters" },
+      { name = "width", type = "integer", range = "[2, 10000]", default = "COLUMNS, the terminal's, or 80", text = "letters in a line" },
     },
     returns = {
       { type = "string" },
@@ -891,7 +1227,12 @@ return {
     text = "Pictures in a grid, row by row. Unused places and the gaps are black.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see", optional = true },
+      { name = "options", type = "diffusion.image_grid_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "pad", type = "integer", range = ">= 0", default = "2", text = "black pixels around each picture" },
+      { name = "scale", type = "integer", range = ">= 1", default = "1", text = "pixels of the grid along a pixel's side" },
     },
     returns = {
       { type = "diffusion.tensor", text = "picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled" },
@@ -914,7 +1255,11 @@ return {
     text = "Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.",
     params = {
       { name = "path", type = "string", text = "a PNG or a JPEG" },
-      { name = "options", type = "table|nil", text = "channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored", optional = true },
+      { name = "options", type = "diffusion.image_load_options?", optional = true },
+    },
+    options = {
+      { name = "channels", type = "integer", range = "[1, 3]", default = "as in the file", text = "1 (grey) or 3 (RGB)" },
+      { name = "upright", type = "boolean", default = "true", text = "turned as the file's EXIF says; false leaves it as stored" },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x floats [H,W,C] in [-1, 1]; nil with a message" },
@@ -927,7 +1272,10 @@ return {
     params = {
       { name = "path", type = "string", text = "a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG" },
       { name = "channels", type = "integer|nil", text = "1 grey or 3 RGB (transparent over white); as the file has them if not given", optional = true },
-      { name = "options", type = "table|nil", text = "upright = true: turned as its EXIF says; false leaves it as stored", optional = true },
+      { name = "options", type = "diffusion.image_read_options?", optional = true },
+    },
+    options = {
+      { name = "upright", type = "boolean", default = "true", text = "turned as the file's EXIF says; false leaves it as stored" },
     },
     returns = {
       { type = "diffusion.tensor|nil", text = "x u8 [H,W,C], C in 1..4; nil with a message" },
@@ -940,7 +1288,10 @@ return {
     params = {
       { name = "path", type = "string", text = "ends in .png" },
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4" },
-      { name = "options", type = "table|nil", text = "text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit", optional = true },
+      { name = "options", type = "diffusion.image_save_options?", optional = true },
+    },
+    options = {
+      { name = "text", type = "table of anys by name", default = "none", text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if the file can't be written" },
@@ -952,7 +1303,13 @@ return {
     text = "Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours. Without colours, with NO_COLOR or without a terminal it draws with letters.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "[H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]" },
-      { name = "options", type = "table|nil", text = "as image.draw", optional = true },
+      { name = "options", type = "diffusion.image_draw_options?", optional = true },
+    },
+    options = {
+      { name = "columns", type = "integer", range = ">= 1", default = "ceil(sqrt(B))", text = "pictures in a row" },
+      { name = "label", type = "string", default = "none", text = "a line above the picture" },
+      { name = "style", type = "\"truecolor\", \"256\" or \"ascii\"", default = "the terminal's best", text = "colours or letters" },
+      { name = "width", type = "integer", range = "[2, 10000]", default = "COLUMNS, the terminal's, or 80", text = "letters in a line" },
     },
     example = "d.image.show(d.data.digits().x:narrow(1, 1, 10), { columns = 10 })",
   },
@@ -1006,7 +1363,21 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}), without self-conditioning; gradients pass through it" },
       { name = "process", type = "diffusion.process", text = "its clip is not applied here" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{divergence = \"auto\" | \"exact\" | \"hutchinson\", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = \"centres\" | \"edges\"}, class}", optional = true },
+      { name = "options", type = "diffusion.likelihood_ode_options?", optional = true },
+    },
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "1e-5", text = "absolute tolerance of a step's error" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "dequantise", type = "boolean or table", default = "false", text = "images: adds uniform noise to their levels" },
+      { name = "dequantise.levels", type = "integer", range = ">= 2", default = "256", text = "number of levels" },
+      { name = "dequantise.span", type = "\"centres\" or \"edges\"", default = "\"centres\"", text = "[-1, 1] spans the centres of the levels, or their edges" },
+      { name = "divergence", type = "\"auto\", \"exact\" or \"hutchinson\"", default = "\"auto\"", text = "\"exact\" takes D gradients, \"hutchinson\" estimates; \"auto\" is exact to 64 dimensions" },
+      { name = "from", type = "number", range = ">= 1", default = "1", text = "level at which the ODE begins" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "probes", type = "integer", range = ">= 1", default = "1", text = "random vectors of Hutchinson's estimate" },
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to the sample's size" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "to", type = "number", default = "T, or the last level with an SNR of 3.7e-5", text = "level at which the prior is taken" },
     },
     returns = {
       { type = "diffusion.likelihood", text = "likelihood {nats = {B}, mean, error, bits, bits_error, constant, D, divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation includes the gradients for the divergence" },
@@ -1020,7 +1391,15 @@ return {
       { name = "model", type = "function|table", text = "a denoiser, called as (xt, t, {class=}); its output is twice as wide if the process's variance is learned, and the variance is then per element" },
       { name = "process", type = "diffusion.process" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "options", type = "table?", text = "{t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = \"erf\" | \"tanh\" (Phi approximated, as in published figures) | \"gaussian\", bins = 256 levels, class, clip = false (true: as the process clips)}", optional = true },
+      { name = "options", type = "diffusion.likelihood_vlb_options?", optional = true },
+    },
+    options = {
+      { name = "bins", type = "integer", range = ">= 2", default = "256", text = "levels of an image" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "clip", type = "boolean", default = "false", text = "clips the predicted x0 as the process does" },
+      { name = "decoder", type = "\"erf\", \"tanh\" or \"gaussian\"", default = "\"erf\"", text = "last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "t", type = "integer or list of integers", range = ">= 1", default = "all of 1..T", text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
     },
     returns = {
       { type = "diffusion.bound", text = "bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}. value is the mean of the terms of from..to. error is a standard error that includes the samples, their noise and the choice of t. total, steps and per_sample are nil if terms are missing" },
@@ -1080,7 +1459,11 @@ return {
     text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table|nil", text = "copy = false, f8 = \"f16\" or \"f32\"", optional = true },
+      { name = "options", type = "diffusion.load_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "f8", type = "\"f16\" or \"f32\"", default = "\"f16\"", text = "the type of tensors whose elements have 8 bits" },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
@@ -1092,7 +1475,12 @@ return {
     text = "Reads a model file (model:save) as a network with its values, and its process (nil if it has none). The file is mapped while it is read. If another program truncates the file meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.",
     params = {
       { name = "path", type = "string", text = "a file, or, if there is none of that name, a network that comes with the library: \"digits\" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)" },
-      { name = "options", type = "table|nil", text = "{copy = false, frozen = false: true uses the file's values as they are, mapped and in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then predicts what that process names, on its T}", optional = true },
+      { name = "options", type = "diffusion.load_model_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "frozen", type = "boolean", default = "false", text = "uses the file's values as they are, mapped, in their own type" },
+      { name = "process", type = "process", default = "that of the file", text = "a process in place of the file's" },
     },
     returns = {
       { type = "diffusion.model|nil", text = "model nil with a message if it isn't a good model file" },
@@ -1108,7 +1496,11 @@ return {
     signature = "d.lr.constant(options)",
     text = "One rate for every step, after a linear warm-up.",
     params = {
-      { name = "options", type = "table", text = "{peak=, warmup = 0 steps}" },
+      { name = "options", type = "diffusion.lr_constant_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1118,7 +1510,12 @@ return {
     signature = "d.lr.cosine(options)",
     text = "Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).",
     params = {
-      { name = "options", type = "table", text = "{peak=, total=, floor = 0}" },
+      { name = "options", type = "diffusion.lr_cosine_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1128,7 +1525,13 @@ return {
     signature = "d.lr.linear(options)",
     text = "A straight line from peak to floor at step `total`, after a linear warm-up.",
     params = {
-      { name = "options", type = "table", text = "{peak=, total=, warmup = 0, floor = 0}" },
+      { name = "options", type = "diffusion.lr_linear_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1138,7 +1541,13 @@ return {
     signature = "d.lr.warmup_cosine(options)",
     text = "A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine from peak to floor at step `total`.",
     params = {
-      { name = "options", type = "table", text = "{peak=, warmup=, total=, floor = 0}" },
+      { name = "options", type = "diffusion.lr_warmup_cosine_options" },
+    },
+    options = {
+      { name = "peak", type = "number", range = "> 0", default = "required", text = "the highest rate, at the end of the warm-up" },
+      { name = "total", type = "integer", range = ">= 1", default = "required", text = "step at which the rate reaches its floor" },
+      { name = "floor", type = "number", range = ">= 0", default = "0", text = "the rate from step `total` on" },
+      { name = "warmup", type = "integer", range = ">= 0", default = "0", text = "steps in which the rate rises linearly to its peak" },
     },
     returns = {
       { type = "function", text = "step -> rate" },
@@ -1177,7 +1586,12 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
+      { name = "options", type = "diffusion.metric_energy_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1191,7 +1605,10 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
       { name = "class", type = "diffusion.tensor|integer[]|integer", text = "the intended class of each, 1 to 10" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1215,8 +1632,11 @@ return {
     text = "The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images. It is computed in the 64 features of d.metric.fashion_network, so it can't be compared with FID. It is biased upwards for few images: compare equal numbers, or the extrapolated value of `interval`. A part of the test images themselves is nearer than fresh images are.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
-      { name = "y", type = "diffusion.tensor|table|nil", text = "other images {m,28,28,1}; the test images' moments if absent; or the options", optional = true },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, as d.metric.frechet's}", optional = true },
+      { name = "y", type = "diffusion.tensor|diffusion.metric_fashion_options|nil", text = "other images {m,28,28,1}, by default the test images' moments; or the options", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1228,7 +1648,10 @@ return {
     signature = "d.metric.fashion_network([options])",
     text = "A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and features {n,64} of images {n,28,28,1} in [-1, 1].",
     params = {
-      { name = "options", type = "table?", text = "{trained = true: as examples/08_features.lua trained it}", optional = true },
+      { name = "options", type = "diffusion.metric_fashion_network_options?", optional = true },
+    },
+    options = {
+      { name = "trained", type = "boolean", default = "true", text = "parameters as examples/08_features.lua trained them; false: first values" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1237,11 +1660,14 @@ return {
   },
   ["d.metric.frechet"] = {
     signature = "d.metric.frechet(x, y, [options])",
-    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is computed in double, from any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. The value is biased upwards. If both are alike the bias is about D^2/4 (1/n + 1/m) times the features' variance. So compare only equal numbers of samples, or extrapolated values. The interval is around the value for infinitely many samples, estimated from halves of the sets (Chong & Forsyth 2020). So it may not contain the value itself. Halves of fewer than 4 D samples don't determine it; the interval then reaches from 0 to above the value. Given moments count as exact.",
+    text = "The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6; Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is computed in double, from any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. The value is biased upwards. If both are alike the bias is about D^2/4 (1/n + 1/m) times the features' variance. So compare only equal numbers of samples, or extrapolated values. The interval is around the value for infinitely many samples, estimated from halves of the sets (Chong & Forsyth 2020). So it may not contain the value itself. Halves of fewer than 4 D samples don't determine it; the interval then reaches from 0 to above the value. Given moments count as exact. It takes three times as long.",
     params = {
       { name = "x", type = "diffusion.tensor|table", text = "features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}" },
       { name = "y", type = "diffusion.tensor|table", text = "features {m, D}, or their moments" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, at three times the cost}", optional = true },
+      { name = "options", type = "diffusion.metric_frechet_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
     },
     returns = {
       { type = "number" },
@@ -1255,7 +1681,13 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "features {n, D}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "features {m, D}, m >= 2" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
+      { name = "options", type = "diffusion.metric_kid_options?", optional = true },
+    },
+    options = {
+      { name = "block", type = "integer", range = ">= 4", default = "none", text = "pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "0", text = "permutations of the labels, for p; not with blocks" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1265,12 +1697,17 @@ return {
   },
   ["d.metric.memorisation"] = {
     signature = "d.metric.memorisation(x, train, held, [options])",
-    text = "The fraction of samples that are unusually near to the training set. Unusually means nearer than all but a share (1 %) of fresh data. On average the result is that share if nothing was memorised. It is 1 if all samples are copies. The fresh data must have no copies of the training set, and at least 100 samples. The interval has a useful lower end from 3 / share fresh samples on. Exact copies need fewer.",
+    text = "The fraction of samples that are unusually near to the training set. Unusually means nearer than all but a small share of fresh data. On average the result is that share if nothing was memorised. It is 1 if all samples are copies. The fresh data must have no copies of the training set, and at least 100 samples. The interval has a useful lower end from 3 / share fresh samples on. Exact copies need fewer.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "train", type = "diffusion.tensor", text = "the model's training set {N, ...}, N >= 2" },
       { name = "held", type = "diffusion.tensor", text = "fresh data {m, ...}, m >= 1 / share" },
-      { name = "options", type = "table?", text = "{share = 0.01, ratio = 1/3, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_memorisation_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "ratio", type = "number", range = "(0, 1]", default = "0.33333333333333", text = "a sample stands alone whose nearest is at most this times as far as its second" },
+      { name = "share", type = "number", range = "(0, 1)", default = "0.01", text = "share of the fresh data that is nearer to the training set than `distance`" },
     },
     returns = {
       { type = "number", text = "share of x" },
@@ -1280,11 +1717,17 @@ return {
   },
   ["d.metric.mmd"] = {
     signature = "d.metric.mmd(x, y, [options])",
-    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be slightly negative.",
+    text = "The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') - 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be slightly negative. Values compare only at the same bandwidth.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 2" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 2" },
-      { name = "options", type = "table?", text = "{bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth", optional = true },
+      { name = "options", type = "diffusion.metric_mmd_options?", optional = true },
+    },
+    options = {
+      { name = "bandwidth", type = "number or list of numbers", default = "median distance between samples of both sets", text = "h, or a list of several" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "200", text = "permutations of the labels, for p" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1298,7 +1741,14 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "modes", type = "diffusion.tensor|diffusion.oracle", text = "centres {K,D}, or a mixture or Gaussian of d.oracle" },
-      { name = "options", type = "table?", text = "{std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_mode_coverage_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "least", type = "integer", range = ">= 1", default = "1", text = "samples that make a mode covered" },
+      { name = "std", type = "number", range = "> 0", default = "that of the oracle", text = "standard deviation of modes given as centres" },
+      { name = "weights", type = "list of numbers or tensor", default = "equal", text = "weights of modes given as centres" },
+      { name = "within", type = "number", range = "> 0", default = "3", text = "deviations within which a sample is near a mode" },
     },
     returns = {
       { type = "{covered: number, near: number, kl: number, counts: number[]}", text = "kl is inf if no sample is near a mode" },
@@ -1312,7 +1762,11 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n > k" },
       { name = "y", type = "diffusion.tensor", text = "data {m, ...}, m > k" },
-      { name = "options", type = "table?", text = "{k = 3, interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_precision_recall_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "k", type = "integer", range = ">= 1", default = "3", text = "a ball reaches to the k-th neighbour" },
     },
     returns = {
       { type = "{precision: number, recall: number, density: number, coverage: number}" },
@@ -1322,11 +1776,18 @@ return {
   },
   ["d.metric.sliced_wasserstein"] = {
     signature = "d.metric.sliced_wasserstein(x, y, [options])",
-    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines add no bias to its p-th power. The interval goes down to 0 if random labels often cost as much (p > 0.025).",
+    text = "The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 if random labels often cost as much (p > 0.025).",
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}" },
-      { name = "options", type = "table?", text = "{projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}", optional = true },
+      { name = "options", type = "diffusion.metric_sliced_wasserstein_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "p", type = "number", range = "[1, 8]", default = "1", text = "power of the distance" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "39", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
+      { name = "projections", type = "integer", range = ">= 1", default = "100", text = "directions" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1340,7 +1801,13 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n, ...}, n >= 20" },
       { name = "y", type = "diffusion.tensor", text = "samples {m, ...}, m >= 20" },
-      { name = "options", type = "table?", text = "{hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}", optional = true },
+      { name = "options", type = "diffusion.metric_two_sample_options?", optional = true },
+    },
+    options = {
+      { name = "hidden", type = "integer", range = ">= 1", default = "64", text = "units of each of the classifier's two layers" },
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "steps", type = "integer", range = ">= 1", default = "400", text = "training steps of 128 samples" },
     },
     returns = {
       { type = "number", text = "accuracy" },
@@ -1354,7 +1821,12 @@ return {
     params = {
       { name = "x", type = "diffusion.tensor", text = "samples {n} or {n, 1}" },
       { name = "y", type = "diffusion.tensor", text = "samples {m} or {m, 1}" },
-      { name = "options", type = "table?", text = "{interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}", optional = true },
+      { name = "options", type = "diffusion.metric_wasserstein1_options?", optional = true },
+    },
+    options = {
+      { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "permutations", type = "integer", range = ">= 0", default = "99", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -1380,7 +1852,16 @@ return {
     text = "A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by an embedding.",
     family = true,
     params = {
-      { name = "options", type = "table?", text = "{dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}", optional = true },
+      { name = "options", type = "diffusion.mlp_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "hidden", type = "integer", range = ">= 2", default = "128", text = "width of the blocks, even" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1403,7 +1884,13 @@ return {
     signature = "d.network(options)",
     text = "Your own network, written as a list of layers that the core runs. The model saves, loads and runs like a built-in one. The file stores the list.",
     params = {
-      { name = "options", type = "table", text = "{inputs = {\"x\", \"t\", ...}: names, or tables {\"context\", shape = {\"B\", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = \"network\", options = o}" },
+      { name = "options", type = "diffusion.network_options" },
+    },
+    options = {
+      { name = "build", type = "function", default = "required", text = "function (net, options) that adds the layers and returns the network's result" },
+      { name = "inputs", type = "list of strings or tables", default = "required", text = "names, or tables as {\"context\", shape = {\"B\", 4}, optional = true, whole = true}; x comes first" },
+      { name = "name", type = "string", default = "\"network\"", text = "the network's name in print(model)" },
+      { name = "options", type = "any", default = "none", text = "the second argument of build" },
     },
     returns = {
       { type = "diffusion.model", text = "model called as model(x, t, {context=, ...})" },
@@ -1419,7 +1906,16 @@ return {
     text = "Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. It has no residual connection: write x + attention(norm(x)).",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{heads = 1, init = of the last product, \"usual\" or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_attention_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "the last product has a bias" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
+      { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts qkv and out" },
@@ -1431,7 +1927,14 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = \"usual\" (uniform within 1/sqrt(kernel^2 inp)) or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_conv_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight {out, kernel, kernel, inp}, bias {out}" },
@@ -1443,7 +1946,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
-      { name = "options", type = "table?", text = "{pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}", optional = true },
+      { name = "options", type = "diffusion.nn_downsample_options?", optional = true },
+    },
+    options = {
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "1", text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, part conv" },
@@ -1453,7 +1959,7 @@ return {
     signature = "d.nn.dropout([probability])",
     text = "Dropout (Srivastava et al. 2014). It acts only in d.record, and not after model:eval().",
     params = {
-      { name = "probability", type = "number|nil", text = "probability of an element to be set to 0, in [0, 1); 0.5 if nil", optional = true },
+      { name = "probability", type = "number?", text = "probability that an element is set to 0, in [0, 1); 0.5 if nil", optional = true },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1479,7 +1985,11 @@ return {
     text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
     params = {
       { name = "channels", type = "integer" },
-      { name = "options", type = "table?", text = "{groups = as in nn.norm_conv, epsilon = 1e-5}", optional = true },
+      { name = "options", type = "diffusion.nn_group_norm_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {channels}" },
@@ -1501,7 +2011,11 @@ return {
     text = "Layer normalisation (Ba et al. 2016) over the last dimension.",
     params = {
       { name = "width", type = "integer" },
-      { name = "options", type = "table?", text = "{epsilon = 1e-5}", optional = true },
+      { name = "options", type = "diffusion.nn_layer_norm_options?", optional = true },
+    },
+    options = {
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight, bias {width}" },
@@ -1513,7 +2027,11 @@ return {
     params = {
       { name = "inp", type = "integer" },
       { name = "out", type = "integer" },
-      { name = "options", type = "table?", text = "{bias = true, init = \"usual\" (uniform within 1/sqrt(inp)) or \"zero\"}", optional = true },
+      { name = "options", type = "diffusion.nn_linear_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, fields weight {out, inp}, bias {out}" },
@@ -1535,7 +2053,10 @@ return {
     text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
     params = {
       { name = "root", type = "any", text = "a layer or a module" },
-      { name = "options", type = "table?", text = "{adopt = {}}", optional = true },
+      { name = "options", type = "diffusion.nn_model_options?", optional = true },
+    },
+    options = {
+      { name = "adopt", type = "table of tensors by name", default = "none", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -1560,7 +2081,18 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = \"silu\" or \"none\", dropout = 0}", optional = true },
+      { name = "options", type = "diffusion.nn_norm_conv_options?", optional = true },
+    },
+    options = {
+      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts norm and conv" },
@@ -1592,7 +2124,13 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
-      { name = "options", type = "table?", text = "{embed = width of e or nil for none, dropout = 0, groups =}", optional = true },
+      { name = "options", type = "diffusion.nn_res_block_options?", optional = true },
+    },
+    options = {
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "embed", type = "integer", range = ">= 1", default = "width of the embedding", text = "width of the embedding that the block adds" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts one, two, embed, skip" },
@@ -1618,7 +2156,12 @@ return {
     text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
     params = {
       { name = "width", type = "integer", text = "even" },
-      { name = "options", type = "table?", text = "{max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = \"cos_sin\" or \"sin_cos\"}", optional = true },
+      { name = "options", type = "diffusion.nn_sinusoid_options?", optional = true },
+    },
+    options = {
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
+      { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -1630,7 +2173,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "width of the sinusoid, even" },
       { name = "width", type = "integer", text = "width of the result" },
-      { name = "options", type = "table?", text = "{classes = 0}", optional = true },
+      { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, parts sinusoid, one, two, class" },
@@ -1642,7 +2188,10 @@ return {
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer|nil", text = "channels out, inp if nil", optional = true },
-      { name = "options", type = "table?", text = "{times = 2}", optional = true },
+      { name = "options", type = "diffusion.nn_upsample_options?", optional = true },
+    },
+    options = {
+      { name = "times", type = "integer", range = ">= 1", default = "2", text = "factor of height and width" },
     },
     returns = {
       { type = "diffusion.layer", text = "layer, part conv" },
@@ -1661,9 +2210,21 @@ return {
   },
   ["d.objective"] = {
     signature = "d.objective(options)",
-    text = "A loss for `d.record`. t and eps are drawn, and the error of the model's prediction at x_t is weighted. Weights apply to the squared error of x0 and are converted to the prediction target. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.",
+    text = "A loss for `d.record`. t and eps are drawn, and the error of the model's prediction at x_t is weighted. Weights apply to the squared error of x0 and are converted to the prediction target. Conditional flow matching and rectified flow are predict = \"flow\" on d.schedule.flow with weighting = \"uniform\": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps. The default weighting counts eps the same at every t. With \"vlb\", T times the loss is the sum of the bound's L_t.",
     params = {
-      { name = "options", type = "table", text = "{process, weighting = \"simple\" (eps counts the same at every t), \"snr\", \"truncated_snr\", {\"min_snr\", gamma = 5}, {\"soft_min_snr\", gamma = 1/sigma_data^2}, {\"p2\", k = 1, gamma = 1}, {\"edm\", sigma_data = the process's}, {\"sigmoid\", bias = 2}, \"vlb\" (T times the loss is the sum of the bound's L_t, in nats a dimension), {\"uniform\", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = \"uniform\", \"stratified\", {\"log_normal\", mean = -1.2, std = 1.2} of sigma, {\"logit_normal\", mean = 0, std = 1} and {\"mode\", scale = 1.29} of t/T, {\"importance\", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = \"mse\", \"l1\", {\"huber\", delta = 1}, {\"pseudo_huber\", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = \"erf\" or \"tanh\" (of pictures in [-1, 1]) or \"gaussian\", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}" },
+      { name = "options", type = "diffusion.objective_options" },
+    },
+    options = {
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "decoder", type = "\"erf\", \"tanh\" or \"gaussian\"", default = "\"erf\"", text = "last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density" },
+      { name = "drop_class", type = "number", range = "[0, 1]", default = "0", text = "share of classes that are hidden, for guidance" },
+      { name = "error", type = "string or table", default = "\"mse\"", text = "measure of the error: a name or {name, option = ...}" },
+      { name = "offset_noise", type = "number", range = ">= 0", default = "0", text = "standard deviation of noise that a whole channel shares" },
+      { name = "precondition", type = "\"edm\", \"vp\", \"ve\" or \"iddpm\"", default = "none", text = "the model is a raw network, scaled by d.precondition" },
+      { name = "self_condition", type = "number", range = "[0, 1]", default = "0", text = "share of batches in which the model is conditioned on its own x0" },
+      { name = "times", type = "string, table or function", default = "\"uniform\"", text = "distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}" },
+      { name = "vlb", type = "number", range = ">= 0", default = "0.001 for a learned variance, else 0", text = "weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension" },
+      { name = "weighting", type = "string, table or function", default = "\"simple\"", text = "weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR" },
     },
     returns = {
       { type = "diffusion.objective", text = "objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted" },
@@ -1675,7 +2236,10 @@ return {
     text = "A tensor filled with ones.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1689,7 +2253,11 @@ return {
     signature = "d.oracle.box(options)",
     text = "The uniform distribution on a box.",
     params = {
-      { name = "options", type = "table", text = "{low =, high =}: numbers, or lists of D" },
+      { name = "options", type = "diffusion.oracle_box_options" },
+    },
+    options = {
+      { name = "high", type = "number, list of numbers or tensor", default = "required", text = "upper ends: D numbers, or one for all dimensions" },
+      { name = "low", type = "number, list of numbers or tensor", default = "required", text = "lower ends: D numbers, or one for all dimensions" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1698,9 +2266,14 @@ return {
   },
   ["d.oracle.checkerboard"] = {
     signature = "d.oracle.checkerboard([options])",
-    text = "The squares of one colour of a board, with uniform density. By default it is that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8, with entropy ln 32.",
+    text = "The squares of one colour of a board, with uniform density. By default it is that of d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8, with entropy ln 32. With noise the entropy is by quadrature.",
     params = {
-      { name = "options", type = "table?", text = "{cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature", optional = true },
+      { name = "options", type = "diffusion.oracle_checkerboard_options?", optional = true },
+    },
+    options = {
+      { name = "cells", type = "integer", range = ">= 1", default = "4", text = "cells of a side" },
+      { name = "noise", type = "number", range = "[0, 1)", default = "0", text = "standard deviation of the noise; the set's is 1" },
+      { name = "size", type = "number", range = "> 0", default = "2 sqrt(3 (1 - noise^2))", text = "side of the board; with four cells the default makes the variance 2 over both coordinates" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1711,7 +2284,12 @@ return {
     signature = "d.oracle.curve(options)",
     text = "A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact, except for an error of about 1e-10 of its quadrature near the curve.",
     params = {
-      { name = "options", type = "table", text = "{points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}" },
+      { name = "options", type = "diffusion.oracle_curve_options" },
+    },
+    options = {
+      { name = "points", type = "function or list of functions", default = "required", text = "function from u {n} to points {n,D}, or a list of such pieces, equally likely" },
+      { name = "std", type = "number", range = "> 0", default = "required", text = "standard deviation of the noise" },
+      { name = "power", type = "number", range = "> 0", default = "1", text = "p if the points are smooth in u^(1/p)" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1722,7 +2300,12 @@ return {
     signature = "d.oracle.eight_gaussians([options])",
     text = "The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019 (FFJORD) have radius = 4/1.414, std = 0.5/1.414.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}", optional = true },
+      { name = "options", type = "diffusion.oracle_eight_gaussians_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.07", text = "standard deviation of the noise; the set's is 1" },
+      { name = "radius", type = "number", range = "> 0", default = "sqrt(2 (1 - noise^2))", text = "distance of the means from 0" },
+      { name = "std", type = "number", range = "> 0", default = "noise", text = "standard deviation of each Gaussian" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1734,7 +2317,10 @@ return {
     text = "The empirical distribution of a data set: its n points with equal weights. Its best denoiser is that of a network that has memorised the set. log_prob(x) is ln of the fraction of points equal to x, -inf elsewhere. entropy() is that of the points as symbols, ln n if all differ. With a level, log_prob is a density. With std each point becomes a Gaussian (a kernel density estimate), and both are those of a density. In float32, points of 16 dimensions or more are compared by products, whose rounding changes weights by a factor of exp(1e-7 |x| |y| / s^2).",
     params = {
       { name = "x", type = "diffusion.tensor|diffusion.set", text = "{n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]" },
-      { name = "options", type = "table?", text = "{std = width of each point, above 0; none if absent}", optional = true },
+      { name = "options", type = "diffusion.oracle_empirical_options?", optional = true },
+    },
+    options = {
+      { name = "std", type = "number", range = "> 0", default = "none", text = "each point is a Gaussian of this standard deviation" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1745,7 +2331,12 @@ return {
     signature = "d.oracle.gaussian(options)",
     text = "A Gaussian.",
     params = {
-      { name = "options", type = "table", text = "{mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}" },
+      { name = "options", type = "diffusion.oracle_gaussian_options" },
+    },
+    options = {
+      { name = "cov", type = "list of lists of numbers or tensor", default = "std instead", text = "covariance {D,D}" },
+      { name = "mean", type = "number, list of numbers or tensor", default = "0", text = "the mean: D numbers, or one number for all dimensions" },
+      { name = "std", type = "number, list of numbers or tensor", default = "cov instead", text = "standard deviations: D numbers, or one number for all dimensions" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1756,7 +2347,13 @@ return {
     signature = "d.oracle.histogram(options)",
     text = "A histogram on the line: uniform within each of K bins.",
     params = {
-      { name = "options", type = "table", text = "{weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}" },
+      { name = "options", type = "diffusion.oracle_histogram_options" },
+    },
+    options = {
+      { name = "weights", type = "list of numbers or tensor", default = "required", text = "K numbers of 0 or more" },
+      { name = "edges", type = "list of numbers or tensor", default = "low and high instead", text = "K + 1 ascending numbers" },
+      { name = "high", type = "number", default = "edges instead", text = "upper end of the last of K bins of one width" },
+      { name = "low", type = "number", default = "edges instead", text = "lower end of the first of K bins of one width" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1767,7 +2364,13 @@ return {
     signature = "d.oracle.mixture(options)",
     text = "A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its entropy is computed by quadrature.",
     params = {
-      { name = "options", type = "table", text = "{means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors" },
+      { name = "options", type = "diffusion.oracle_mixture_options" },
+    },
+    options = {
+      { name = "means", type = "list of lists of numbers or tensor", default = "required", text = "means {K,D}" },
+      { name = "covs", type = "list of lists of lists of numbers or tensor", default = "std instead", text = "covariances {K,D,D}" },
+      { name = "std", type = "number, list of numbers or tensor", default = "covs instead", text = "standard deviations: K numbers, or one number for all components" },
+      { name = "weights", type = "list of numbers or tensor", default = "equal", text = "K weights" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1778,7 +2381,10 @@ return {
     signature = "d.oracle.moons([options])",
     text = "The distribution of d.data.toy.moons.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.08, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_moons_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.08", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1800,7 +2406,10 @@ return {
     signature = "d.oracle.spiral([options])",
     text = "The distribution of d.data.toy.spiral.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.03, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_spiral_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.03", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1810,7 +2419,10 @@ return {
     signature = "d.oracle.swiss_roll([options])",
     text = "The distribution of d.data.toy.swiss_roll.",
     params = {
-      { name = "options", type = "table?", text = "{noise = 0.04, a standard deviation, of 1 in all}", optional = true },
+      { name = "options", type = "diffusion.oracle_swiss_roll_options?", optional = true },
+    },
+    options = {
+      { name = "noise", type = "number", range = "[0, 1)", default = "0.04", text = "standard deviation of the noise; the set's is 1" },
     },
     returns = {
       { type = "diffusion.oracle" },
@@ -1835,7 +2447,16 @@ return {
     text = "Curves y(x), one per series.",
     params = {
       { name = "series", type = "table", text = "{ {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ..." },
-      { name = "options", type = "table?", text = "{file, title, width, height, xlabel, ylabel, logy}", optional = true },
+      { name = "options", type = "diffusion.plot_lines_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "none", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "none", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -1847,7 +2468,17 @@ return {
     text = "Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed lines show the slopes of the orders in guides.",
     params = {
       { name = "series", type = "table", text = "rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0" },
-      { name = "options", type = "table?", text = "{x = \"evaluations\" | \"steps\", guides = {1, 2, 3}, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+      { name = "options", type = "diffusion.plot_order_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "guides", type = "list of numbers", default = "{1, 2, 3}", text = "orders of the dashed lines" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "x", type = "\"evaluations\" or \"steps\"", default = "\"evaluations\"", text = "quantity of the horizontal axis" },
+      { name = "xlabel", type = "string", default = "by x", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "\"error\"", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -1859,7 +2490,13 @@ return {
     text = "Point clouds in the plane, in panels of one scale.",
     params = {
       { name = "series", type = "table", text = "{ {name, x}, ... } with x {n, 2}" },
-      { name = "options", type = "table?", text = "{file = \"x.png\" or \"x.svg\", title, width, height}", optional = true },
+      { name = "options", type = "diffusion.plot_points_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -1871,7 +2508,17 @@ return {
     text = "A quantity of several schedules against u = t/T.",
     params = {
       { name = "schedules", type = "table", text = "list of schedules" },
-      { name = "options", type = "table?", text = "{what = \"log_snr\" (\"alpha_bar\", \"beta\", \"snr\", \"sigma\", ...), file, ...}", optional = true },
+      { name = "options", type = "diffusion.plot_schedules_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -1883,7 +2530,17 @@ return {
     text = "The trajectories of samples. Those of {B,1} are drawn against t, later times on the left, or against the step for a list. Those of {B,2} are curves in the plane. A run is stepped to its end. x is shown as it is, so it starts large if sigma does (ve, edm).",
     params = {
       { name = "series", type = "any", text = "a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale" },
-      { name = "options", type = "table?", text = "{count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = \"x.png\" or \"x.svg\", title, width, height, xlabel, ylabel}", optional = true },
+      { name = "options", type = "diffusion.plot_trajectories_options?", optional = true },
+    },
+    options = {
+      { name = "count", type = "integer", range = ">= 1", default = "50", text = "the first samples that are drawn" },
+      { name = "data", type = "tensor", default = "none", text = "points {n,2} that are drawn behind curves in the plane" },
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"t\" or \"step\"; none in the plane", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "\"x\"; none in the plane", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -1895,7 +2552,11 @@ return {
     text = "The values that a power average of any width would have, from snapshots that ema:snapshot wrote during training. They should be of two averages, best with sigma_rel 0.05 and 0.1. Least squares fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target is one of them.",
     params = {
       { name = "paths", type = "string[]", text = "one or more snapshots of one training" },
-      { name = "options", type = "table", text = "{sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}" },
+      { name = "options", type = "diffusion.posthoc_ema_options" },
+    },
+    options = {
+      { name = "sigma_rel", type = "number", range = "(0, 0.28867513459481)", default = "required", text = "standard deviation of the average's profile over 0..1" },
+      { name = "updates", type = "integer", range = ">= 1", default = "those of the last snapshot", text = "updates after which it is" },
     },
     returns = {
       { type = "table<string, any>|nil", text = "state by name, for model:load_state; nil with a message if a file isn't such a snapshot, or they can't be combined" },
@@ -1927,7 +2588,10 @@ return {
     params = {
       { name = "net", type = "any", text = "a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance" },
       { name = "process", type = "diffusion.process" },
-      { name = "options", type = "table?", text = "{kind = \"edm\", \"vp\", \"ve\" or \"iddpm\"}", optional = true },
+      { name = "options", type = "diffusion.precondition_options?", optional = true },
+    },
+    options = {
+      { name = "kind", type = "\"edm\", \"vp\", \"ve\" or \"iddpm\"", default = "\"edm\"", text = "the row of the paper's table 1" },
     },
     returns = {
       { type = "function", text = "denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal" },
@@ -1936,9 +2600,17 @@ return {
   },
   ["d.process"] = {
     signature = "d.process(o)",
-    text = "A process: a schedule, and how the reverse step is parametrised.",
+    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15).",
     params = {
-      { name = "o", type = "{schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string}", text = "predict \"eps\" (default), \"x0\", \"v\", \"score\", \"flow\" (eps - x0), \"edm\" (with sigma_data = 0.5, the standard deviation of the data); variance \"fixed_small\" (default, the posterior's), \"fixed_large\" (q's), a function of (t, s), what the network says beside its prediction, \"learned\" (ln variance) or \"learned_range\" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or \"optimal\" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or \"dynamic\"" },
+      { name = "o", type = "diffusion.process_options" },
+    },
+    options = {
+      { name = "schedule", type = "schedule", default = "required", text = "the noise schedule" },
+      { name = "clip", type = "number or \"dynamic\"", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, or \"dynamic\"" },
+      { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
+      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
+      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+      { name = "x0_error", type = "list of lists of numbers", default = "none", text = "rows {t, mean squared error of x0} for \"optimal\", as d.estimate_variance measures them" },
     },
     returns = {
       { type = "diffusion.process" },
@@ -1965,7 +2637,11 @@ return {
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -1978,7 +2654,11 @@ return {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, inclusive" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -1989,7 +2669,11 @@ return {
     text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2000,7 +2684,11 @@ return {
     text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -2024,7 +2712,19 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=})" },
       { name = "process", type = "diffusion.process", text = "its x_T must be noise alone, as with d.schedule.flow" },
-      { name = "options", type = "table", text = "{shape = {n, ...}, size = 1000 samples at a time, sampler = \"unipc\" and steps = 50, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}" },
+      { name = "options", type = "diffusion.reflow_options" },
+    },
+    options = {
+      { name = "shape", type = "list of integers", default = "required", text = "{n, ...}, the number of pairs first" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a sampler without noise of its own, as of d.sample" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "size", type = "integer", range = ">= 1", default = "1000", text = "samples that are drawn at a time" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2035,7 +2735,24 @@ return {
     signature = "d.sample(options)",
     text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
-      { name = "options", type = "table", text = "as of sampler.steps" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2069,7 +2786,7 @@ return {
     text = "The equivalent of another library's sampler: one of ours with the options that match it, to be passed as `sampler`. A name begins with the library: \"diffusers-\", \"dpm-solver-\", \"edm-\", \"guided-diffusion-\", \"k-diffusion-\" or \"lucidrains-\". d.sampler.presets() lists them all. diffusers' DPMSolverMultistep is dpmpp-1, dpmpp-2m, dpm-1, dpm-2m, dpmpp-1-sde, dpmpp-2m-sde or dpmpp-2m-inverse. Its solver_type is our option form, and its euler_at_final has the same name. DPMSolverSinglestep is dpmpp-singlestep or dpm-singlestep. A preset reproduces a defect of the other library only if its name ends in the defect, as \"diffusers-ddpm-noise-in-last-step\". Other presets are correct. d.grid.preset has the grids.",
     params = {
       { name = "name", type = "string", text = "one of d.sampler.presets()" },
-      { name = "options", type = "table", text = "options of that sampler, which replace the preset's", optional = true },
+      { name = "options", type = "table<string, any>", text = "options of that sampler, which replace the preset's", optional = true },
     },
     returns = {
       { type = "table", text = "{sampler, option = ...}" },
@@ -2087,7 +2804,24 @@ return {
     signature = "d.sampler.sample(options)",
     text = "Draws samples: d.sampler.steps{...}:finish().",
     params = {
-      { name = "options", type = "table", text = "as of sampler.steps" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2101,7 +2835,14 @@ return {
       { name = "which", type = "string|function|table", text = "a name, a function, or {name, eta = ...}" },
       { name = "denoise", type = "function", text = "(x, t) -> x0, eps" },
       { name = "process", type = "diffusion.process" },
-      { name = "o", type = "table", text = "{seed} of the noise, or the functions {mix, mix_noise, mix_path} that samplers receive; nan = \"error\", or \"keep\" to continue with samples that aren't finite", optional = true },
+      { name = "o", type = "diffusion.sampler_step_options?", optional = true },
+    },
+    options = {
+      { name = "mix", type = "function", default = "d.mix", text = "sum of c x" },
+      { name = "mix_noise", type = "function", default = "by seed", text = "the same plus noise" },
+      { name = "mix_path", type = "function", default = "by seed", text = "the same plus an increment of the noise's path" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "function", text = "step (x, {t, s, i, n}, history) -> x; history is a table, empty at first" },
@@ -2110,9 +2851,26 @@ return {
   },
   ["d.sampler.steps"] = {
     signature = "d.sampler.steps(options)",
-    text = "A run of a sampler. It takes a step by `run()`, or all by `for step in run do`.",
+    text = "A run of a sampler. It takes a step by `run()`, or all by `for step in run do`. If neither grid nor init is given and the process predicts eps or score unclipped, the run starts at SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = \"brownian\" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays independent. Generators, and functions that return normals of x's shape, draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.",
     params = {
-      { name = "options", type = "table", text = "{model, process, shape = {n, ...} or init = x, sampler = \"unipc\" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50, or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive find their own), grid = \"trailing\" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = \"independent\" | \"brownian\" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = \"error\": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; \"keep\" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows those that stay. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved" },
+      { name = "options", type = "diffusion.sampler_steps_options" },
+    },
+    options = {
+      { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
+      { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
+      { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -2140,7 +2898,12 @@ return {
     signature = "d.schedule.constant([o])",
     text = "The same beta at every step (Ho et al. 2020, \"const\" of their code).",
     params = {
-      { name = "o", type = "{T: integer, beta: number, rescale: boolean}", text = "T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false", optional = true },
+      { name = "o", type = "diffusion.schedule_constant_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta", type = "number", range = "> 0", default = "0.02", text = "beta of every step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2150,7 +2913,12 @@ return {
     signature = "d.schedule.cosine([o])",
     text = "alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).",
     params = {
-      { name = "o", type = "{T: integer, s: number, max_beta: number}", text = "T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are", optional = true },
+      { name = "o", type = "diffusion.schedule_cosine_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "0.999", text = "betas above it are cut, as the last one is" },
+      { name = "s", type = "number", range = ">= 0", default = "0.008", text = "offset that keeps beta from vanishing near t = 0" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2161,7 +2929,15 @@ return {
     signature = "d.schedule.cosine_log_snr([o])",
     text = "ln SNR = -2 ln tan of an angle, which moves linearly between those of log_snr_max and log_snr_min (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). shift adapts it to the size of pictures: 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low + (1 - u) shift_high interpolates between two shifts: shift_low is for high noise and shift_high for low noise.",
     params = {
-      { name = "o", type = "{T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number}", text = "T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift", optional = true },
+      { name = "o", type = "diffusion.schedule_cosine_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "log_snr_max", type = "number", default = "15", text = "ln SNR at u = 0, before the shift" },
+      { name = "log_snr_min", type = "number", default = "-15", text = "ln SNR of the last level, before the shift" },
+      { name = "shift", type = "number", default = "0", text = "added to ln SNR" },
+      { name = "shift_high", type = "number", default = "shift", text = "added to ln SNR at u = 0" },
+      { name = "shift_low", type = "number", default = "shift", text = "added to ln SNR at u = 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2172,7 +2948,13 @@ return {
     signature = "d.schedule.edm([o])",
     text = "a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).",
     params = {
-      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number, rho: number}", text = "T = 1000, 0.002, 80, 7", optional = true },
+      { name = "o", type = "diffusion.schedule_edm_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "rho", type = "number", range = "> 0", default = "7", text = "steps are equal in the rho-th root of sigma" },
+      { name = "sigma_max", type = "number", range = "> 0", default = "80", text = "sigma of level T" },
+      { name = "sigma_min", type = "number", range = "> 0", default = "0.002", text = "sigma of level 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2182,7 +2964,11 @@ return {
     signature = "d.schedule.exponential([o])",
     text = "alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it \"exp\".",
     params = {
-      { name = "o", type = "{T: integer, rate: number}", text = "T = 1000, rate = 12", optional = true },
+      { name = "o", type = "diffusion.schedule_exponential_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "rate", type = "number", range = "> 0", default = "12", text = "alpha_bar is e^(-rate u)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2192,7 +2978,12 @@ return {
     signature = "d.schedule.flow([o])",
     text = "The straight path x_t = (1 - w) x_0 + w eps with w = t/T. shift > 1 moves it towards noise: w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise at the data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al. 2023, eq. 20 and 22. Its samplers are those for any path.",
     params = {
-      { name = "o", type = "{T: integer, shift: number, sigma_min: number}", text = "T = 1000, shift = 1, sigma_min = 0", optional = true },
+      { name = "o", type = "diffusion.schedule_flow_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "shift", type = "number", range = "> 0", default = "1", text = "moves the path towards noise if above 1" },
+      { name = "sigma_min", type = "number", range = "[0, 1)", default = "0", text = "noise that is left at the data's end" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2203,7 +2994,12 @@ return {
     text = "From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated between integers too, unless max_beta had to change it.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_beta" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+      { name = "o", type = "diffusion.schedule_from_alpha_bar_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"alpha_bar\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2215,7 +3011,12 @@ return {
     text = "From betas, in (0, 1], 1 at T only.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: integer, T: integer): number", text = "T numbers, or a function of u = t/T" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", text = "T is needed with a function; betas above max_beta are cut", optional = true },
+      { name = "o", type = "diffusion.schedule_from_beta_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"beta\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2237,7 +3038,12 @@ return {
     text = "From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
-      { name = "o", type = "{T: integer, name: string, max_beta: number}", optional = true },
+      { name = "o", type = "diffusion.schedule_from_log_snr_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"log_snr\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2248,7 +3054,13 @@ return {
     text = "From sigma = s/a, strictly rising.",
     params = {
       { name = "source", type = "number[]|fun(u: number, t: number, T: integer): number", text = "as from_alpha_bar" },
-      { name = "o", type = "{T: integer, name: string, form: \"ve\"|\"vp\", max_beta: number}", text = "form \"ve\" (default): a = 1, x_t = x_0 + sigma eps; \"vp\": a^2 + s^2 = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_from_sigma_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "length of the list", text = "number of steps; a function needs it" },
+      { name = "form", type = "\"ve\" or \"vp\"", default = "\"ve\"", text = "\"ve\": x_t = x_0 + sigma eps; \"vp\": a^2 + s^2 = 1" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "name", type = "string", default = "\"sigma\"", text = "the schedule's name" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2258,7 +3070,11 @@ return {
     signature = "d.schedule.jsd([o])",
     text = "alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0 (Sohl-Dickstein et al. 2015, sec. 2.4.1; \"jsd\" in Ho et al.'s code). beta_T = 1, so x_T holds no signal, as with laplace.",
     params = {
-      { name = "o", type = "{T: integer, max_beta: number}", text = "T = 1000, max_beta = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_jsd_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2268,7 +3084,13 @@ return {
     signature = "d.schedule.laplace([o])",
     text = "ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must predict v or x0. max_beta < 1 cuts the last beta and avoids this.",
     params = {
-      { name = "o", type = "{T: integer, mu: number, b: number, max_beta: number}", text = "T = 1000, mu = 0, b = 0.5, max_beta = 1", optional = true },
+      { name = "o", type = "diffusion.schedule_laplace_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "b", type = "number", range = "> 0", default = "0.5", text = "scale of the Laplace distribution" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "1", text = "betas above it are cut" },
+      { name = "mu", type = "number", default = "0", text = "median of ln SNR" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2278,7 +3100,13 @@ return {
     signature = "d.schedule.linear([o])",
     text = "Betas in equal steps (Ho et al. 2020, sec. 4).",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand", optional = true },
+      { name = "o", type = "diffusion.schedule_linear_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2294,9 +3122,15 @@ return {
   },
   ["d.schedule.scaled_linear"] = {
     signature = "d.schedule.scaled_linear([o])",
-    text = "Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With 1e-4 and 0.02 it is the \"quad\" of Ho et al.'s code.",
+    text = "Square roots of betas in equal steps (Rombach et al. 2022). With ends 1e-4 and 0.02 it is the \"quad\" of Ho et al.'s code.",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_scaled_linear_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.012", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.00085", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2306,7 +3140,14 @@ return {
     signature = "d.schedule.sigmoid([o])",
     text = "alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).",
     params = {
-      { name = "o", type = "{T: integer, start: number, end: number, tau: number, max_beta: number}", text = "T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999", optional = true },
+      { name = "o", type = "diffusion.schedule_sigmoid_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "end", type = "number", default = "3", text = "end of the logistic curve, over tau" },
+      { name = "max_beta", type = "number", range = "(0, 1]", default = "0.999", text = "betas above it are cut, as the last one is" },
+      { name = "start", type = "number", default = "-3", text = "start of the logistic curve, over tau" },
+      { name = "tau", type = "number", range = "> 0", default = "1", text = "divisor of both ends" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2314,9 +3155,15 @@ return {
   },
   ["d.schedule.sigmoid_beta"] = {
     signature = "d.schedule.sigmoid_beta([o])",
-    text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.",
+    text = "Betas on a logistic curve (Xu et al. 2022, GeoDiff).",
     params = {
-      { name = "o", type = "{T: integer, beta_start: number, beta_end: number, rescale: boolean}", text = "as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_sigmoid_beta_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2326,7 +3173,12 @@ return {
     signature = "d.schedule.sub_vp([o])",
     text = "The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1 (Song et al. 2021, score SDE, eq. 29).",
     params = {
-      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "as vp", optional = true },
+      { name = "o", type = "diffusion.schedule_sub_vp_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = "> 0", default = "0.1", text = "beta(0)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2336,7 +3188,12 @@ return {
     signature = "d.schedule.ve([o])",
     text = "The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max (Song et al. 2021, score SDE, eq. 31).",
     params = {
-      { name = "o", type = "{T: integer, sigma_min: number, sigma_max: number}", text = "T = 1000, 0.02, 100", optional = true },
+      { name = "o", type = "diffusion.schedule_ve_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "sigma_max", type = "number", range = "> 0", default = "100", text = "sigma of level T" },
+      { name = "sigma_min", type = "number", range = "> 0", default = "0.02", text = "sigma of level 1" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2346,7 +3203,12 @@ return {
     signature = "d.schedule.vp([o])",
     text = "The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u = t/T (Song et al. 2021, score SDE, eq. 33).",
     params = {
-      { name = "o", type = "{T: integer, beta_min: number, beta_max: number}", text = "T = 1000, 0.1, 20", optional = true },
+      { name = "o", type = "diffusion.schedule_vp_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = "> 0", default = "0.1", text = "beta(0)" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2356,7 +3218,14 @@ return {
     signature = "d.schedule.warmup([o])",
     text = "Betas in equal steps over the first floor(fraction T) levels, and the last beta from there on (Ho et al. 2020, \"warmup10\" and \"warmup50\" of their code).",
     params = {
-      { name = "o", type = "{T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean}", text = "fraction = 0.1, in (0, 1]; else as linear", optional = true },
+      { name = "o", type = "diffusion.schedule_warmup_options?", optional = true },
+    },
+    options = {
+      { name = "T", type = "integer", range = ">= 1", default = "1000", text = "number of steps" },
+      { name = "beta_end", type = "number", range = "> 0", default = "0.02", text = "beta of the last step" },
+      { name = "beta_start", type = "number", range = "> 0", default = "0.0001", text = "beta of the first step" },
+      { name = "fraction", type = "number", range = "(0, 1]", default = "0.1", text = "share of the levels in which beta rises" },
+      { name = "rescale", type = "boolean", default = "true", text = "betas are for T = 1000 and are multiplied by 1000/T" },
     },
     returns = {
       { type = "diffusion.schedule" },
@@ -2390,7 +3259,10 @@ return {
     text = "Creates a tensor from a number or a nested table. If a row is ragged or contains something else than numbers, the error names the row. i64 accepts only integers. Other types round as Tensor:to does.",
     params = {
       { name = "values", type = "number|table" },
-      { name = "opts", type = "{dtype: string}", text = "\"f32\" (default; \"f64\" in the verification build), \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2411,7 +3283,20 @@ return {
     signature = "d.trainer(options)",
     text = "A training run.",
     params = {
-      { name = "options", type = "table", text = "{model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}" },
+      { name = "options", type = "diffusion.trainer_options" },
+    },
+    options = {
+      { name = "batches", type = "batches (set:batches)", default = "required", text = "the batches" },
+      { name = "model", type = "a model", default = "required", text = "the network" },
+      { name = "objective", type = "objective or function", default = "required", text = "d.objective, or a function (model, x0, {class}) -> loss, details" },
+      { name = "opt", type = "an optimiser (d.adamw)", default = "required", text = "the optimiser" },
+      { name = "checkpoint", type = "path", default = "none", text = "file that the run resumes from and saves to" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages that the checkpoint holds" },
+      { name = "floor", type = "number", default = "none", text = "least loss, shown next to the loss; objective:floor gives it" },
+      { name = "log", type = "path", default = "none", text = "CSV file of step, loss, lr and norm" },
+      { name = "on_step", type = "function", default = "none", text = "called after each step" },
+      { name = "quiet", type = "boolean", default = "false", text = "shows no progress" },
+      { name = "save_every", type = "integer", range = ">= 1", default = "500", text = "steps between two saves" },
     },
     returns = {
       { type = "diffusion.trainer" },
@@ -2422,7 +3307,21 @@ return {
     text = "The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual blocks with time and class, and attention in the middle and at the given factors. Other H and W may be used too, if the levels divide them.",
     family = true,
     params = {
-      { name = "options", type = "table", text = "{image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}" },
+      { name = "options", type = "diffusion.unet_options" },
+    },
+    options = {
+      { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
+      { name = "attention", type = "list of integers", default = "{}", text = "downsampling factors at which there is attention, as {4}" },
+      { name = "blocks", type = "integer", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up" },
+      { name = "channels", type = "integer", range = ">= 2", default = "32", text = "channels of the first level, even" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads of each attention" },
+      { name = "mult", type = "list of integers", default = "{1, 2, 2}", text = "channels of each level, in multiples of `channels`" },
+      { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
     },
     returns = {
       { type = "diffusion.model" },
@@ -2454,10 +3353,37 @@ return {
     text = "A tensor filled with zeros.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list of them" },
-      { name = "opts", type = "{dtype: string}", text = "as d.tensor", optional = true },
+      { name = "opts", type = "diffusion.dtype_options", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f32\", \"f64\", \"f16\", \"bf16\", \"i64\" or \"u8\"", default = "\"f32\", in the verification build \"f64\"", text = "type of the numbers" },
     },
     returns = {
       { type = "diffusion.tensor" },
+    },
+  },
+  ["decay half_life"] = {
+    signature = "decay = {\"half_life\", ...}",
+    text = "half of a value is left after `steps` updates: Karras et al. 2022",
+    options = {
+      { name = "steps", type = "number", range = "> 0", default = "required", text = "the half-life" },
+      { name = "ramp", type = "number", range = "> 0", default = "0.05", text = "the half-life is at most this share of the updates so far" },
+    },
+  },
+  ["decay power"] = {
+    signature = "decay = {\"power\", ...}",
+    text = "a power average: Karras et al. 2024, section 3.1",
+    options = {
+      { name = "sigma_rel", type = "number", range = "(0, 0.28867513459481)", default = "0.05", text = "standard deviation of the average's profile over 0..1" },
+    },
+  },
+  ["decay warmup"] = {
+    signature = "decay = {\"warmup\", ...}",
+    text = "1 - (1 + k/inv_gamma)^-power at update k: diffusers and k-diffusion",
+    options = {
+      { name = "inv_gamma", type = "number", range = "> 0", default = "1", text = "inverse of gamma" },
+      { name = "max", type = "number", range = "[0, 1)", default = "0.9999", text = "greatest decay" },
+      { name = "power", type = "number", range = "> 0", default = "2/3", text = "power of the formula" },
     },
   },
   ["ema"] = {
@@ -2473,7 +3399,11 @@ return {
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor}", optional = true },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2521,6 +3451,28 @@ return {
       { type = "diffusion.ema", text = "self" },
     },
   },
+  ["error huber"] = {
+    signature = "error = {\"huber\", ...}",
+    text = "square below delta, straight above",
+    options = {
+      { name = "delta", type = "number", range = "> 0", default = "1", text = "error from which on the loss is straight" },
+    },
+  },
+  ["error l1"] = {
+    signature = "error = \"l1\"",
+    text = "mean absolute value",
+  },
+  ["error mse"] = {
+    signature = "error = \"mse\"",
+    text = "mean square",
+  },
+  ["error pseudo_huber"] = {
+    signature = "error = {\"pseudo_huber\", ...}",
+    text = "sqrt(mse + c^2) - c: Song & Dhariwal 2024, section 3.3, over sqrt(D)",
+    options = {
+      { name = "c", type = "number", range = "> 0", default = "0.00054", text = "c of the formula" },
+    },
+  },
   ["generator"] = {
     signature = "generator",
     text = "A source of random numbers with its own counter. Each call returns the next numbers.",
@@ -2531,7 +3483,11 @@ return {
     params = {
       { name = "p", type = "number", text = "in [0, 1]" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "elements 1 and 0" },
@@ -2550,7 +3506,11 @@ return {
     text = "Uniform numbers in (0, 1).",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2563,7 +3523,11 @@ return {
       { name = "low", type = "integer" },
       { name = "high", type = "integer", text = ">= low, inclusive" },
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64" },
@@ -2574,7 +3538,11 @@ return {
     text = "Standard normal numbers. With two or more dimensions, the first counts samples. With a seed, sample k has the same bits in any batch.",
     params = {
       { name = "shape", type = "integer|integer[]", text = "sizes, or one list; default: one number", optional = true },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone", optional = true },
+      { name = "opts", type = "diffusion.draw_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone" },
     },
     returns = {
       { type = "diffusion.tensor" },
@@ -2585,7 +3553,11 @@ return {
     text = "A random permutation of 1..n.",
     params = {
       { name = "n", type = "integer", text = ">= 0" },
-      { name = "opts", type = "{seed: integer}", text = "or {generator: diffusion.generator}; default: the state of d.manual_seed", optional = true },
+      { name = "opts", type = "diffusion.draw_one_options", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the numbers" },
+      { name = "generator", type = "generator", default = "none", text = "source of the numbers, in place of a seed" },
     },
     returns = {
       { type = "diffusion.tensor", text = "i64 {n}" },
@@ -2672,7 +3644,11 @@ return {
     params = {
       { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "one level, or one a sample {B}" },
-      { name = "options", type = "{class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}", text = "classes from 1; 0 or nil: none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs", optional = true },
+      { name = "options", type = "diffusion.model_call_options?", text = "and the named inputs of a network of d.network", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
     },
     returns = {
       { type = "diffusion.tensor", text = "as xt: the target that its process's `predict` names" },
@@ -2715,7 +3691,10 @@ return {
     text = "Reads the values of a model file into this model. As for d.load_model, the file must not be truncated meanwhile, unless copy = true.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table?", text = "{copy = false}", optional = true },
+      { name = "options", type = "diffusion.model_load_options?", optional = true },
+    },
+    options = {
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
     },
     returns = {
       { type = "diffusion.model|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
@@ -2744,7 +3723,11 @@ return {
     text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error.",
     params = {
       { name = "path", type = "string" },
-      { name = "options", type = "table?", text = "{process =, weights = an ema}", optional = true },
+      { name = "options", type = "diffusion.model_save_options?", optional = true },
+    },
+    options = {
+      { name = "process", type = "process", default = "none", text = "the process that is saved with it" },
+      { name = "weights", type = "model or ema", default = "the model's", text = "an average whose values are saved" },
     },
     returns = {
       { type = "true|nil", text = "done nil with a message if the file can't be written" },
@@ -2775,6 +3758,550 @@ return {
       { type = "diffusion.model", text = "self" },
     },
   },
+  ["net"] = {
+    signature = "net",
+    text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",
+  },
+  ["net:add"] = {
+    signature = "net:add([path], inputs, [options])",
+    text = "The sum of two values; the first alone if the second is absent.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_add_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:again"] = {
+    signature = "net:again(path, given)",
+    text = "Calls the part at a path again, with the same parameters.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "given", type = "diffusion.value|diffusion.value[]" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention"] = {
+    signature = "net:attention([path], inputs, [options])",
+    text = "Multi-head attention of x, over a second input if given, with a third as mask.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_options?", optional = true },
+    },
+    options = {
+      { name = "bias", type = "boolean", default = "true", text = "the last product has a bias" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
+      { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention_block"] = {
+    signature = "net:attention_block([path], inputs, [options])",
+    text = "x + attention(group_norm(x)).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_block_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:block"] = {
+    signature = "net:block(path, given, [options], fn)",
+    text = "Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in the order of the list.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "given", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_block_options?", optional = true },
+      { name = "fn", type = "fun(b: diffusion.net, ...: diffusion.value): diffusion.value" },
+    },
+    options = {
+      { name = "name", type = "string", default = "\"block\"", text = "the block's name in print(model)" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "text", type = "string", default = "\"\"", text = "its description in print(model)" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:cat"] = {
+    signature = "net:cat([path], inputs, [options])",
+    text = "Values joined along the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_cat_options?", optional = true },
+    },
+    options = {
+      { name = "fill", type = "boolean", default = "false", text = "an absent second value counts as zeros of the first's shape" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:conv"] = {
+    signature = "net:conv([path], inputs, [options])",
+    text = "Cross-correlation over images; a second input of the result's shape is added.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_conv_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:downsample"] = {
+    signature = "net:downsample([path], inputs, [options])",
+    text = "A 3x3 convolution of stride 2.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_downsample_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "1", text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:dropout"] = {
+    signature = "net:dropout([path], inputs, [options])",
+    text = "Elements set to 0 at random in training.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_dropout_options?", optional = true },
+    },
+    options = {
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0.5", text = "probability that an element is set to 0 in training" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:embedding"] = {
+    signature = "net:embedding([path], inputs, [options])",
+    text = "Rows of a table by whole numbers from 1; 0 gives zeros.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "rows of the table" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:gate"] = {
+    signature = "net:gate([path], inputs, [options])",
+    text = "x + g y for inputs x, y, m; g is piece `at` of m.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_gate_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece of the modulation, from 1" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:geglu"] = {
+    signature = "net:geglu([path], inputs, [options])",
+    text = "a gelu(b), for the halves a and b of the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_geglu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:gelu"] = {
+    signature = "net:gelu([path], inputs, [options])",
+    text = "x Phi(x), Phi the normal distribution function.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_gelu_options?", optional = true },
+    },
+    options = {
+      { name = "by", type = "\"erf\" or \"tanh\"", default = "\"erf\"", text = "\"erf\" is exact, \"tanh\" the approximation of GPT-2" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:group_norm"] = {
+    signature = "net:group_norm([path], inputs, [options])",
+    text = "Group normalisation.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_group_norm_options?", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:layer_norm"] = {
+    signature = "net:layer_norm([path], inputs, [options])",
+    text = "Layer normalisation over the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_layer_norm_options?", optional = true },
+    },
+    options = {
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:linear"] = {
+    signature = "net:linear([path], inputs, [options])",
+    text = "y = x w^T + b over the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_linear_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:modulate"] = {
+    signature = "net:modulate([path], inputs, [options])",
+    text = "x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_modulate_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece of the modulation, from 1" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:mul"] = {
+    signature = "net:mul([path], inputs, [options])",
+    text = "The product of two values.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_mul_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:norm_conv"] = {
+    signature = "net:norm_conv([path], inputs, [options])",
+    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_norm_conv_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the kernel" },
+      { name = "pad", type = "integer or list of 4 integers", range = ">= 0", default = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:order"] = {
+    signature = "net:order(names)",
+    text = "Sets the order of the parameters' names: these parts come first.",
+    params = {
+      { name = "names", type = "string[]" },
+    },
+  },
+  ["net:patchify"] = {
+    signature = "net:patchify([path], inputs, [options])",
+    text = "Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_patchify_options?", optional = true },
+    },
+    options = {
+      { name = "patch", type = "integer", range = ">= 1", default = "required", text = "height and width of a patch" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:per_token"] = {
+    signature = "net:per_token([path], inputs, [options])",
+    text = "An embedding {B, C} as {B, 1, C}, to act on each token.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_per_token_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:pixels"] = {
+    signature = "net:pixels([path], inputs, [options])",
+    text = "Tokens {B, H W, C} as an image of the second input's height and width.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_pixels_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:places"] = {
+    signature = "net:places([path], inputs, [options])",
+    text = "Sines and cosines of each pixel's row and column (He et al. 2022).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_places_options?", optional = true },
+    },
+    options = {
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:quick_gelu"] = {
+    signature = "net:quick_gelu([path], inputs, [options])",
+    text = "x sigmoid(1.702 x).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_quick_gelu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:res_block"] = {
+    signature = "net:res_block([path], inputs, [options])",
+    text = "The residual block of Ho et al. 2020 on x and an embedding.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_res_block_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
+      { name = "embed", type = "integer", range = ">= 1", default = "width of the embedding", text = "width of the embedding that the block adds" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:silu"] = {
+    signature = "net:silu([path], inputs, [options])",
+    text = "x / (1 + exp(-x)).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_silu_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:sinusoid"] = {
+    signature = "net:sinusoid([path], inputs, [options])",
+    text = "cos and sin of numbers {B} times width/2 frequencies.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_sinusoid_options?", optional = true },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:time_embed"] = {
+    signature = "net:time_embed([path], inputs, [options])",
+    text = "Time, and class as a second input, as an embedding.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
+      { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
+      { name = "inp", type = "integer", range = ">= 2", default = "width of the input", text = "width of the sinusoid, even" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:tokens"] = {
+    signature = "net:tokens([path], inputs, [options])",
+    text = "An image {B, H, W, C} as tokens {B, H W, C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_tokens_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:unpatchify"] = {
+    signature = "net:unpatchify([path], inputs, [options])",
+    text = "Tokens as patches of an image of the second input's height and width.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_unpatchify_options?", optional = true },
+    },
+    options = {
+      { name = "patch", type = "integer", range = ">= 1", default = "required", text = "height and width of a patch" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:upsample"] = {
+    signature = "net:upsample([path], inputs, [options])",
+    text = "Nearest neighbours, then a 3x3 convolution.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_upsample_options?", optional = true },
+    },
+    options = {
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = ">= 1", default = "2", text = "factor of height and width" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["objective"] = {
     signature = "objective",
     text = "A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).",
@@ -2790,7 +4317,12 @@ return {
     params = {
       { name = "model", type = "any", text = "a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only" },
       { name = "x0", type = "diffusion.tensor", text = "{B, ...}" },
-      { name = "given", type = "{class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}", text = "eps is the noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the network's inputs: {context = c}", optional = true },
+      { name = "given", type = "diffusion.objective_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "eps", type = "tensor", default = "drawn", text = "the noise, as x0: that of d.reflow's pairs" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "loss a number" },
@@ -2810,9 +4342,16 @@ return {
   },
   ["objective:floor"] = {
     signature = "objective:floor(given)",
-    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset.",
+    text = "The least possible expected loss. For Gaussian data it is exact: no network is better, and the best affine one for each t reaches it. For other data it is the loss of the best affine network, from their covariance; a network that learns more gets below it. For an oracle it is a mean over samples. It covers the weighted error only, not a learned variance's bound. It is known for error = \"mse\" and noise without offset. Give one of std, data and oracle.",
     params = {
-      { name = "given", type = "table", text = "{std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}" },
+      { name = "given", type = "diffusion.objective_floor_options" },
+    },
+    options = {
+      { name = "data", type = "tensor or set", default = "none", text = "samples {n, ...}: the loss of the best affine network, by their covariance" },
+      { name = "oracle", type = "oracle", default = "none", text = "a known distribution: the loss of its best denoiser" },
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the oracle" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
+      { name = "std", type = "number, list of numbers or tensor", default = "none", text = "standard deviations of Gaussian data along its axes: exact" },
     },
     returns = {
       { type = "number" },
@@ -2873,7 +4412,11 @@ return {
     signature = "oracle:entropy([options])",
     text = "The differential entropy in nats, -E ln p. That of the empirical distribution is the entropy of its points as symbols. It is computed by a formula if there is one, by quadrature in one or two dimensions, or as a mean over samples.",
     params = {
-      { name = "options", type = "table?", text = "{samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean", optional = true },
+      { name = "options", type = "diffusion.oracle_entropy_options?", optional = true },
+    },
+    options = {
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the mean, if there is one" },
+      { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
       { type = "number" },
@@ -2885,8 +4428,12 @@ return {
     text = "ln p(x) of each row. It is that of the data, or with a level that of a x0 + s eps. The gradient of the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior mean. Both are exact, except for quadratures that tostring(oracle) names.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "{B,...}, D numbers per sample" },
-      { name = "level", type = "table|diffusion.process?", text = "{a = 1, s = 0}, each a number or {B}; or a process, with t", optional = true },
+      { name = "level", type = "diffusion.process|diffusion.oracle_log_prob_options?", text = "a process with t, or a level", optional = true },
       { name = "t", type = "number|number[]|diffusion.tensor?", text = "if level is a process", optional = true },
+    },
+    options = {
+      { name = "a", type = "number or tensor", default = "1", text = "signal of the level, one number or {B}" },
+      { name = "s", type = "number or tensor", default = "0", text = "noise of the level, one number or {B}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B}" },
@@ -2910,7 +4457,11 @@ return {
     text = "Draws samples.",
     params = {
       { name = "n", type = "integer" },
-      { name = "options", type = "table?", text = "{seed=} or {generator=}; without them, the numbers follow d.manual_seed", optional = true },
+      { name = "options", type = "diffusion.oracle_sample_options?", optional = true },
+    },
+    options = {
+      { name = "generator", type = "generator", default = "none", text = "source of the random numbers, in place of a seed" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n,D}" },
@@ -2949,7 +4500,10 @@ return {
     text = "The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.",
     params = {
       { name = "x0", type = "number|diffusion.tensor" },
-      { name = "o", type = "{seed: integer}", optional = true },
+      { name = "o", type = "diffusion.process_chain_options?", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
     returns = {
       { type = "function", text = "iterator of t, xt, eps" },
@@ -2974,10 +4528,16 @@ return {
   },
   ["process:convert"] = {
     signature = "process:convert(value, o)",
-    text = "Converts a prediction from one target to another. It is an error if x_t has no signal and the value does not depend on x_0 (eps or score at zero terminal SNR).",
+    text = "Converts a prediction from one target to another. It is an error if x_t has no signal and the value does not depend on x_0 (eps or score at zero terminal SNR). The targets are x0, eps, v = a eps - s x0 (Salimans & Ho 2022), score = -eps/s, flow = eps - x0, and edm, F of Karras et al. 2022, eq. 7.",
     params = {
       { name = "value", type = "number|diffusion.tensor" },
-      { name = "o", type = "{from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor}", text = "targets: \"eps\", \"x0\", \"v\" (a eps - s x0, Salimans & Ho 2022), \"score\" (-eps/s), \"flow\" (eps - x0), \"edm\" (F of Karras et al. 2022, eq. 7)" },
+      { name = "o", type = "diffusion.convert_options" },
+    },
+    options = {
+      { name = "from", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "required", text = "the target of `value`" },
+      { name = "to", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "required", text = "the target of the result" },
+      { name = "xt", type = "number or tensor", default = "required", text = "the noisy x_t" },
+      { name = "t", type = "number, list of numbers or tensor", default = "required", text = "the level" },
     },
     returns = {
       { type = "number|diffusion.tensor" },
@@ -3077,7 +4637,11 @@ return {
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "{B, ...}: x_0, or x_s with from = s" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T, one or B" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer, from: number}", text = "standard normal noise; default: drawn from the seed, or from the state of d.manual_seed", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|diffusion.q_sample_options", text = "standard normal noise, or options of its draw", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the noise" },
+      { name = "from", type = "number, list of numbers or tensor", range = ">= 0", default = "0", text = "level s of x" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -3090,7 +4654,10 @@ return {
     params = {
       { name = "x", type = "number|diffusion.tensor", text = "x_{t-1}" },
       { name = "t", type = "number|number[]|diffusion.tensor", text = "in 1..T" },
-      { name = "eps", type = "number|diffusion.tensor|{seed: integer}", text = "as for q_sample; with a seed, each t has different noise", optional = true },
+      { name = "eps", type = "number|diffusion.tensor|diffusion.q_step_options", text = "standard normal noise, or options of its draw", optional = true },
+    },
+    options = {
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the noise; each t has its own" },
     },
     returns = {
       { type = "number|diffusion.tensor", text = "xt" },
@@ -3214,6 +4781,383 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["sampler annealed_langevin"] = {
+    signature = "sampler = {\"annealed_langevin\", ...}",
+    text = "Song & Ermon 2019, algorithm 1",
+    options = {
+      { name = "inner", type = "integer", range = ">= 1", default = "5", text = "steps at each level" },
+      { name = "step", type = "number", range = "(0, 4)", default = "0.2", text = "length of a step, in units of s^2" },
+    },
+  },
+  ["sampler consistency"] = {
+    signature = "sampler = \"consistency\"",
+    text = "Song et al. 2023, algorithm 1",
+  },
+  ["sampler ddim"] = {
+    signature = "sampler = {\"ddim\", ...}",
+    text = "Song et al. 2021, \"Denoising diffusion implicit models\", eq. 12",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation: 0 adds no noise, 1 is ddpm" },
+    },
+  },
+  ["sampler ddim_inversion"] = {
+    signature = "sampler = {\"ddim_inversion\", ...}",
+    text = "Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3",
+    options = {
+      { name = "at", type = "\"s\" or \"t\"", default = "\"s\"", text = "level at which the model is asked" },
+      { name = "exact", type = "boolean", default = "false", text = "solves each step by iteration, so that ddim returns to the data" },
+      { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
+      { name = "tolerance", type = "number", range = "> 0", default = "1e-6", text = "residual at which the iteration ends" },
+    },
+  },
+  ["sampler ddpm"] = {
+    signature = "sampler = \"ddpm\"",
+    text = "Ho et al. 2020, algorithm 2",
+  },
+  ["sampler deis"] = {
+    signature = "sampler = {\"deis\", ...}",
+    text = "Zhang & Chen 2023, eq. 15, in ln rho",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "3", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-ddim-eps-of-unclipped-x0"] = {
+    signature = "sampler = {\"diffusers-ddim-eps-of-unclipped-x0\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+    },
+  },
+  ["sampler diffusers-ddim-inverse-told-next-time"] = {
+    signature = "sampler = {\"diffusers-ddim-inverse-told-next-time\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+    },
+  },
+  ["sampler diffusers-ddim-previous-by-stride"] = {
+    signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
+    },
+  },
+  ["sampler diffusers-ddpm-noise-in-last-step"] = {
+    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
+    text = "as another library computes it, including its defect",
+  },
+  ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-threshold-capped\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
+    signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler diffusers-euler-churn-after-model"] = {
+    signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler diffusers-ipndm-start-without-x0"] = {
+    signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
+    text = "as another library computes it, including its defect",
+  },
+  ["sampler diffusers-lms-of-missing-slopes"] = {
+    signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
+    },
+  },
+  ["sampler dpm2"] = {
+    signature = "sampler = \"dpm2\"",
+    text = "k-diffusion, after Lu et al. 2022, \"DPM-Solver\"",
+  },
+  ["sampler dpm2_ancestral"] = {
+    signature = "sampler = {\"dpm2_ancestral\", ...}",
+    text = "k-diffusion",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler dpm_adaptive"] = {
+    signature = "sampler = {\"dpm_adaptive\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", app. C",
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "0.0078", text = "absolute tolerance of a step's error" },
+      { name = "h", type = "number", range = "> 0", default = "0.05", text = "first step in ln(a/s)" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "order", type = "integer", range = "[2, 3]", default = "3", text = "order of the solver" },
+      { name = "rtol", type = "number", range = ">= 0", default = "0.05", text = "tolerance relative to the sample's size" },
+    },
+  },
+  ["sampler dpm_solver"] = {
+    signature = "sampler = {\"dpm_solver\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", algorithms 1 and 2",
+    options = {
+      { name = "order", type = "integer", range = "[1, 3]", default = "3", text = "evaluations of a step" },
+    },
+  },
+  ["sampler dpm_solver_multistep"] = {
+    signature = "sampler = {\"dpm_solver_multistep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", app. B, on eps",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that a step uses" },
+    },
+  },
+  ["sampler dpm_solver_singlestep"] = {
+    signature = "sampler = {\"dpm_solver_singlestep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver\", sec. 3.4",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
+    },
+  },
+  ["sampler dpmpp_2m"] = {
+    signature = "sampler = {\"dpmpp_2m\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", algorithm 2",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_2m_inversion"] = {
+    signature = "sampler = {\"dpmpp_2m_inversion\", ...}",
+    text = "dpmpp_2m backwards, from data to noise",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_2m_sde"] = {
+    signature = "sampler = {\"dpmpp_2m_sde\", ...}",
+    text = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_2s"] = {
+    signature = "sampler = \"dpmpp_2s\"",
+    text = "Lu et al. 2022, \"DPM-Solver++\", algorithm 1",
+  },
+  ["sampler dpmpp_2s_ancestral"] = {
+    signature = "sampler = {\"dpmpp_2s_ancestral\", ...}",
+    text = "k-diffusion, after Lu et al. 2022",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler dpmpp_3m"] = {
+    signature = "sampler = {\"dpmpp_3m\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", three values, second difference corrected",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler dpmpp_3m_sde"] = {
+    signature = "sampler = {\"dpmpp_3m_sde\", ...}",
+    text = "k-diffusion, second difference corrected",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_3s"] = {
+    signature = "sampler = \"dpmpp_3s\"",
+    text = "Lu et al. 2022, \"DPM-Solver++\", in three evaluations",
+  },
+  ["sampler dpmpp_sde"] = {
+    signature = "sampler = {\"dpmpp_sde\", ...}",
+    text = "k-diffusion, after Lu et al. 2022, SDE-DPM-Solver++",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
+  },
+  ["sampler dpmpp_singlestep"] = {
+    signature = "sampler = {\"dpmpp_singlestep\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", at levels of the grid",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
+    },
+  },
+  ["sampler euler"] = {
+    signature = "sampler = \"euler\"",
+    text = "Karras et al. 2022, eq. 1, by Euler",
+  },
+  ["sampler euler_ancestral"] = {
+    signature = "sampler = {\"euler_ancestral\", ...}",
+    text = "k-diffusion; with eta = 1 it is ddpm",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
+  ["sampler euler_churn"] = {
+    signature = "sampler = {\"euler_churn\", ...}",
+    text = "Karras et al. 2022, algorithm 2 without its correction",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler flow_euler"] = {
+    signature = "sampler = \"flow_euler\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by Euler",
+  },
+  ["sampler flow_heun"] = {
+    signature = "sampler = \"flow_heun\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by Heun",
+  },
+  ["sampler flow_midpoint"] = {
+    signature = "sampler = \"flow_midpoint\"",
+    text = "Liu et al. 2023; Lipman et al. 2023, by the midpoint method",
+  },
+  ["sampler heun"] = {
+    signature = "sampler = {\"heun\", ...}",
+    text = "Karras et al. 2022, algorithms 1 and 2",
+    options = {
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+    },
+  },
+  ["sampler ipndm"] = {
+    signature = "sampler = \"ipndm\"",
+    text = "diffusers, after Liu et al. 2022 (PNDM)",
+  },
+  ["sampler lcm"] = {
+    signature = "sampler = {\"lcm\", ...}",
+    text = "Luo et al. 2023, algorithm 3",
+    options = {
+      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data in these scales" },
+      { name = "timestep_scaling", type = "number", range = "> 0", default = "10", text = "factor of t in the skip and output scales" },
+    },
+  },
+  ["sampler lms"] = {
+    signature = "sampler = {\"lms\", ...}",
+    text = "Adams and Bashforth on Karras et al. 2022, eq. 1",
+    options = {
+      { name = "final", type = "boolean", default = "false", text = "the step to level 0 is a step like the others, not x0" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "values that a step uses" },
+    },
+  },
+  ["sampler plms"] = {
+    signature = "sampler = {\"plms\", ...}",
+    text = "Liu et al. 2022 (PNDM), eq. 12",
+    options = {
+      { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
+      { name = "start", type = "\"heun\" or \"runge_kutta\"", default = "\"heun\"", text = "method of the first steps" },
+    },
+  },
+  ["sampler predictor_corrector"] = {
+    signature = "sampler = {\"predictor_corrector\", ...}",
+    text = "Song et al. 2021 (score SDE), algorithms 2 to 5",
+    options = {
+      { name = "corrections", type = "integer", range = ">= 0", default = "1", text = "corrector steps at each level" },
+      { name = "predictor", type = "\"reverse\" or \"ancestral\"", default = "\"reverse\"", text = "step of the reverse SDE, or of ancestral sampling" },
+      { name = "snr", type = "number", range = "> 0", default = "0.16", text = "ratio of score to noise in a corrector step" },
+    },
+  },
+  ["sampler rk45"] = {
+    signature = "sampler = {\"rk45\", ...}",
+    text = "Song et al. 2021 (score SDE), app. D.4; Dormand & Prince 1980",
+    options = {
+      { name = "atol", type = "number", range = "> 0", default = "1e-5", text = "absolute tolerance of a step's error" },
+      { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to the sample's size" },
+    },
+  },
+  ["sampler sa_solver"] = {
+    signature = "sampler = {\"sa_solver\", ...}",
+    text = "Xue et al. 2023, algorithm 1",
+    options = {
+      { name = "corrector", type = "integer", range = "[0, 4]", default = "2", text = "values that the corrector uses; 0: no corrector" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "predictor", type = "integer", range = "[1, 4]", default = "2", text = "values that the predictor uses" },
+      { name = "tau", type = "number or function", range = ">= 0", default = "1", text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
+      { name = "variant", type = "\"adams\" or \"bh1\"", default = "\"adams\"", text = "weights of two values" },
+    },
+  },
+  ["sampler tcd"] = {
+    signature = "sampler = {\"tcd\", ...}",
+    text = "Zheng et al. 2024, algorithm 4",
+    options = {
+      { name = "gamma", type = "number", range = "[0, 1]", default = "0.3", text = "share of stochasticity: 0 is ddim, 1 goes to the data and back in each step" },
+    },
+  },
+  ["sampler unipc"] = {
+    signature = "sampler = {\"unipc\", ...}",
+    text = "Zhao et al. 2023, algorithms 1 and 2, on x0",
+    options = {
+      { name = "corrector", type = "boolean", default = "true", text = "corrects each x with the next step's value" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
+    },
+  },
+  ["sampler unipc_eps"] = {
+    signature = "sampler = {\"unipc_eps\", ...}",
+    text = "Zhao et al. 2023, algorithms 1 and 2, on eps",
+    options = {
+      { name = "corrector", type = "boolean", default = "true", text = "corrects each x with the next step's value" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
+    },
+  },
   ["schedule"] = {
     signature = "schedule",
     text = "A noise schedule: x_t = signal(t) x_0 + noise(t) eps.",
@@ -3310,7 +5254,17 @@ return {
     signature = "schedule:plot([o])",
     text = "Plots a quantity of the schedule against u = t/T; see d.plot.schedules.",
     params = {
-      { name = "o", type = "table", text = "{what = \"log_snr\", file = \"schedule.png\", ...}", optional = true },
+      { name = "o", type = "diffusion.plot_schedules_options?", optional = true },
+    },
+    options = {
+      { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
+      { name = "title", type = "string", default = "none", text = "the picture's title" },
+      { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
+      { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -3399,7 +5353,15 @@ return {
     signature = "set:batches(options)",
     text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1.",
     params = {
-      { name = "options", type = "table", text = "size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds" },
+      { name = "options", type = "diffusion.set_batches_options" },
+    },
+    options = {
+      { name = "size", type = "integer", range = ">= 1", default = "required", text = "examples in a batch" },
+      { name = "epochs", type = "number", range = "> 0", default = "1", text = "passes over the set, in place of steps" },
+      { name = "flip", type = "boolean", default = "false", text = "mirrors each image left to right with probability 1/2" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "shuffle", type = "boolean", default = "true", text = "each epoch has an order of its own" },
+      { name = "steps", type = "integer", range = ">= 0", default = "by epochs", text = "number of batches" },
     },
     returns = {
       { type = "diffusion.batches" },
@@ -3457,7 +5419,11 @@ return {
     text = "True if y has the same shape and |x - y| <= atol + rtol |y| for each element.",
     params = {
       { name = "y", type = "diffusion.tensor" },
-      { name = "opts", type = "{rtol: number, atol: number}", text = "defaults: 1e-5 and 1e-8", optional = true },
+      { name = "opts", type = "diffusion.allclose_options", optional = true },
+    },
+    options = {
+      { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to |y|" },
+      { name = "atol", type = "number", range = ">= 0", default = "1e-8", text = "absolute tolerance" },
     },
     returns = {
       { type = "boolean" },
@@ -3502,7 +5468,12 @@ return {
     params = {
       { name = "k", type = "diffusion.tensor", text = "{B,M,heads D}" },
       { name = "v", type = "diffusion.tensor", text = "{B,M,heads D}" },
-      { name = "opts", type = "{heads: integer, causal: boolean, mask: diffusion.tensor}", text = "heads 1, causal false", optional = true },
+      { name = "opts", type = "diffusion.attention_options", optional = true },
+    },
+    options = {
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
+      { name = "mask", type = "tensor", default = "none", text = "the mask, as above" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,N,heads D} of x {B,N,heads D}" },
@@ -3523,7 +5494,10 @@ return {
     signature = "tensor:backward([opts])",
     text = "Runs the backward pass of the recorded ops and adds to the gradients of trainable parameters. The tensor must have one element. A second backward pass, a value that was overwritten, and a second derivative are errors. If it fails, also for lack of memory, the gradients of all models reached so far are dropped.",
     params = {
-      { name = "opts", type = "{keep: boolean}", text = "true keeps the record for another backward pass", optional = true },
+      { name = "opts", type = "diffusion.backward_options", optional = true },
+    },
+    options = {
+      { name = "keep", type = "boolean", default = "false", text = "keeps the record for another backward pass" },
     },
   },
   ["tensor:bytes"] = {
@@ -3564,7 +5538,12 @@ return {
     params = {
       { name = "w", type = "diffusion.tensor", text = "{K,R,S,C}" },
       { name = "b", type = "diffusion.tensor", text = "{K}", optional = true },
-      { name = "opts", type = "{stride: integer, pad: integer|integer[], add: diffusion.tensor}", text = "stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added", optional = true },
+      { name = "opts", type = "diffusion.conv2d_options", optional = true },
+    },
+    options = {
+      { name = "stride", type = "integer", range = ">= 1", default = "1", text = "step between two places of the kernel" },
+      { name = "pad", type = "integer or list of integers", range = ">= 0", default = "0", text = "zeros around the image: one number or {top, bottom, left, right}" },
+      { name = "add", type = "tensor", default = "none", text = "a tensor of the result's shape, which is added to it" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,H',W',K} of x {B,H,W,C}" },
@@ -3798,7 +5777,14 @@ return {
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor}", text = "groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x" },
+      { name = "opts", type = "diffusion.group_norm_options" },
+    },
+    options = {
+      { name = "groups", type = "integer", range = ">= 1", default = "required", text = "groups of channels; they divide C" },
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
+      { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },
+      { name = "add", type = "tensor", default = "none", text = "{B,C}, added to each pixel of x" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -3859,7 +5845,10 @@ return {
     params = {
       { name = "w", type = "diffusion.tensor", text = "{C}", optional = true },
       { name = "b", type = "diffusion.tensor", text = "{C}", optional = true },
-      { name = "opts", type = "{epsilon: number}", text = "default 1e-5", optional = true },
+      { name = "opts", type = "diffusion.layer_norm_options", optional = true },
+    },
+    options = {
+      { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{...,C} as x" },
@@ -4244,7 +6233,13 @@ return {
     signature = "tensor:sinusoid(opts)",
     text = "cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No gradient.",
     params = {
-      { name = "opts", type = "{width: integer, max_period: number, shift: number, sin_first: boolean}", text = "width even; max_period 10000, shift 0, sin_first false" },
+      { name = "opts", type = "diffusion.sinusoid_options" },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "shift", type = "number", default = "0", text = "in the frequencies: 0 in ADM, 1 in DDPM" },
+      { name = "sin_first", type = "boolean", default = "false", text = "the sines come first" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,width} of t {B}" },
@@ -4450,6 +6445,45 @@ return {
       { type = "diffusion.tensor", text = "x itself" },
     },
   },
+  ["times importance"] = {
+    signature = "times = {\"importance\", ...}",
+    text = "in proportion to the root mean square of the losses at t: Nichol & Dhariwal 2021, eq. 18",
+    options = {
+      { name = "keep", type = "integer", range = ">= 1", default = "10", text = "losses that are remembered for each t" },
+      { name = "uniform", type = "number", range = "(0, 1]", default = "0.001", text = "share of t that is drawn uniformly" },
+    },
+  },
+  ["times log_normal"] = {
+    signature = "times = {\"log_normal\", ...}",
+    text = "ln sigma is normal: Karras et al. 2022, table 1",
+    options = {
+      { name = "mean", type = "number", default = "-1.2", text = "mean of ln sigma" },
+      { name = "std", type = "number", range = "> 0", default = "1.2", text = "standard deviation of ln sigma" },
+    },
+  },
+  ["times logit_normal"] = {
+    signature = "times = {\"logit_normal\", ...}",
+    text = "t/T is the sigmoid of a normal number: Esser et al. 2024, section 3.1",
+    options = {
+      { name = "mean", type = "number", default = "0", text = "mean of the normal number" },
+      { name = "std", type = "number", range = "> 0", default = "1", text = "standard deviation of the normal number" },
+    },
+  },
+  ["times mode"] = {
+    signature = "times = {\"mode\", ...}",
+    text = "Esser et al. 2024, eq. 20",
+    options = {
+      { name = "scale", type = "number", range = "[-1, 1.75]", default = "1.29", text = "s of the formula; above 0 favours the middle" },
+    },
+  },
+  ["times stratified"] = {
+    signature = "times = \"stratified\"",
+    text = "one t of each of as many strata as the batch has samples",
+  },
+  ["times uniform"] = {
+    signature = "times = \"uniform\"",
+    text = "every t equally likely",
+  },
   ["trainer"] = {
     signature = "trainer",
     text = "A training run, to be started by trainer:run().",
@@ -4461,5 +6495,71 @@ return {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },
     },
+  },
+  ["value"] = {
+    signature = "value",
+    text = "A value inside of a network that is being written.",
+    params = {
+      { name = "width", type = "integer?", text = "its last size, where that is known" },
+    },
+  },
+  ["weighting edm"] = {
+    signature = "weighting = {\"edm\", ...}",
+    text = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
+    options = {
+      { name = "sigma_data", type = "number", range = "> 0", default = "that of the process", text = "standard deviation of the data" },
+    },
+  },
+  ["weighting min_snr"] = {
+    signature = "weighting = {\"min_snr\", ...}",
+    text = "min(SNR, gamma): Hang et al. 2023, eq. 8",
+    options = {
+      { name = "gamma", type = "number", range = "> 0", default = "5", text = "greatest weight" },
+    },
+  },
+  ["weighting p2"] = {
+    signature = "weighting = {\"p2\", ...}",
+    text = "SNR / (k + SNR)^gamma: Choi et al. 2022",
+    options = {
+      { name = "gamma", type = "number", range = ">= 0", default = "1", text = "power of the formula" },
+      { name = "k", type = "number", range = "> 0", default = "1", text = "k of the formula" },
+    },
+  },
+  ["weighting sigmoid"] = {
+    signature = "weighting = {\"sigmoid\", ...}",
+    text = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
+    options = {
+      { name = "bias", type = "number", default = "2", text = "ln SNR at which the sigmoid is 1/2" },
+    },
+  },
+  ["weighting simple"] = {
+    signature = "weighting = \"simple\"",
+    text = "SNR: 1 on eps, Ho et al. 2020, eq. 14",
+  },
+  ["weighting snr"] = {
+    signature = "weighting = \"snr\"",
+    text = "SNR: the same as simple, Salimans & Ho 2022, section 4",
+  },
+  ["weighting soft_min_snr"] = {
+    signature = "weighting = {\"soft_min_snr\", ...}",
+    text = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
+    options = {
+      { name = "gamma", type = "number", range = "> 0", default = "1/sigma_data^2", text = "weight that is approached at high SNR" },
+    },
+  },
+  ["weighting truncated_snr"] = {
+    signature = "weighting = \"truncated_snr\"",
+    text = "max(SNR, 1): Salimans & Ho 2022, section 4",
+  },
+  ["weighting uniform"] = {
+    signature = "weighting = {\"uniform\", ...}",
+    text = "1 on the error of the quantity `of`",
+    options = {
+      { name = "of", type = "\"x0\", \"eps\", \"v\", \"score\", \"flow\" or \"edm\"", default = "the process's prediction", text = "quantity whose error has weight 1" },
+    },
+  },
+  ["weighting vlb"] = {
+    signature = "weighting = \"vlb\"",
+    text = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8",
   },
 }

@@ -3,25 +3,21 @@
 local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local families = require "diffusion.sampler.families"
-local finite = require "diffusion.sampler.finite"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local set = require "diffusion.data.set"
 
-local rules = {
-  shape = { "table", required = true },
-  size = { "integer", default = 1000, min = 1 },
-  sampler = { "any", default = "unipc" },
-  steps = { "integer", min = 1 },
-  grid = { "any" },
-  seed = { "integer" },
-  class = classes.rule,
-  guidance = { "number|function" },
-  self_condition = { "boolean" },
-  nan = finite.rule,
-}
+local rules = opts.declare("reflow", {
+  shape = { "table", required = true, as = "integer[]", text = "{n, ...}, the number of pairs first" },
+  size = { "integer", default = 1000, min = 1, text = "samples that are drawn at a time" },
+  sampler = opts.joined(option.sampler, { text = "a sampler without noise of its own, as of d.sample" }),
+  steps = option.steps, grid = option.grid, seed = option.seed, guidance = option.guidance, nan = option.nan,
+  self_condition = option.self_condition,
+  class = opts.joined(option.class, { text = "the class of all pairs or of each, from 1" }),
+})
 
 -- x_T must be eps itself.
 local function check_end(process)
@@ -48,9 +44,7 @@ local function part(class, from, count) return class and class:narrow(1, from, c
 --- trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process its x_T must be noise alone, as with d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid,
----  guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n},
----  of 1 or more}
+---@param options diffusion.reflow_options
 ---@return diffusion.set pairs .x, .eps, .class
 ---@usage local process = d.process{ schedule = d.schedule.flow{ T = 50 }, predict = "flow" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.5 } }:denoiser(process)

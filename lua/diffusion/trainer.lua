@@ -222,19 +222,20 @@ end
 
 -- ==== making one =============================================================================
 
-local rules = {
-  model = { "any", required = true, what = "a model" },
-  objective = { "function|objective", required = true },
-  opt = { "any", required = true, what = "an optimiser (d.adamw)" },
-  batches = { "any", required = true, what = "batches (set:batches)" },
-  ema = { "any" },
-  checkpoint = { "path" },
-  save_every = { "integer", default = 500, min = 1 },
-  log = { "path" },
-  on_step = { "function" },
-  floor = { "number" },
-  quiet = { "boolean", default = false },
-}
+local rules = opts.declare("trainer", {
+  model = { "any", required = true, what = "a model", as = "diffusion.model", text = "the network" },
+  objective = { "function|objective", required = true, as = "diffusion.objective|function",
+    text = "d.objective, or a function (model, x0, {class}) -> loss, details" },
+  opt = { "any", required = true, what = "an optimiser (d.adamw)", as = "diffusion.adamw", text = "the optimiser" },
+  batches = { "any", required = true, what = "batches (set:batches)", as = "diffusion.batches", text = "the batches" },
+  ema = { "any", as = "diffusion.ema|diffusion.ema[]", text = "averages that the checkpoint holds" },
+  checkpoint = { "path", text = "file that the run resumes from and saves to" },
+  save_every = { "integer", default = 500, min = 1, text = "steps between two saves" },
+  log = { "path", text = "CSV file of step, loss, lr and norm" },
+  on_step = { "function", as = "fun(step: integer, loss: number)", text = "called after each step" },
+  floor = { "number", text = "least loss, shown next to the loss; objective:floor gives it" },
+  quiet = { "boolean", default = false, text = "shows no progress" },
+})
 
 -- Fields that can be written before or between runs.
 local writable = {}
@@ -255,11 +256,7 @@ local function check_batches(walk)
 end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class})
----  -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves
----  to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step =
----  function(step, loss), floor = number shown next to the loss (of objective:floor), quiet =
----  false}
+---@param options diffusion.trainer_options
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)

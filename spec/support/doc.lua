@@ -6,6 +6,10 @@
 -- Run by `make doc`; spec/doc_spec.lua holds the first two against the comments.
 local kind_of = require("diffusion.kind").of
 local object = require "diffusion.object"
+local opts = require "diffusion.opts"
+local help = require "diffusion.help"
+local options = dofile "spec/support/options.lua"
+local pages = dofile "spec/support/pages.lua"
 local site = dofile "spec/support/site.lua"
 
 local doc = {}
@@ -46,6 +50,15 @@ readers["return"] = function(entry, rest)
   entry.returns[#entry.returns + 1] = { type = kind, text = text }
 end
 
+function readers.option(entry, rest)
+  local name, more = rest:match "^(%S+)%s*(.*)$"
+  entry.options = entry.options or {}
+  table.insert(entry.options, options.written(name, split_type(more)))
+end
+
+-- "@options_of d.randn": the same options as those of another C function.
+function readers.options_of(entry, rest) entry.options_of = rest end
+
 function readers.usage(entry, rest) entry.usage = rest end
 
 -- An error is described in the text.
@@ -71,7 +84,7 @@ end
 local function tags_of(lines)
   local list = { { lines = {} } }
   for _, line in ipairs(lines) do
-    local tag, rest = line:match "^@(%w+)%s*(.*)$"
+    local tag, rest = line:match "^@([%w_]+)%s*(.*)$"
     if tag then list[#list + 1] = { name = tag, lines = { rest } }
     else table.insert(list[#list].lines, line) end
   end
@@ -219,13 +232,18 @@ local function kinds(d)
   local opt = d.adamw(model)
   local set = d.data.toy.moons(4)
   local batches = set:batches { size = 2 }
+  local net
+  d.network { inputs = { "x" }, build = function(n)
+    net = n
+    return n:silu(n.x)
+  end }
   local things = {
     d.zeros(1), process, process.schedule, model, d.ema(model), opt, set, batches, d.generator(),
     d.grid.trailing(process, 2), d.checkpoint { path = "x", model = model },
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 },
-    d.objective { process = process },
+    d.objective { process = process }, net,
   }
   local out = {}
   for i, x in ipairs(things) do
@@ -288,7 +306,18 @@ local function table_entry(item, found)
     or found.c[item.name]
 end
 
+-- A method of a net adds a layer; nn/kinds.lua describes them.
+local function layer_entry(item)
+  local kind = require("diffusion.nn.kinds")[item.name:match "^net:(.*)$"]
+  return kind and { text = kind.text .. ".", file = "lua/diffusion/nn/kinds.lua",
+    params = { { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = ("diffusion.net_%s_options?"):format(kind.name), optional = true } },
+    returns = { { type = "diffusion.value", text = "" } } }
+end
+
 local function entry_of(item, found)
+  if item.kind == "net" and layer_entry(item) then return layer_entry(item) end
   if is_plain(item.value) then return table_entry(item, found) end
   if type(item.value) ~= "function" then return value_entry(item, found) end
   local place, is_c = place_of(item.value)
@@ -318,6 +347,15 @@ local function signature(item, entry)
   return ("%s(%s)"):format(item.name:gsub("%(%)$", ""), table.concat(names, ", "))
 end
 
+-- The options that an entry's function takes, and the name of their class.
+local function options_of(entry, found)
+  local name = options.set_of(entry)
+  if not name then return end
+  local other = entry.options_of and found.c[entry.options_of]
+  local list = entry.options or other and other.options or options.declared(name)
+  return assert(list, ("%s: no options are declared as '%s'"):format(entry.file, name)), name
+end
+
 -- ==== collecting ===========================================================================
 
 -- Families of networks are found by the names of their files.
@@ -338,12 +376,21 @@ function doc.collect()
       missing[#missing + 1] = item.name
     elseif not (item.kind == "tensor" and found.c["d." .. item.name:sub(8)]) and not seen[item.name] then
       seen[item.name] = true
+      local list, set = options_of(entry, found)
       entries[#entries + 1] = {
+        options = list, set = set,
         name = item.name, kind = item.kind, signature = signature(item, entry), text = entry.text,
         params = entry.params, returns = entry.returns, usage = entry.usage, file = entry.file,
         mismatch = mismatch(item, entry), is_function = type(item.value) == "function",
       }
     end
+  end
+  for name, source in pairs(opts.choices) do
+    local group, own = name:match "^(%S+) (.*)$"
+    local list = options.declared(name)
+    local form = #list > 0 and '%s = {"%s", ...}' or '%s = "%s"'
+    entries[#entries + 1] = { name = name, signature = form:format(group, own), text = source, params = {},
+                              returns = {}, options = list, choice = true }
   end
   for name, class in pairs(found.class) do
     local kind = name:gsub("^diffusion%.", "")
@@ -361,7 +408,7 @@ local function quoted(text) return ("%q"):format(text):gsub("\\\n", "\\n") end
 
 local function item_text(item)
   local parts = {}
-  for _, key in ipairs { "name", "type", "text" } do
+  for _, key in ipairs { "name", "type", "range", "default", "text" } do
     if item[key] and item[key] ~= "" then parts[#parts + 1] = ("%s = %s"):format(key, quoted(item[key])) end
   end
   if item.optional then parts[#parts + 1] = "optional = true" end
@@ -369,7 +416,7 @@ local function item_text(item)
 end
 
 local function add_list(out, key, items)
-  if #items == 0 then return end
+  if not items or #items == 0 then return end
   out[#out + 1] = ("    %s = {"):format(key)
   for _, item in ipairs(items) do out[#out + 1] = ("      %s,"):format(item_text(item)) end
   out[#out + 1] = "    },"
@@ -387,6 +434,7 @@ function doc.reference(entries)
     out[#out + 1] = ("    text = %s,"):format(quoted(e.text))
     if (e.file or ""):find "^lua/diffusion/network/" then out[#out + 1] = "    family = true," end
     add_list(out, "params", e.params)
+    add_list(out, "options", e.options)
     add_list(out, "returns", e.returns)
     if e.usage then out[#out + 1] = ("    example = %s,"):format(quoted(e.usage)) end
     out[#out + 1] = "  },"
@@ -444,6 +492,26 @@ local function define_class(out, e, call)
   out[#out + 1] = ("local %s = {}"):format(e.name)
 end
 
+-- The classes of options: of functions, and of options that are tables.
+local function define_options(out, entries)
+  local lists, names = {}, {}
+  local function add(set, list)
+    if lists[set] then return end
+    lists[set], names[#names + 1] = list, set
+    for _, o in ipairs(list) do
+      local inner = not o.nested and o.as:match "diffusion%.([%w_]+)_options"
+      if inner then add(inner, options.declared(inner)) end
+    end
+  end
+  for _, e in ipairs(entries) do if e.set then add(e.set, e.options) end end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    out[#out + 1] = ""
+    local lines = options.class(name, lists[name])
+    table.move(lines, 1, #lines, #out + 1, out)
+  end
+end
+
 local function define(out, e)
   out[#out + 1] = ""
   comment(out, e.text)
@@ -464,12 +532,57 @@ function doc.definitions(entries)
     "local d = {}" }
   local calls = {}
   for _, e in ipairs(entries) do calls[e.name] = e end
+  define_options(out, entries)
   for _, e in ipairs(entries) do if e.class then define_class(out, e, calls[e.name .. "()"]) end end
   for _, e in ipairs(entries) do
-    if not e.class and not e.name:find "%(%)$" then define(out, e) end
+    if not e.class and not e.choice and not e.name:find "%(%)$" then define(out, e) end
   end
   out[#out + 1] = "\nreturn d\n"
   return table.concat(out, "\n")
+end
+
+-- ==== tables of the guides =================================================================
+
+-- The table of <!-- options: sample -->, or <!-- options: unet classes outputs --> for some of them.
+local function options_table(by_name, path, words)
+  local name, rest = words:match "^(%S+)%s*(.*)$"
+  local e = by_name["d." .. name] or by_name[name]
+  assert(e and e.options, ("%s: no options are declared for '%s'"):format(path, name))
+  if rest == "" then return help.option_table(e.options) end
+  local rows = {}
+  for key in rest:gmatch "%S+" do
+    for _, o in ipairs(e.options) do if o.name == key then rows[#rows + 1] = o end end
+    assert(rows[#rows] and rows[#rows].name == key, ("%s: %s has no option '%s'"):format(path, name, key))
+  end
+  return help.option_table(rows)
+end
+
+-- The table of <!-- choices: weighting -->.
+local function choices_table(by_name, path, group)
+  local rows = { ("| `%s =` | | options |"):format(group), "|---|---|---|" }
+  for _, name in ipairs(options.names_of(group)) do
+    local e, list = by_name[group .. " " .. name], {}
+    for i, o in ipairs(e.options) do list[i] = ("`%s` (%s)"):format(o.name, o.default) end
+    rows[#rows + 1] = ("| `%s` | %s | %s |"):format(name, e.text, table.concat(list, ", "))
+  end
+  assert(#rows > 2, ("%s: no choices are declared for '%s'"):format(path, group))
+  return table.concat(rows, "\n")
+end
+
+local makers = { options = options_table, choices = choices_table }
+
+--- A page with its tables as the options are declared, each between a line <!-- options: NAME --> or
+--- <!-- choices: OPTION --> and a line <!-- end -->.
+---@param entries table[] as doc.collect returns them
+---@param path string
+---@param text string
+---@return string
+function doc.page(entries, path, text)
+  local by_name = {}
+  for _, e in ipairs(entries) do by_name[e.name] = e end
+  return (text:gsub("(<!%-%- (%l+): ([^\n]-) %-%->\n).-(<!%-%- end %-%->)", function(first, kind, words, last)
+    return first .. makers[kind](by_name, path, words) .. "\n" .. last
+  end))
 end
 
 -- ==== writing ==============================================================================
@@ -506,6 +619,9 @@ end
 function doc.write()
   local entries, missing = doc.collect()
   for name, path in pairs(doc.paths) do write(path, doc[name](entries)) end
+  for _, page in ipairs(pages.all()) do
+    if page.name ~= "README" then write(page.path, doc.page(entries, page.path, page.text)) end
+  end
   write_site(entries)
   print(("%d names; without documentation: %s"):format(#entries,
     #missing > 0 and table.concat(missing, ", ") or "none"))

@@ -18,7 +18,7 @@ local floor = {
 }
 -- The floors 7a, 7b and 7d of the front room, by file or folder. All others stand on 7c.
 local front = {
-  [7.1] = { "legible", "fail", "kind", "renamed", "opts", "lookup", "answer", "object", "asset", "warning" },
+  [7.1] = { "legible", "fail", "kind", "renamed", "opts", "rule", "lookup", "answer", "object", "asset", "warning" },
   [7.2] = { "file", "text" },
   [7.4] = { "hub", "pipeline", "trainer", "checkpoint", "report", "progress", "repl", "cli", "prompt",
             "help", "guide", "reference", "init" },

@@ -8,15 +8,18 @@ local grids = require "diffusion.grid"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local option = require "diffusion.sampler.option"
+local rule = require "diffusion.rule"
 
-local rules = {
-  process = { "process", required = true },
-  grid = { "grid|table" },
-  steps = { "integer", min = 1 },
-  mean = { "number", default = 0 },
-  std = { "number", default = 1, min = 0 },
-  exact_start = { "boolean", default = false },
-}
+local rules = opts.declare("check_moments", {
+  process = rule.process,
+  grid = { "grid|table", as = "diffusion.grid|number[]", default_text = "trailing",
+    text = "a grid or a list of times" },
+  steps = option.steps,
+  mean = { "number", default = 0, text = "mean of the data" },
+  std = { "number", default = 1, min = 0, text = "standard deviation of the data" },
+  exact_start = { "boolean", default = false, text = "starts from x_T's own distribution, not from noise" },
+})
 
 local refusal = "moments: this sampler's steps depend on x itself, so it isn't linear; sample, and measure"
 
@@ -90,9 +93,7 @@ end
 --- The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean,
 --- std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear in x.
 ---@param sampler string|function|table as in d.sample
----@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one,
----  mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own
----  distribution}
+---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance
 ---@usage local p = d.process{ schedule = d.schedule.linear{} }

@@ -9,19 +9,21 @@ local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 
-local rules = {
-  process = { "process" },
-  from = { "number", default = 20, above = 0 },
-  to = { "number", default = 0.02, above = 0 },
-  steps = { "table", default = { 80, 160, 320, 640 } },
-  samples = { "integer", default = 64, min = 1 },
-  start = { "integer", default = 0, min = 0 },
-  exact = { "integer", default = 500, min = 10 },
+local rules = opts.declare("check_order", {
+  process = { "process", default_text = "cosine of 1000 steps, predicting x0", text = "the process" },
+  from = { "number", default = 20, above = 0, text = "sigma of the start" },
+  to = { "number", default = 0.02, above = 0, text = "sigma of the end" },
+  steps = { "table", default = { 80, 160, 320, 640 }, as = "integer[]", text = "numbers of steps that are compared" },
+  samples = { "integer", default = 64, min = 1, text = "number of samples" },
+  start = { "integer", default = 0, min = 0,
+    text = "first steps that get the exact x, so that a multistep sampler starts with a history" },
+  exact = { "integer", default = 500, min = 10, text = "steps of the ODE's solution" },
   seed = measure.seed,
-  reference = { "any" },
-  fine = { "integer", default = 16, min = 2 },
-  quiet = { "boolean", default = false },
-}
+  reference = { "any", as = "string|function|table", default_text = "the sampler itself",
+    text = 'sampler that follows the noise\'s path in more steps, as "dpmpp_sde"' },
+  fine = { "integer", default = 16, min = 2, text = "steps of the reference, in multiples of the most steps" },
+  quiet = { "boolean", default = false, text = "prints no table" },
+})
 
 -- Levels whose lambda = -ln sigma is uniform.
 local function levels(schedule, o, N)
@@ -182,17 +184,12 @@ end
 --- deterministic sampler is the root mean square distance from the ODE's solution. A sampler that
 --- adds noise follows one Brownian path per sample for any number of steps. Its error is the median
 --- distance from many more steps.
+--- A reference that is the sampler itself shows an order of 1 as 1.05. In float32 errors end at some
+--- 1e-6; DIFFUSION_PRECISION=double continues further.
 ---@param sampler string|function|table as in d.sample; not one whose noise has no path (euler_churn, lcm,
 --- annealed_langevin and similar)
 ---@param oracle any a distribution of d.oracle
----@param options table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02
----  (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed
----  the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the
----  ODE's solution), seed = 1 (of the starts and of the path; fixed,
----  whatever d.manual_seed says), reference = the sampler itself
----  (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows
----  as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some
----  1e-6: DIFFUSION_PRECISION=double goes on
+---@param options diffusion.check_order_options?
 ---@return number|nil order nil if all errors are due to rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 ---@usage local mixture = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.3 }

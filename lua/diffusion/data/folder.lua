@@ -169,6 +169,18 @@ local function sides_of(size)
   return math.tointeger(size[1]), math.tointeger(size[2])
 end
 
+local rules = opts.declare("data_folder", {
+  size = { "integer|table", min = 1, max = 65535, as = "integer|integer[]",
+    default_text = "as they are, all of one size",
+    text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+  channels = { "integer", default = 3, min = 1, max = 3, text = "3 (RGB) or 1 (grey)" },
+  recursive = { "boolean", default = false,
+    text = "takes pictures of any depth, for the class of the outermost folder" },
+  classes = { "boolean", default = true, text = "sub-folders are classes" },
+  skip = { "boolean", default = false, text = "leaves out in silence what would be an error" },
+  upright = { "boolean", default = true, text = "turned as the files' EXIF says; false leaves them as stored" },
+})
+
 --- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1
 --- in byte order of their names. A sub-folder without pictures keeps its number. Without a picture
 --- in any sub-folder there are no classes. It is an error if a picture would be left out. That
@@ -176,19 +188,11 @@ end
 --- begin with a dot are ignored. Links are followed, to each folder once per class. A picture that
 --- can't be read is an error too.
 ---@param dir string
----@param options table|nil size = n or {height, width}: each picture is cut to that form around its
----middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey);
----recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true:
----false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says
+---@param options diffusion.data_folder_options?
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 return function(dir, options)
-  local o = opts.check("folder", options, {
-    size = { "integer|table", min = 1, max = 65535 },
-    channels = { "integer", default = 3, min = 1, max = 3 },
-    recursive = { "boolean", default = false }, classes = { "boolean", default = true },
-    skip = { "boolean", default = false }, upright = { "boolean", default = true },
-  }, 2)
+  local o = opts.check("folder", options, rules, 2)
   opts.path("folder", dir)
   if o.channels == 2 then fail.raise("folder: channels are 1 (grey) or 3 (RGB), got 2") end
   o.height, o.width = sides_of(o.size)

@@ -7,6 +7,7 @@ local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local picture = require "diffusion.picture"
 
 -- ==== the iterator =======================================================================
@@ -154,25 +155,24 @@ local batches = object.class("batches", Batches, {
 ---@field name string
 local Set = {}
 
-local RULES = {
-  size = { "integer", required = true, min = 1 },
-  steps = { "integer", min = 0 },
-  epochs = { "number", above = 0 },
-  shuffle = { "boolean", default = true },
-  seed = { "integer" },
-  flip = { "boolean", default = false },
-}
+local batches_rules = opts.declare("set_batches", {
+  size = { "integer", required = true, min = 1, text = "examples in a batch" },
+  steps = { "integer", min = 0, default_text = "by epochs", text = "number of batches" },
+  epochs = { "number", above = 0, default_text = "1", text = "passes over the set, in place of steps" },
+  shuffle = { "boolean", default = true, text = "each epoch has an order of its own" },
+  seed = rule.seed,
+  flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
+})
 
 --- An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned
 --- as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are
 --- full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that
 --- often, and the last batch may be short. If `.step` is set, the next batch is step + 1.
----@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from
----manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
+---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 ---@usage for step, x0, class in d.data.digits():batches{ size = 64, steps = 3 } do print(step, x0:std():item()) end
 function Set:batches(options)
-  local o = opts.check("batches", options, RULES)
+  local o = opts.check("batches", options, batches_rules)
   if o.steps and o.epochs then fail.raise("batches: steps and epochs both given; name one") end
   if self.n == 0 and o.steps ~= 0 then fail.raise("batches: the set is empty") end
   if o.flip and self.x:dim() ~= 4 then
@@ -202,18 +202,22 @@ local set = {}
 -- Arithmetic on bytes gives i64, so [n,H,W,C] of i64 are pictures too.
 local function is_pictures(x) return x:dtype() == "u8" or x:dtype() == "i64" and x:dim() == 4 end
 
+local set_rules = opts.declare("data_set", {
+  x = { "tensor", required = true, text = "[n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255" },
+  class = opts.joined(classes.rule, { text = "the class of all examples or of each, 1 to classes" }),
+  eps = { "tensor", text = "noise that each example is paired with, as x (d.reflow)" },
+  classes = { "integer", min = 1, default_text = "the largest class", text = "number of classes" },
+  names = { "table", as = "string[]", text = "names of the classes" },
+  name = { "string", default = "set", text = "the set's name" },
+})
+
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor
----or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow);
----classes (the largest class if not given); names of the classes; name
+---@param options diffusion.data_set_options
 ---@return diffusion.set
 ---@usage local set = d.data.set{ x = d.randn(100, 2), class = d.randint(1, 3, { 100 }) }
 --- print(set)
 function set.new(options)
-  local o = opts.check("set", options, {
-    x = { "tensor", required = true }, class = classes.rule, eps = { "tensor" },
-    classes = { "integer", min = 1 }, names = { "table" }, name = { "string", default = "set" },
-  })
+  local o = opts.check("set", options, set_rules)
   if o.x:dim() < 1 or (o.x:dtype() == "u8" and o.x:dim() ~= 4) then
     fail.raise("set: x is %s %s; u8 images [n,H,W,C] or numbers [n,...] expected", o.x:dtype(),
       kind.shape_text(o.x))

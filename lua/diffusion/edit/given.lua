@@ -1,29 +1,26 @@
 -- The options that all edits share, and those that are passed on to the sampler.
-local classes = require "diffusion.classes"
 local fail = require "diffusion.fail"
+local opts = require "diffusion.opts"
 local samples = require "diffusion.samples"
 local families = require "diffusion.sampler.families"
-local finite = require "diffusion.sampler.finite"
+local option = require "diffusion.sampler.option"
 
 local given = {}
 
-local common = {
-  model = { "any", required = true, what = "a denoiser (xt, t, {class=})" },
-  process = { "process", required = true }, seed = { "integer" },
-  class = classes.rule, guidance = { "number|function" }, self_condition = { "boolean", default = false },
-  on_step = { "function" }, nan = finite.rule,
-}
+local common = { model = option.model, process = option.process, seed = option.seed, class = option.class,
+  guidance = option.guidance, self_condition = option.self_condition, on_step = option.on_step, nan = option.nan }
 
 --- The rule of an option that is data.
-given.tensor = { "any", required = true, what = "a tensor [B,...]" }
-
---- Adds the common rules to an edit's own.
----@param own table<string, table>
----@return table<string, table>
-function given.rules(own)
-  for name, rule in pairs(common) do own[name] = own[name] or rule end
-  return own
+---@param text string
+---@return table
+function given.tensor(text)
+  return { "any", required = true, what = "a tensor [B,...]", as = "diffusion.tensor", text = text }
 end
+
+--- The common rules and an edit's own.
+---@param ... table<string, table>
+---@return table<string, table>
+function given.rules(...) return opts.joined(common, ...) end
 
 --- The solver of an edit. It must go from noise to data.
 ---@param where string

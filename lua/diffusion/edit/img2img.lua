@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -11,31 +12,27 @@ local plan = require "diffusion.edit.plan"
 
 local img2img = {}
 
+local plan_rules = opts.declare("edit_plan", opts.joined(plan.start, plan.steps, { process = option.process }))
+
 --- The start and the steps of an edit, before it runs. It has exactly the given number of steps, from
 --- exactly the given level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T
---- (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which
---- those below the
---- start are walked}
+--- Give one of start and strength.
+---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }
 --- print(d.edit.plan{ process = process, strength = 0.05, steps = 15 })
 function img2img.plan(options)
-  return plan.of("edit.plan", opts.check("edit.plan", options, plan.rules()), {})
+  return plan.of("edit.plan", opts.check("edit.plan", options, plan_rules), {})
 end
 
-local rules = plan.rules()
-rules.x0, rules.sampler = given.tensor, { "any", default = "unipc" }
-given.rules(rules)
+local rules = opts.declare("edit_img2img", given.rules(plan.start, plan.steps,
+  { x0 = given.tensor "the pictures {B, ...}", sampler = option.sampler }))
 
 --- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from there
 --- (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as
---- edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score
---- unclipped would be blind there, from the last level at which it isn't), steps = how many follow,
---- exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm,
---- annealed_langevin and predictor_corrector) | grid, sampler = "unipc", seed, class, guidance,
---- self_condition, on_step, nan}
+--- Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the last level
+--- at which a process that predicts eps or score unclipped can predict x0.
+---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"

@@ -6,6 +6,7 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local samples = require "diffusion.samples"
 local given = require "diffusion.edit.given"
@@ -120,22 +121,23 @@ local function settled(o)
   end
 end
 
-local rules = plan.rules()
-rules.start, rules.strength = nil, nil
-rules.a, rules.b, rules.sampler = given.tensor, given.tensor, { "any" }
-rules.u, rules.at = { "number|table", default = 0.5 }, { "number" }
-rules.by = { one_of = { "noise", "inversion" }, default = "noise" }
-rules.tolerance = { "number", default = 1e-5, above = 0 }
-given.rules(rules)
+local rules = opts.declare("edit_interpolate", given.rules(plan.steps, {
+  a = given.tensor "the first pictures {B, ...}", b = given.tensor "the second pictures, as many",
+  u = { "number|table", default = 0.5, as = "number|number[]",
+    text = "place between them, 0 is a and 1 is b; or n places" },
+  by = { one_of = { "noise", "inversion" }, default = "noise", text = "the way: shared noise, or inversion" },
+  at = { "number", default_text = "T/2; by inversion the start of edit.invert", text = "level of the mixture" },
+  sampler = opts.joined(option.sampler, { default_text = '"unipc"; by inversion "ddim"' }),
+  tolerance = inversion.tolerance,
+  class = opts.joined(option.class, { text = "the class of all pairs or of each, from 1; 0 is no class" }),
+}))
+rules.sampler.default = nil -- the way decides
 
 --- Pictures between a and b. By noise (Ho et al. 2020, sec. 4.3), both are noised to the level `at`
 --- with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By inversion, both are
 --- inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u = 0 and 1 then return a
 --- and b.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by
---- inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid
---- (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion,
---- seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the sampling
 ---@usage local model, process = d.load_model "digits"

@@ -11,6 +11,11 @@ local plan = require "diffusion.edit.plan"
 
 local inversion = {}
 
+local of_solver = require("diffusion.sampler.inversion").ddim_inversion.rules
+
+--- The option `tolerance` of what inverts.
+inversion.tolerance = opts.joined(of_solver.tolerance, { default = 1e-5 })
+
 --- The report of an inversion. It prints as a line.
 ---@class diffusion.inversion
 ---@field grid diffusion.grid by which ddim returns to x0
@@ -39,12 +44,15 @@ lookup.strict("inversion", Inversion, { "grid", "evaluations", "residual", "tole
 ---@return integer t
 function inversion.start(process) return math.max(1, math.floor(place.last_signal(process.schedule))) end
 
-local rules = plan.rules()
-rules.x0, rules.strength, rules.seed = given.tensor, nil, nil
-rules.exact, rules.check = { "boolean", default = true }, { "boolean", default = false }
-rules.tolerance = { "number", default = 1e-5, above = 0 }
-rules.iterations = { "integer", default = 100, min = 1 }
-given.rules(rules).seed = nil
+local rules = opts.declare("edit_invert", given.rules(plan.steps, {
+  x0 = given.tensor "the data {B, ...}",
+  start = { "number", default_text = "T, or the last whole level at which x0 can be predicted",
+    text = "level of the noise" },
+  exact = opts.joined(of_solver.exact, { default = true }), iterations = of_solver.iterations,
+  tolerance = inversion.tolerance,
+  check = { "boolean", default = false, text = "also measures how far ddim comes back from x0" },
+}))
+rules.seed = nil
 
 -- Samples back from xt. Returns the largest root mean square distance from x0, and the evaluations.
 local function check_error(o, xt, grid)
@@ -55,12 +63,9 @@ end
 --- The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance (Song et
 --- al. 2021, "Denoising diffusion implicit models", sec. 4.3). Guidance above 1, or a model that
 --- changes fast with x, can keep the residual above the tolerance. The report says so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it
---- where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50,
---- or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step,
---- whose error falls as
---- 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back
---- and reports the error, class, guidance, self_condition, on_step, nan}
+--- With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR 3.7e-5 float32
+--- holds too little of x0.
+---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid }
 ---  comes back
 ---@return diffusion.inversion report

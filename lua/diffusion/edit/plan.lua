@@ -5,6 +5,8 @@ local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
+local opts = require "diffusion.opts"
+local option = require "diffusion.sampler.option"
 local place = require "diffusion.sampler.place"
 
 local plan = {}
@@ -39,12 +41,17 @@ legible.speaks(Plan)
 lookup.strict("plan", Plan,
   { "start", "steps", "grid", "snr", "signal", "noise", "strength", "T", "evaluations" })
 
---- The options of a plan, for opts.check.
----@return table<string, table>
-function plan.rules()
-  return { process = { "process", required = true }, start = { "number" },
-    strength = { "number", min = 0, max = 1 }, steps = { "integer", min = 1 }, grid = { "table" } }
-end
+--- The options of a plan: where it starts, and in which steps.
+plan.start = {
+  start = { "number", default_text = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
+  strength = { "number", min = 0, max = 1, default_text = "start instead", text = "the level nearest to strength T" },
+}
+plan.steps = {
+  steps = opts.joined(option.steps, { text = "number of steps that follow",
+    default_text = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector" }),
+  grid = { "table", as = "diffusion.grid|number[]", default_text = "by steps",
+    text = "a grid or a list of times; those below the start are taken" },
+}
 
 -- The level nearest to strength T (half up). If a process that predicts eps can't determine x0 so
 -- close to T, it is the last level at which it can.

@@ -9,6 +9,7 @@ local lookup = require "diffusion.lookup"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local families = require "diffusion.sampler.families"
+local option = require "diffusion.sampler.option"
 local sampler = require "diffusion.sampler"
 local place = require "diffusion.sampler.place"
 local runs = require "diffusion.sampler.run"
@@ -83,20 +84,20 @@ local function walk_of(where, o)
     times = times_of(grid, moves) }, Walk), moves
 end
 
-local function plan_rules()
-  return { process = { "process", required = true }, steps = { "integer", min = 1 }, grid = { "any" },
-    sampler = { "any", default = "ddpm" }, jump = { "integer", default = 10, min = 1 },
-    resample = { "integer", default = 10, min = 1 } }
-end
+local plan_rules = opts.declare("edit_repaint_plan", {
+  process = option.process, grid = option.grid, sampler = opts.joined(option.sampler, { default = "ddpm" }),
+  steps = opts.joined(option.steps, { default_text = "250, or T if T is less; those of d.sample for other samplers" }),
+  jump = { "integer", default = 10, min = 1, text = "steps of a jump back" },
+  resample = { "integer", default = 10, min = 1, text = "times that each stretch of a jump is walked; 1: no jumps" },
+})
 
 --- The steps and levels of RePaint, before it runs.
----@param options table {process, steps = 250, or T where T is less (of other samplers than
----  ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 ---@usage print(d.edit.repaint_plan{ process = d.process{ schedule = d.schedule.linear{} }, steps = 50 })
 function repaint.plan(options)
   local where = "edit.repaint_plan"
-  return (walk_of(where, families.check(where, options, plan_rules())))
+  return (walk_of(where, families.check(where, options, plan_rules)))
 end
 
 -- ==== the picture ============================================================================
@@ -129,19 +130,17 @@ local function reverse(run, kept, x0)
   return step
 end
 
-local rules = plan_rules()
-rules.x0, rules.keep = given.tensor, given.tensor
-given.rules(rules)
+local rules = opts.declare("edit_repaint", given.rules(plan_rules, {
+  x0 = given.tensor "the pictures {B, ...}",
+  keep = given.tensor "1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it",
+  on_step = opts.joined(option.on_step, { text = "called with each step after it, with the merged x" }),
+}))
 
 --- Repaints the part that isn't kept, consistently with the kept part (Lugmayr et al. 2022,
 --- algorithm 1). After each reverse step the kept part is x0 noised to the step's level with
 --- independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t | x_s)
 --- repeat each stretch `resample` times. Every step then starts without the solver's history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is
---- painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less
---- (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10,
---- resample = 10 (1: no jumps), sampler = "ddpm", seed,
---- class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 ---@usage local model, process = d.load_model "digits"

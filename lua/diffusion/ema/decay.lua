@@ -46,12 +46,19 @@ end
 decay.widest = 12 ^ -0.5 -- sigma_rel for gamma = 0, the plain mean
 
 local kinds = {
-  warmup = { make = warmup, rules = { inv_gamma = { "number", default = 1, above = 0 },
-    power = { "number", default = 2 / 3, above = 0 }, max = { "number", default = 0.9999, min = 0, below = 1 } } },
-  half_life = { make = half_life, rules = { steps = { "number", required = true, above = 0 },
-    ramp = { "number", default = 0.05, above = 0, infinite = true } } },
-  power = { make = power, rules = { sigma_rel = { "number", default = 0.05, above = 0, below = decay.widest } } },
+  warmup = { make = warmup, source = "1 - (1 + k/inv_gamma)^-power at update k: diffusers and k-diffusion", rules = {
+    inv_gamma = { "number", default = 1, above = 0, text = "inverse of gamma" },
+    power = { "number", default = 2 / 3, above = 0, default_text = "2/3", text = "power of the formula" },
+    max = { "number", default = 0.9999, min = 0, below = 1, text = "greatest decay" } } },
+  half_life = { make = half_life, source = "half of a value is left after `steps` updates: Karras et al. 2022",
+    rules = { steps = { "number", required = true, above = 0, text = "the half-life" },
+    ramp = { "number", default = 0.05, above = 0, infinite = true,
+      text = "the half-life is at most this share of the updates so far" } } },
+  power = { make = power, source = "a power average: Karras et al. 2024, section 3.1", rules = {
+    sigma_rel = { "number", default = 0.05, above = 0, below = decay.widest,
+      text = "standard deviation of the average's profile over 0..1" } } },
 }
+opts.declare_choices("decay", kinds)
 
 local names = { "half_life", "power", "warmup" }
 

@@ -34,7 +34,7 @@ local lending = {
 --- The model's output with the average's values. They are exchanged around the call.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor
----@param options? {class: integer|integer[]|diffusion.tensor}
+---@param options diffusion.model_call_options?
 ---@return diffusion.tensor
 local function call(ema, ...)
   local own = private[ema]
@@ -115,7 +115,12 @@ local class = object.class("ema", Ema, {
   __call = call, __tostring = tostring_ema,
 })
 
-local rules = { decay = { "number|table|function", default = 0.9995, min = 0, below = 1 }, warmup = { "boolean" } }
+local rules = opts.declare("ema", {
+  decay = { "number|table|function", default = 0.9995, min = 0, below = 1, choice = "decay",
+    as = "number|table|fun(update: integer): number",
+      text = "a number, {name, option = ...}, or a function of the update" },
+  warmup = { "boolean", default_text = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
+})
 
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list,
 --- and updates them at each step: average = r average + (1 - r) values. The first update copies the
@@ -123,19 +128,17 @@ local rules = { decay = { "number|table|function", default = 0.9995, min = 0, be
 ---
 --- A number gives min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself.
 ---
---- {"warmup", inv_gamma = 1, power = 2/3, max = 0.9999} gives 1 - (1 + k/inv_gamma)^-power, at most
---- max.
+--- {"warmup"} gives 1 - (1 + k/inv_gamma)^-power, at most max.
 ---
---- {"half_life", steps =, ramp = 0.05} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022).
---- Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.
+--- {"half_life", steps =} gives 0.5^(1 / min(steps, ramp k)) (Karras et al. 2022). Divide a half-life
+--- in images by the batch size. ramp = math.huge turns the ramp off.
 ---
---- {"power", sigma_rel = 0.05} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power
---- of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm
---- 2).
+--- {"power"} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a power of its time, and has
+--- the relative width sigma_rel below 12^-1/2 (Karras et al. 2024, algorithm 2).
 ---
---- A function takes the number of the update, k + 1.
+--- A function takes the number of the update, k + 1. d.help "half_life" shows the options of a kind.
 ---@param of diffusion.model
----@param options table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
+---@param options diffusion.ema_options?
 ---@return diffusion.ema
 ---@usage local model = d.mlp{ hidden = 16, depth = 1 }
 --- local short, long = d.ema(model, { decay = { "half_life", steps = 500 } }), d.ema(model, { decay = { "power" } })

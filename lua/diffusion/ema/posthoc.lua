@@ -102,10 +102,11 @@ local function mixed(snapshots, w)
   return state
 end
 
-local rules = {
-  sigma_rel = { "number", required = true, above = 0, below = decays.widest },
-  updates = { "integer", min = 1 },
-}
+local rules = opts.declare("posthoc_ema", {
+  sigma_rel = { "number", required = true, above = 0, below = decays.widest,
+    text = "standard deviation of the average's profile over 0..1" },
+  updates = { "integer", min = 1, default_text = "those of the last snapshot", text = "updates after which it is" },
+})
 
 -- The last update of any snapshot. The target must not lie after it.
 local function last_of(snapshots, updates)
@@ -122,8 +123,7 @@ end
 --- fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is exact if the target
 --- is one of them.
 ---@param paths string[] one or more snapshots of one training
----@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last
----  snapshot}
+---@param options diffusion.posthoc_ema_options
 ---@return table<string, any>|nil state by name, for model:load_state; nil with a message if a file isn't
 ---  such a snapshot, or they can't be combined
 ---@return table|string fit {weights = a list, one per snapshot, error = of the profile, relative to

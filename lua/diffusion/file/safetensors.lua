@@ -7,6 +7,7 @@ local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local signature = require "diffusion.file.signature"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local safetensors = {}
 
@@ -84,10 +85,9 @@ local function read_tensor(file, t, f8)
 end
 
 local SAFETENSORS = { safetensors = true }
-local load_rules = {
-  copy = { "boolean", default = false, text = "copies the tensors into memory, so that the file may be truncated" },
+local load_rules = opts.declare("load", { copy = rule.copy,
   f8 = { one_of = { "f16", "f32" }, default = "f16", text = "the type of tensors whose elements have 8 bits" },
-}
+})
 
 --- d.load for a file that should hold one thing, which the message names.
 ---@param path string
@@ -116,7 +116,7 @@ end
 --- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
 --- Reading one by its name is an error.
 ---@param path string
----@param options table|nil copy = false, f8 = "f16" or "f32"
+---@param options diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function safetensors.load(path, options) return safetensors.read(path, options, "a safetensors file") end

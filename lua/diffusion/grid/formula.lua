@@ -17,10 +17,12 @@ local formulas = {
   quadratic = function(j, N, T) return math.max(j, T * j * j // (N * N)), 1 end,
 }
 
-local round = { "boolean", default = true }
+local round = { "boolean", default = true, text = "rounds times to whole levels; false leaves them real" }
 local rules = {
-  trailing = { last = made.last, round = round }, leading = { last = made.last },
-  linspace = { last = made.last, round = round }, quadratic = { last = made.last },
+  trailing = opts.declare("grid_trailing", { last = made.last, round = round }),
+  leading = opts.declare("grid_leading", { last = made.last }),
+  linspace = opts.declare("grid_linspace", { last = made.last, round = round }),
+  quadratic = opts.declare("grid_quadratic", { last = made.last }),
 }
 
 local function by_formula(name, source, N, o)
@@ -39,8 +41,7 @@ end
 --- T, T - T/N, ..., T/N, rounded (half up). It starts from pure noise (Lin et al. 2024, table 2).
 ---@param source diffusion.process|diffusion.schedule|integer a process, a schedule, or its T
 ---@param N integer number of steps, 1..T
----@param o? {round: boolean, last: number} round = true; false leaves the levels real. last = 0:
---- the level at which the grid stops, below its last t
+---@param o diffusion.grid_trailing_options?
 ---@return diffusion.grid
 ---@usage print(d.grid.trailing(d.schedule.cosine{}, 5))
 function formula.trailing(source, N, o) return (by_formula("trailing", source, N, o)) end
@@ -48,14 +49,14 @@ function formula.trailing(source, N, o) return (by_formula("trailing", source, N
 --- 1 + (N-1) k, ..., 1 + k, 1 with k = floor(T/N). The first step starts below T (Song et al. 2021).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o diffusion.grid_leading_options?
 ---@return diffusion.grid
 function formula.leading(source, N, o) return (by_formula("leading", source, N, o)) end
 
 --- From T to 1 in N equal steps, rounded (half up).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T; a single step starts from T
----@param o? {round: boolean, last: number} as trailing
+---@param o diffusion.grid_linspace_options?
 ---@return diffusion.grid
 function formula.linspace(source, N, o) return (by_formula("linspace", source, N, o)) end
 
@@ -63,7 +64,7 @@ function formula.linspace(source, N, o) return (by_formula("linspace", source, N
 --- The earliest times, for which that would repeat a level, are j itself.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o diffusion.grid_quadratic_options?
 ---@return diffusion.grid
 function formula.quadratic(source, N, o) return (by_formula("quadratic", source, N, o)) end
 

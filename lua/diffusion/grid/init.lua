@@ -18,17 +18,19 @@ by_name.sigmas = nil -- it takes a list instead of a number of steps
 
 grid.preset, grid.presets = presets.preset, presets.names
 
+local list_rules = opts.declare("grid_list", { last = made.last })
+
 --- A grid of your own times, strictly falling within 0 < t <= T. A final 0 may be given or omitted.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param times number[] real levels if the schedule has them
----@param o? {last: number} last = 0: the level at which the grid stops, below its last t
+---@param o diffusion.grid_list_options?
 ---@return diffusion.grid
 function grid.list(source, times, o)
   local schedule, T = made.source("grid.list", source)
   if type(times) ~= "table" then
     fail.raise("bad argument #2 to 'grid.list' (a list of times expected, got %s)", kind.of(times))
   end
-  o = opts.check("grid.list", o, { last = made.last }, 3)
+  o = opts.check("grid.list", o, list_rules, 3)
   local list = table.move(times, 1, #times, 1, {})
   if list[#list] == 0 then list[#list] = nil end
   if #list == 0 then fail.raise("grid.list: at least one time in 1..T = %d expected", T) end

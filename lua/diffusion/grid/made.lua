@@ -106,7 +106,8 @@ function made.grid(name, times, T, schedule, last, told)
 end
 
 --- The rule of an option that every grid has: the level at which it stops.
-made.last = { "number", default = 0, min = 0 }
+made.last = { "number", default = 0, min = 0, text = "level at which the grid stops, below its last t" }
+made.round = { "boolean", default = false, text = "takes the nearest whole levels, each once" }
 
 local function check_level(what, schedule, t)
   local sigma, why = fail.try(schedule.sigma, schedule, t)

@@ -7,8 +7,11 @@ local made = require "diffusion.grid.made"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
-local in_times = require("diffusion.grid.preset_times").presets
-local in_sigma = require "diffusion.grid.preset_sigma"
+local times_of = require "diffusion.grid.preset_times"
+local sigma_of = require "diffusion.grid.preset_sigma"
+
+local in_times, in_sigma = times_of.presets, sigma_of.presets
+opts.declare("grid_preset", opts.joined(times_of.rules, sigma_of.rules))
 
 -- The grid of a preset that is a list of times.
 local function by_times(name, form, source, N, o)
@@ -89,10 +92,9 @@ local preset = { find = find }
 --- library's sigmas. For the curves of "diffusers-dpm-" the network is evaluated at whole times, as
 --- in DPMSolver (the grid's field `told`).
 ---@param name string one of d.grid.presets()
----@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level
---- at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type =
---- "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow
---- shift_terminal =, the rest those of our grid of that name
+---@return fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options:
+--- diffusion.grid_preset_options?): diffusion.grid make with last = 1 as diffusers' set_alpha_to_one = false and
+--- final_sigmas_type = "sigma_min". Other presets take the options of our grid of that name.
 ---@usage print(d.grid.preset "diffusers-leading"(d.schedule.scaled_linear{}, 5, { offset = 1, last = 1 }))
 function preset.preset(name)
   local make, message = find(name)

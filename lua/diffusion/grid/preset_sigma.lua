@@ -20,8 +20,10 @@ local function like(name, make, fixed)
   end
 end
 
-local spacing_rules = { spacing = { one_of = { "leading", "linspace", "trailing" }, default = "linspace" },
-                        offset = times_of.offset }
+local round = { "boolean", default_text = "that of the grid", text = "takes the nearest whole levels, each once" }
+local spacing_rules = { last = made.last, round = round, offset = times_of.rules.offset,
+  spacing = { one_of = { "leading", "linspace", "trailing" }, default = "linspace",
+    text = "diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends" } }
 
 -- Euler, Heun and LMS take the ends of the curve from the grid that `spacing` gives.
 local function within_spacing(name, make, fixed)
@@ -30,9 +32,7 @@ local function within_spacing(name, make, fixed)
     local schedule, T = made.source(what, source)
     if not schedule then fail.raise("%s: a schedule or a process is needed, for its sigmas", what) end
     N = made.count(what, N, T)
-    local own = { last = made.last, round = { "boolean" } }
-    for key, rule in pairs(spacing_rules) do own[key] = rule end
-    o = opts.check(what, o, own, 3)
+    o = opts.check(what, o, spacing_rules, 3)
     local times = times_of[o.spacing](N, T, o)
     local all = { sigma_max = schedule:sigma(times[1]), sigma_min = schedule:sigma(times[N]), last = o.last,
                   round = o.round }
@@ -86,10 +86,10 @@ presets.edm = function(source, N, o)
   return sigma.karras(schedule, N, all)
 end
 
-local vp_rules = {
-  beta_d = { "number", default = 19.9, above = 0 }, beta_min = { "number", default = 0.1, min = 0 },
-  eps_s = { "number", default = 1e-3, above = 0, below = 1 }, last = made.last, round = { "boolean" },
-}
+local vp_rules = { last = made.last, round = round,
+  beta_d = { "number", default = 19.9, above = 0, text = "k-diffusion-vp: slope of beta(u)" },
+  beta_min = { "number", default = 0.1, min = 0, text = "k-diffusion-vp: beta(0)" },
+  eps_s = { "number", default = 1e-3, above = 0, below = 1, text = "k-diffusion-vp: u of the last step" } }
 
 -- expm1(x) for x > 0, accurate for small x too.
 local function expm1(x)
@@ -106,4 +106,4 @@ presets["k-diffusion-vp"] = function(source, N, o)
   end), { last = o.last, round = o.round })
 end
 
-return presets
+return { presets = presets, rules = opts.joined(spacing_rules, vp_rules) }

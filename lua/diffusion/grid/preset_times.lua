@@ -27,7 +27,12 @@ local function each(N, f)
   return times
 end
 
-local offset_rule = { "integer", default = 0, min = 0 }
+-- Options of presets, by name.
+local own = {
+  offset = { "integer", default = 0, min = 0, text = "added to every time of leading spacing" },
+  original = { "integer", default = 50, min = 1, text = "lcm: number of levels at which the network was distilled" },
+  shift_terminal = { "number", above = 0, below = 1, text = "flow: the path is stretched so that 1 - w ends here" },
+}
 
 -- numpy.arange(T, 0, -T/N), rounded. At each place it adds (T - T/N) - T, in double.
 local function diffusers_trailing(N, T)
@@ -48,13 +53,13 @@ local function one_less(T) return math.max(1, T - 1) end
 local why_less = ": this library takes one point more and drops it, which needs N + 1 <= T"
 
 in_t("diffusers-trailing", diffusers_trailing)
-in_t("diffusers-leading", diffusers_leading, { rules = { offset = offset_rule } })
+in_t("diffusers-leading", diffusers_leading, { rules = { offset = own.offset } })
 in_t("diffusers-leading-offset1", function(N, T) return diffusers_leading(N, T, { offset = 1 }) end)
 in_t("diffusers-linspace", diffusers_linspace)
 in_t("diffusers-dpm-trailing", diffusers_trailing)
 in_t("diffusers-dpm-leading", function(N, T, o)
   return each(N, function(i) return (N + 1 - i) * (T // (N + 1)) + 1 + o.offset end)
-end, { rules = { offset = offset_rule }, most = one_less, why = why_less })
+end, { rules = { offset = own.offset }, most = one_less, why = why_less })
 in_t("diffusers-dpm-linspace", function(N, T)
   return each(N, function(i) return i == 1 and T or even((N + 1 - i) * ((T - 1) / N)) + 1 end)
 end, { most = one_less, why = why_less })
@@ -77,7 +82,7 @@ in_t("lcm", function(N, T, o)
   local all = originals(T, o)
   return each(N, function(i) return (all - (i - 1) * all // N) * (T // all) end)
 end, {
-  rules = { original = { "integer", default = 50, min = 1 } }, most = originals,
+  rules = { original = own.original }, most = originals,
   why = ": the levels that the network was distilled at are 'original' in number; take fewer steps or raise it",
 })
 
@@ -114,7 +119,7 @@ local function flow(low)
   end
 end
 
-local flow_rules = { shift_terminal = { "number", above = 0, below = 1 } }
+local flow_rules = { shift_terminal = own.shift_terminal }
 local function on_path(name, times, rules)
   in_t(name, times, { rules = rules, path = true, most = function() return math.maxinteger end })
 end
@@ -128,4 +133,4 @@ on_path("diffusers-dpm-flow", function(N, T)
 end)
 
 return { presets = presets, leading = diffusers_leading, linspace = diffusers_linspace, trailing = diffusers_trailing,
-         offset = offset_rule, each = each }
+         rules = own, each = each }

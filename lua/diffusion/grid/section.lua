@@ -82,6 +82,8 @@ end
 
 local section = {}
 
+local rules = opts.declare("grid_section", { last = made.last })
+
 --- Cuts T into equal sections, one per number, the earliest first. Each number is the number of
 --- steps of its section, from its first level to its last, rounded half to even. It is the
 --- `timestep_respacing` in the code of Dhariwal & Nichol 2021. "ddimN" is 1, 1 + k, ... with the
@@ -89,12 +91,12 @@ local section = {}
 --- starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
----@param o? {last: number} as trailing
+---@param o diffusion.grid_section_options?
 ---@return diffusion.grid
 ---@usage print(d.grid.section(300, "3,2,1"))
 function section.section(source, sections, o)
   local schedule, T = made.source(what, source)
-  o = opts.check(what, o, { last = made.last }, 3)
+  o = opts.check(what, o, rules, 3)
   local stepped = type(sections) == "string" and math.tointeger(tonumber(sections:match "^ddim(%d+)$"))
   local times = stepped and by_stride(stepped, T) or by_sections(counts_of(sections), T)
   return made.checked("section", times, T, schedule, o.last)

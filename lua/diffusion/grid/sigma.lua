@@ -14,13 +14,23 @@ local function schedule_of(what, source)
   return schedule, T
 end
 
--- Rules of sigma_min and sigma_max: within the schedule's levels 1..T, its ends by default.
+local sigma_min = { "number", infinite = true, default_text = "sigma of level 1",
+  text = "sigma of the last step, between those of levels 1 and T" }
+local sigma_max = { "number", infinite = true, default_text = "sigma of level T",
+  text = "sigma of the first step, between those of levels 1 and T" }
+
+-- The options of a curve of sigma, and its own.
+local function curve_rules(own)
+  return opts.joined({ sigma_min = sigma_min, sigma_max = sigma_max, round = made.round, last = made.last }, own)
+end
+
+-- Rules with sigma_min and sigma_max within the schedule's levels 1..T, its ends by default.
 local function ends(schedule, T, rules)
   local low, high = schedule:sigma(1), schedule:sigma(T)
-  rules.sigma_min = { "number", default = low, min = low, max = high, infinite = true }
-  rules.sigma_max = { "number", default = high, min = low, max = high, infinite = true }
-  rules.round, rules.last = { "boolean", default = false }, made.last
-  return rules
+  return opts.joined(rules, {
+    sigma_min = opts.joined(sigma_min, { default = low, min = low, max = high }),
+    sigma_max = opts.joined(sigma_max, { default = high, min = low, max = high }),
+  })
 end
 
 local function check_ends(what, o, N, T)
@@ -73,20 +83,23 @@ local function arguments(name, source, N, o, own)
   return schedule, N, o
 end
 
-local function positive(value) return { "number", default = value, above = 0 } end
+local function rho(value, text) return { "number", default = value, above = 0, text = text } end
+
+local karras_rules = opts.declare("grid_karras",
+  curve_rules { rho = rho(7, "steps are equal in the rho-th root of sigma") })
+local exponential_rules = opts.declare("grid_exponential", curve_rules {})
+local poly_rules = opts.declare("grid_poly_exponential", curve_rules { rho = rho(1, "power of the curve in ln sigma") })
 
 --- Levels of sigma in equal steps of its rho-th root, from sigma_max to sigma_min, as real times
 --- (Karras et al. 2022, eq. 5). A single step starts at sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}
---- rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once;
---- last = 0: the level at which the grid stops
+---@param o diffusion.grid_karras_options?
 ---@return diffusion.grid
 ---@usage print(d.grid.karras(d.schedule.scaled_linear{}, 5, { round = true }))
 function sigma.karras(source, N, o)
   local schedule
-  schedule, N, o = arguments("karras", source, N, o, { rho = positive(7) })
+  schedule, N, o = arguments("karras", source, N, o, karras_rules)
   local high, low = o.sigma_max ^ (1 / o.rho), o.sigma_min ^ (1 / o.rho)
   return by_curve("karras", schedule, N, o, function(u) return (high + u * (low - high)) ^ o.rho end)
 end
@@ -101,11 +114,11 @@ end
 --- ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {sigma_min: number, sigma_max: number, round: boolean, last: number} as karras
+---@param o diffusion.grid_exponential_options?
 ---@return diffusion.grid
 function sigma.exponential(source, N, o)
   local schedule
-  schedule, N, o = arguments("exponential", source, N, o, {})
+  schedule, N, o = arguments("exponential", source, N, o, exponential_rules)
   return by_logarithm("exponential", schedule, N, o)
 end
 
@@ -113,29 +126,32 @@ end
 --- k-diffusion). If rho > 1, more steps are near sigma_min. rho = 1 is exponential.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number}
---- rho = 1; else as karras
+---@param o diffusion.grid_poly_exponential_options?
 ---@return diffusion.grid
 function sigma.poly_exponential(source, N, o)
   local schedule
-  schedule, N, o = arguments("poly_exponential", source, N, o, { rho = positive(1) })
+  schedule, N, o = arguments("poly_exponential", source, N, o, poly_rules)
   return by_logarithm("poly_exponential", schedule, N, o)
 end
+
+local log_snr_rules = opts.declare("grid_log_snr", {
+  from = { "number", above = 0, default_text = "T", text = "level of the first step" },
+  to = { "number", default = 1, above = 0, text = "level from which the last step starts" },
+  round = made.round, last = made.last,
+})
 
 --- ln SNR in equal steps between two levels of the schedule (Lu et al. 2022, DPM-Solver). ln SNR is
 --- -2 ln sigma, so this equals exponential, but its ends are given as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the
---- first step; to = 1: the level from which the last one starts; else as karras
+---@param o diffusion.grid_log_snr_options?
 ---@return diffusion.grid
 function sigma.log_snr(source, N, o)
   local schedule, T = schedule_of("grid.log_snr", source)
   N = made.count("grid.log_snr", N)
-  o = opts.check("grid.log_snr", o, {
-    from = { "number", default = T, above = 0, max = T }, to = { "number", default = 1, above = 0, max = T },
-    round = { "boolean", default = false }, last = made.last,
-  }, 3)
+  o = opts.check("grid.log_snr", o, opts.joined(log_snr_rules, {
+    from = opts.joined(log_snr_rules.from, { default = T, max = T }), to = opts.joined(log_snr_rules.to, { max = T }),
+  }), 3)
   if o.round then made.count("grid.log_snr", N, T) end
   if N > 1 and o.to >= o.from then
     fail.raise("grid.log_snr: 'to' = %g must be an earlier level than 'from' = %g", o.to, o.from)
@@ -147,11 +163,13 @@ end
 
 -- ==== Beta =================================================================================
 
-local beta_rules = {
-  alpha = { "number", default = 0.6, above = 0, max = 1000 },
-  beta = { "number", default = 0.6, above = 0, max = 1000 },
-  of = { one_of = { "t", "sigma" }, default = "t" },
+local of_t_rules = {
+  alpha = { "number", default = 0.6, above = 0, max = 1000, text = "first parameter of the Beta distribution" },
+  beta = { "number", default = 0.6, above = 0, max = 1000, text = "second parameter of the Beta distribution" },
+  of = { one_of = { "t", "sigma" }, default = "t", text = "the quantity whose values are Beta quantiles" },
+  round = made.round, last = made.last,
 }
+local of_sigma_rules = opts.declare("grid_beta", opts.joined(curve_rules {}, of_t_rules))
 
 local function beta_of_t(schedule, T, N, o)
   local times = {}
@@ -169,39 +187,38 @@ end
 --- sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share of the way
 --- from 1 to T, and times are real unless rounded. With of = "sigma" it takes those of 1, ..., 0 in
 --- equal steps as the share of the way from sigma_min to sigma_max, as diffusers does.
+--- Only of = "sigma" has options sigma_min and sigma_max.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
----@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number,
---- round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min
---- and sigma_max for of = "sigma"
+---@param o diffusion.grid_beta_options?
 ---@return diffusion.grid
 function sigma.beta(source, N, o)
   local of_sigma = type(o) == "table" and o.of == "sigma"
-  local own = { round = { "boolean", default = false }, last = made.last }
-  for key, rule in pairs(beta_rules) do own[key] = rule end
   if of_sigma then
     local schedule
-    schedule, N, o = arguments("beta", source, N, o, own)
+    schedule, N, o = arguments("beta", source, N, o, of_sigma_rules)
     return beta_of_sigma(schedule, N, o)
   end
   local schedule, T = made.source("grid.beta", source)
-  o = opts.check("grid.beta", o, own, 3)
+  o = opts.check("grid.beta", o, of_t_rules, 3)
   return beta_of_t(schedule, T, made.count("grid.beta", N, o.round and T or nil), o)
 end
 
 -- ==== a list ===============================================================================
 
+local sigmas_rules = opts.declare("grid_sigmas", { round = made.round, last = made.last })
+
 --- A grid of your own sigmas, strictly falling within those of levels 1..T. A final 0 may be given
 --- or omitted.
 ---@param source diffusion.process|diffusion.schedule
 ---@param values number[]
----@param o? {round: boolean, last: number} as karras
+---@param o diffusion.grid_sigmas_options?
 ---@return diffusion.grid
 ---@usage print(d.grid.sigmas(d.schedule.edm{}, { 80, 10, 1, 0.1, 0 }))
 function sigma.sigmas(source, values, o)
   local what = "grid.sigmas"
   local schedule, T = schedule_of(what, source)
-  o = opts.check(what, o, { round = { "boolean", default = false }, last = made.last }, 3)
+  o = opts.check(what, o, sigmas_rules, 3)
   if type(values) ~= "table" then
     fail.raise("bad argument #2 to '%s' (a list of sigmas expected, got %s)", what, kind.of(values))
   end

@@ -6,14 +6,15 @@ local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
-local rules = { scale = { "number", required = true }, interval = { "table" } }
+local rules = opts.declare("guidance_auto", {
+  scale = { "number", required = true, text = "1 is the model alone" }, interval = strength.rules.interval,
+})
 
 --- A denoiser guided by a weaker version of itself: weak + scale (model - weak). See Karras et al.
 --- 2024, "Guiding a diffusion model with a bad version of itself". Both get the same arguments.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param weak any another denoiser with the same target and process
----@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for
----  low <= t <= high}
+---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local weak = d.oracle.empirical(d.data.digits(), { std = 0.3 }):denoiser(process)

@@ -5,15 +5,16 @@
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
+local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 
-local rules = {
-  scale = { "number", required = true },
-  rescale = { "number", default = 0, min = 0, max = 1 },
-  interval = { "table" },
-  without = { "table", text = "named inputs of the unconditional call, {context = empty}; the class is dropped" },
-}
+local rules = opts.declare("guidance_cfg", {
+  scale = { "number", required = true, text = "1 is the conditional model, 0 the unconditional one" },
+  rescale = { "number", default = 0, min = 0, max = 1, text = "phi of Lin et al. 2024: share of the conditional "
+    .. "output's deviation that is restored in each sample" },
+  interval = strength.rules.interval, without = strength.rules.without,
+})
 
 -- Lin et al. 2024, section 3.4: the guided output with the standard deviation of c in each sample,
 -- mixed in by phi. A sample whose deviation is 0 isn't changed.
@@ -43,11 +44,9 @@ end
 
 --- A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho & Salimans
 --- 2022, eq. 6).
+--- The deviation that `rescale` restores is that of the prediction, so results differ between eps and v.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has
----  in each sample is given back, which is of what the process predicts and so not the same for eps as for v;
----  interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without
----  condition, as {context = empty}}
+---@param options diffusion.guidance_cfg_options
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg(model, { scale = 2, rescale = 0.7 })

@@ -4,19 +4,21 @@
 -- output without a class. So the denoiser returns both. A sampler whose step uses only x0 and eps
 -- (ddim, euler) then is the paper's without a change.
 local answers = require("diffusion.guidance.cfg").answers
+local opts = require "diffusion.opts"
 local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 
-local rules = { scale = { "number", required = true, min = 0 }, interval = { "table" },
-  without = { "table" } }
+local rules = opts.declare("guidance_cfg_pp", {
+  scale = { "number", required = true, min = 0, text = "lambda, 0 to 1 in the paper" },
+  interval = strength.rules.interval, without = strength.rules.without,
+})
 
 --- A denoiser for CFG++ (Chung et al. 2024, algorithm 2). It returns u + scale (c - u), from which
 --- samplers compute x0, and u, from which they compute eps. c is conditioned on the class and u is
 --- not. It works with ddim, euler, euler_ancestral and your own samplers; others refuse it. A caller
 --- that uses only the first output gets cfg's, so apply cfg_pp last, around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with
----  the class alone outside, without = as of guidance.cfg}
+---@param options diffusion.guidance_cfg_pp_options
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local guided = d.guidance.cfg_pp(model, { scale = 0.6 })

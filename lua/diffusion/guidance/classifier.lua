@@ -12,10 +12,9 @@ local shift = require "diffusion.guidance.shift"
 local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 
-local rules = {
-  scale = { "number", default = 1 },
-  interval = { "table" },
-}
+local rules = opts.declare("guidance_classifier", {
+  scale = { "number", default = 1, text = "factor of the gradient" }, interval = strength.rules.interval,
+})
 
 -- The classes to evaluate log_prob for, and a mask of the samples without one (class 0), or nil.
 -- Those samples get class 1, since log_prob may not take 0. Returns nil if no sample has a class.
@@ -47,8 +46,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options table? {scale = 1, interval = {low, high} in t: guided only for low <= t <=
----  high}
+---@param options diffusion.guidance_classifier_options?
 ---@return function denoiser
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "eps" }
 --- local left, right = d.oracle.gaussian{ mean = { -1 }, std = 0.3 }, d.oracle.gaussian{ mean = { 1 }, std = 0.3 }

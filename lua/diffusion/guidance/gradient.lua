@@ -9,11 +9,11 @@ local strength = require "diffusion.guidance.strength"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 
-local rules = {
-  scale = { "number", default = 1 },
-  of = { one_of = { "xt", "x0" }, default = "xt" },
-  interval = { "table" },
-}
+local rules = opts.declare("guidance_gradient", {
+  scale = { "number", default = 1, text = "factor of the gradient" },
+  of = { one_of = { "xt", "x0" }, default = "xt", text = "the argument of the energy: x_t or the predicted x0" },
+  interval = strength.rules.interval,
+})
 
 local function checked(value, x) return answer.per_sample("gradient: energy", value, x):sum() end
 
@@ -40,8 +40,7 @@ end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
----@param options table? {scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only
----  for low <= t <= high}
+---@param options diffusion.guidance_gradient_options?
 ---@return function denoiser
 ---@usage local model, process = d.load_model "digits"
 --- local function dark_below(x0) return (x0:narrow(2, 5, 4) + 1):square():sum({ 2, 3, 4 }) end

@@ -9,6 +9,14 @@ local opts = require "diffusion.opts"
 
 local strength = {}
 
+--- Options that guidances share.
+strength.rules = {
+  interval = { "table", as = "number[]", default_text = "all t",
+    text = "{low, high} in t: guided only for low <= t <= high" },
+  without = { "table", as = "table<string, diffusion.tensor>", default_text = "the class is dropped",
+    text = "named inputs of the unconditional call: {context = empty}" },
+}
+
 -- t as a number, or as a list with a number for each sample.
 local function listed(t)
   if not core.is_tensor(t) then return t end

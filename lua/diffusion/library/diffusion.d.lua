@@ -6,6 +6,1092 @@
 ---@field _VERSION string
 local d = {}
 
+---@class (exact) diffusion.adamw_options
+---@field accumulate? "mean"|"sum" combines the gradients of the backward calls between two steps; default "mean"
+---@field betas? number[] decays of both moments, in [0, 1); default {0.9, 0.999}
+---@field clip? number largest L2 norm of the whole gradient; range > 0
+---@field ema? diffusion.ema|diffusion.ema[] averages that each step updates
+---@field epsilon? number added to the root of the second moment; range >= 1e-37; default 1e-8
+---@field groups? diffusion.adamw_group_options[] options for parameters whose names match; the first matching group counts; default {}
+---@field lr? number|fun(step: integer): number learning rate, or a function of the step from 1; range >= 0; default 0.001
+---@field weight_decay? number decoupled weight decay; range >= 0; default 0
+
+---@class (exact) diffusion.adamw_group_options
+---@field pattern string Lua pattern of the parameters' names
+---@field lr? number|fun(step: integer): number learning rate, or a function of the step from 1; range >= 0; default the optimiser's
+---@field weight_decay? number decoupled weight decay; range >= 0; default the optimiser's
+
+---@class (exact) diffusion.adamw_step_options
+---@field zero? boolean drops the gradient after the step; default true
+
+---@class (exact) diffusion.allclose_options
+---@field rtol? number tolerance relative to |y|; range >= 0; default 1e-5
+---@field atol? number absolute tolerance; range >= 0; default 1e-8
+
+---@class (exact) diffusion.attention_options
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field mask? diffusion.tensor the mask, as above
+
+---@class (exact) diffusion.backward_options
+---@field keep? boolean keeps the record for another backward pass; default false
+
+---@class (exact) diffusion.check_moments_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
+---@field grid? diffusion.grid|number[] a grid or a list of times; default trailing
+---@field mean? number mean of the data; default 0
+---@field std? number standard deviation of the data; range >= 0; default 1
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.check_order_options
+---@field exact? integer steps of the ODE's solution; range >= 10; default 500
+---@field fine? integer steps of the reference, in multiples of the most steps; range >= 2; default 16
+---@field from? number sigma of the start; range > 0; default 20
+---@field process? diffusion.process the process; default cosine of 1000 steps, predicting x0
+---@field quiet? boolean prints no table; default false
+---@field reference? string|function|table sampler that follows the noise's path in more steps, as "dpmpp_sde"; default the sampler itself
+---@field samples? integer number of samples; range >= 1; default 64
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field start? integer first steps that get the exact x, so that a multistep sampler starts with a history; range >= 0; default 0
+---@field steps? integer[] numbers of steps that are compared; default {80, 160, 320, 640}
+---@field to? number sigma of the end; range > 0; default 0.02
+
+---@class (exact) diffusion.checkpoint_options
+---@field model diffusion.model the network
+---@field path string the file
+---@field batches? diffusion.batches the batches, whose place is saved
+---@field ema? diffusion.ema|diffusion.ema[] averages
+---@field opt? diffusion.adamw the optimiser
+
+---@class (exact) diffusion.context_mlp_options
+---@field context? integer numbers of a context vector; range >= 1; default 2
+---@field depth? integer residual blocks; range >= 1; default 3
+---@field dim? integer numbers of a point; range >= 1; default 2
+---@field hidden? integer width of the blocks, even; range >= 2; default 64
+
+---@class (exact) diffusion.conv2d_options
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+---@field pad? integer|integer[] zeros around the image: one number or {top, bottom, left, right}; range >= 0; default 0
+---@field add? diffusion.tensor a tensor of the result's shape, which is added to it
+
+---@class (exact) diffusion.convert_options
+---@field from "eps"|"x0"|"v"|"score"|"flow"|"edm" the target of `value`
+---@field to "eps"|"x0"|"v"|"score"|"flow"|"edm" the target of the result
+---@field xt number|diffusion.tensor the noisy x_t
+---@field t number|number[]|diffusion.tensor the level
+
+---@class (exact) diffusion.data_copy_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+
+---@class (exact) diffusion.data_folder_options
+---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
+---@field classes? boolean sub-folders are classes; default true
+---@field recursive? boolean takes pictures of any depth, for the class of the outermost folder; default false
+---@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
+---@field skip? boolean leaves out in silence what would be an error; default false
+---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
+
+---@class (exact) diffusion.data_idx_options
+---@field names? string[] names of the classes
+
+---@class (exact) diffusion.data_set_options
+---@field x diffusion.tensor [n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255
+---@field class? integer|integer[]|diffusion.tensor the class of all examples or of each, 1 to classes
+---@field classes? integer number of classes; range >= 1; default the largest class
+---@field eps? diffusion.tensor noise that each example is paired with, as x (d.reflow)
+---@field name? string the set's name; default "set"
+---@field names? string[] names of the classes
+
+---@class (exact) diffusion.data_split_options
+---@field split? "train"|"test" the part of the set; default "train"
+
+---@class (exact) diffusion.data_toy_checkerboard_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_eight_gaussians_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_moons_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_spiral_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.data_toy_swiss_roll_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.dit_options
+---@field image integer[] {H, W, C} of an image
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field depth? integer blocks; range >= 1; default 4
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field heads? integer heads of each attention; range >= 1; default 4
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field patch? integer height and width of the pixels that become one token; range >= 1; default 2
+---@field ratio? integer inner width of a block's two products, in multiples of `width`; range >= 1; default 4
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
+
+---@class (exact) diffusion.draw_options
+---@field seed? integer seed of the numbers; default follows d.manual_seed
+---@field generator? diffusion.generator|diffusion.generator[] source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone
+
+---@class (exact) diffusion.draw_one_options
+---@field seed? integer seed of the numbers; default follows d.manual_seed
+---@field generator? diffusion.generator source of the numbers, in place of a seed
+
+---@class (exact) diffusion.dtype_options
+---@field dtype? "f32"|"f64"|"f16"|"bf16"|"i64"|"u8" type of the numbers; default "f32", in the verification build "f64"
+
+---@class (exact) diffusion.edit_img2img_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the pictures {B, ...}
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
+
+---@class (exact) diffusion.edit_interpolate_options
+---@field a diffusion.tensor the first pictures {B, ...}
+---@field b diffusion.tensor the second pictures, as many
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field at? number level of the mixture; default T/2; by inversion the start of edit.invert
+---@field by? "noise"|"inversion" the way: shared noise, or inversion; default "noise"
+---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1; 0 is no class
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
+---@field u? number|number[] place between them, 0 is a and 1 is b; or n places; default 0.5
+
+---@class (exact) diffusion.edit_invert_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the data {B, ...}
+---@field check? boolean also measures how far ddim comes back from x0; default false
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field exact? boolean solves each step by iteration, so that ddim returns to the data; default true
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field iterations? integer iterations of a step at most; range >= 1; default 100
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field start? number level of the noise; default T, or the last whole level at which x0 can be predicted
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
+
+---@class (exact) diffusion.edit_plan_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
+---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
+
+---@class (exact) diffusion.edit_repaint_options
+---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted; x0's shape, or one that broadcasts to it
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field x0 diffusion.tensor the pictures {B, ...}
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field jump? integer steps of a jump back; range >= 1; default 10
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it, with the merged x
+---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+
+---@class (exact) diffusion.edit_repaint_plan_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field jump? integer steps of a jump back; range >= 1; default 10
+---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+
+---@class (exact) diffusion.ema_options
+---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
+---@field warmup? boolean r is at most (1 + k)/(10 + k), for a decay that is a number; default true
+
+---@class (exact) diffusion.estimate_variance_options
+---@field batch? integer samples in a batch; range >= 1; default 256
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field levels? integer levels at most, whole and about evenly spaced in ln SNR; range >= 2; default 50
+---@field rounds? integer passes over the samples, each at other levels; range >= 1; default 1
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field t? number[] the levels, a list that rises; default by levels
+
+---@class (exact) diffusion.generator_options
+---@field kind? "philox"|"torch" the algorithm; default "philox"
+---@field seed? integer seed of the numbers; default 0
+
+---@class (exact) diffusion.gradcheck_options
+---@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-5 in double, else 1e-2
+---@field tolerance? number largest difference that passes; range >= 0; default 1e-6 in double, else 1e-2
+
+---@class (exact) diffusion.grid_beta_options
+---@field alpha? number first parameter of the Beta distribution; range (0, 1000]; default 0.6
+---@field beta? number second parameter of the Beta distribution; range (0, 1000]; default 0.6
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field of? "t"|"sigma" the quantity whose values are Beta quantiles; default "t"
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_exponential_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_karras_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_leading_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_linspace_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean rounds times to whole levels; false leaves them real; default true
+
+---@class (exact) diffusion.grid_list_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_log_snr_options
+---@field from? number level of the first step; range > 0; default T
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field to? number level from which the last step starts; range > 0; default 1
+
+---@class (exact) diffusion.grid_poly_exponential_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field rho? number power of the curve in ln sigma; range > 0; default 1
+---@field round? boolean takes the nearest whole levels, each once; default false
+---@field sigma_max? number sigma of the first step, between those of levels 1 and T; default sigma of level T
+---@field sigma_min? number sigma of the last step, between those of levels 1 and T; default sigma of level 1
+
+---@class (exact) diffusion.grid_preset_options
+---@field beta_d? number k-diffusion-vp: slope of beta(u); range > 0; default 19.9
+---@field beta_min? number k-diffusion-vp: beta(0); range >= 0; default 0.1
+---@field eps_s? number k-diffusion-vp: u of the last step; range (0, 1); default 0.001
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field offset? integer added to every time of leading spacing; range >= 0; default 0
+---@field original? integer lcm: number of levels at which the network was distilled; range >= 1; default 50
+---@field round? boolean takes the nearest whole levels, each once; default that of the grid
+---@field shift_terminal? number flow: the path is stretched so that 1 - w ends here; range (0, 1)
+---@field spacing? "leading"|"linspace"|"trailing" diffusers' karras, exponential and beta: the times whose sigmas are the curve's ends; default "linspace"
+
+---@class (exact) diffusion.grid_quadratic_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_section_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+
+---@class (exact) diffusion.grid_sigmas_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean takes the nearest whole levels, each once; default false
+
+---@class (exact) diffusion.grid_trailing_options
+---@field last? number level at which the grid stops, below its last t; range >= 0; default 0
+---@field round? boolean rounds times to whole levels; false leaves them real; default true
+
+---@class (exact) diffusion.group_norm_options
+---@field groups integer groups of channels; they divide C; range >= 1
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field silu? boolean applies silu to the result; default false
+---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
+---@field add? diffusion.tensor {B,C}, added to each pixel of x
+
+---@class (exact) diffusion.guidance_auto_options
+---@field scale number 1 is the model alone
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+
+---@class (exact) diffusion.guidance_cfg_options
+---@field scale number 1 is the conditional model, 0 the unconditional one
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field rescale? number phi of Lin et al. 2024: share of the conditional output's deviation that is restored in each sample; range [0, 1]; default 0
+---@field without? table<string, diffusion.tensor> named inputs of the unconditional call: {context = empty}; default the class is dropped
+
+---@class (exact) diffusion.guidance_cfg_pp_options
+---@field scale number lambda, 0 to 1 in the paper; range >= 0
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field without? table<string, diffusion.tensor> named inputs of the unconditional call: {context = empty}; default the class is dropped
+
+---@class (exact) diffusion.guidance_classifier_options
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field scale? number factor of the gradient; default 1
+
+---@class (exact) diffusion.guidance_gradient_options
+---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
+---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
+---@field scale? number factor of the gradient; default 1
+
+---@class (exact) diffusion.huber_options
+---@field delta? number error from which on the loss is straight; range > 0; default 1
+
+---@class (exact) diffusion.image_animate_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field delay? number|number[] seconds that a frame is shown, 0 to 65, or a list of them; default 0.1
+---@field loop? integer times it plays; 0: without end; range >= 0; default 0
+
+---@class (exact) diffusion.image_draw_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field label? string a line above the picture
+---@field style? "truecolor"|"256"|"ascii" colours or letters; default the terminal's best
+---@field width? integer letters in a line; range [2, 10000]; default COLUMNS, the terminal's, or 80
+
+---@class (exact) diffusion.image_grid_options
+---@field columns? integer pictures in a row; range >= 1; default ceil(sqrt(B))
+---@field pad? integer black pixels around each picture; range >= 0; default 2
+---@field scale? integer pixels of the grid along a pixel's side; range >= 1; default 1
+
+---@class (exact) diffusion.image_load_options
+---@field channels? integer 1 (grey) or 3 (RGB); range [1, 3]; default as in the file
+---@field upright? boolean turned as the file's EXIF says; false leaves it as stored; default true
+
+---@class (exact) diffusion.image_read_options
+---@field upright? boolean turned as the file's EXIF says; false leaves it as stored; default true
+
+---@class (exact) diffusion.image_save_options
+---@field text? table<string, any> tEXt chunks by key, which image.info reads back as strings; numbers keep all bits
+
+---@class (exact) diffusion.layer_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+
+---@class (exact) diffusion.likelihood_dequantise_options
+---@field levels? integer number of levels; range >= 2; default 256
+---@field span? "centres"|"edges" [-1, 1] spans the centres of the levels, or their edges; default "centres"
+
+---@class (exact) diffusion.likelihood_ode_options
+---@field atol? number absolute tolerance of a step's error; range > 0; default 1e-5
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field dequantise? boolean|diffusion.likelihood_dequantise_options images: adds uniform noise to their levels; default false
+---@field divergence? "auto"|"exact"|"hutchinson" "exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions; default "auto"
+---@field from? number level at which the ODE begins; range >= 1; default 1
+---@field most? integer steps after which the run is an error; range >= 1; default 10000
+---@field probes? integer random vectors of Hutchinson's estimate; range >= 1; default 1
+---@field rtol? number tolerance relative to the sample's size; range >= 0; default 1e-5
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field to? number level at which the prior is taken; default T, or the last level with an SNR of 3.7e-5
+
+---@class (exact) diffusion.likelihood_vlb_options
+---@field bins? integer levels of an image; range >= 2; default 256
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field clip? boolean clips the predicted x0 as the process does; default false
+---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field t? integer|integer[] n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted; range >= 1; default all of 1..T
+
+---@class (exact) diffusion.load_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field f8? "f16"|"f32" the type of tensors whose elements have 8 bits; default "f16"
+
+---@class (exact) diffusion.load_model_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
+---@field process? diffusion.process a process in place of the file's; default that of the file
+
+---@class (exact) diffusion.lr_constant_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.lr_cosine_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+
+---@class (exact) diffusion.lr_linear_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.lr_warmup_cosine_options
+---@field peak number the highest rate, at the end of the warm-up; range > 0
+---@field total integer step at which the rate reaches its floor; range >= 1
+---@field floor? number the rate from step `total` on; range >= 0; default 0
+---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.metric_energy_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_fashion_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+
+---@class (exact) diffusion.metric_fashion_network_options
+---@field trained? boolean parameters as examples/08_features.lua trained them; false: first values; default true
+
+---@class (exact) diffusion.metric_frechet_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+
+---@class (exact) diffusion.metric_kid_options
+---@field block? integer pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread; range >= 4
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; not with blocks; range >= 0; default 0
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_memorisation_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field ratio? number a sample stands alone whose nearest is at most this times as far as its second; range (0, 1]; default 0.33333333333333
+---@field share? number share of the fresh data that is nearer to the training set than `distance`; range (0, 1); default 0.01
+
+---@class (exact) diffusion.metric_mmd_options
+---@field bandwidth? number|number[] h, or a list of several; default median distance between samples of both sets
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; range >= 0; default 200
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_mode_coverage_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field least? integer samples that make a mode covered; range >= 1; default 1
+---@field std? number standard deviation of modes given as centres; range > 0; default that of the oracle
+---@field weights? number[]|diffusion.tensor weights of modes given as centres; default equal
+---@field within? number deviations within which a sample is near a mode; range > 0; default 3
+
+---@class (exact) diffusion.metric_precision_recall_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field k? integer a ball reaches to the k-th neighbour; range >= 1; default 3
+
+---@class (exact) diffusion.metric_sliced_wasserstein_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field p? number power of the distance; range [1, 8]; default 1
+---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 39
+---@field projections? integer directions; range >= 1; default 100
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.metric_two_sample_options
+---@field hidden? integer units of each of the classifier's two layers; range >= 1; default 64
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field steps? integer training steps of 128 samples; range >= 1; default 400
+
+---@class (exact) diffusion.metric_wasserstein1_options
+---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 99
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.mlp_options
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field depth? integer residual blocks; range >= 1; default 4
+---@field dim? integer numbers of a point; range >= 1; default 2
+---@field hidden? integer width of the blocks, even; range >= 2; default 128
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+
+---@class (exact) diffusion.model_call_options
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field x0? diffusion.tensor its last predicted x0, for a network with self_condition; default zeros
+
+---@class (exact) diffusion.model_load_options
+---@field copy? boolean reads into memory instead of mapping the file; default false
+
+---@class (exact) diffusion.model_save_options
+---@field process? diffusion.process the process that is saved with it
+---@field weights? diffusion.model|diffusion.ema an average whose values are saved; default the model's
+
+---@class (exact) diffusion.net_add_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_options
+---@field bias? boolean the last product has a bias; default true
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
+---@field fused? boolean q, k and v have one weight; default true without a context
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field qkv_bias? boolean q, k and v have a bias; default true
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_block_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_block_options
+---@field name? string the block's name in print(model); default "block"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field text? string its description in print(model); default ""
+
+---@class (exact) diffusion.net_cat_options
+---@field fill? boolean an absent second value counts as zeros of the first's shape; default false
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_conv_options
+---@field out integer channels or width of the result; range >= 1
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_downsample_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_dropout_options
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0.5
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_embedding_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer rows of the table; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_gate_options
+---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_geglu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_gelu_options
+---@field by? "erf"|"tanh" "erf" is exact, "tanh" the approximation of GPT-2; default "erf"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_group_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_layer_norm_options
+---@field affine? boolean has weight and bias; default true
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_linear_options
+---@field out integer channels or width of the result; range >= 1
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_modulate_options
+---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_mul_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_norm_conv_options
+---@field out integer channels or width of the result; range >= 1
+---@field act? "silu"|"none" activation after the norm; default "silu"
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_patchify_options
+---@field patch integer height and width of a patch; range >= 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_per_token_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_pixels_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_places_options
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_quick_gelu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_res_block_options
+---@field out integer channels or width of the result; range >= 1
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_silu_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_sinusoid_options
+---@field width integer width of the result, even; range >= 2
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+
+---@class (exact) diffusion.net_time_embed_options
+---@field out integer width of the result; range >= 1
+---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+---@field inp? integer width of the sinusoid, even; range >= 2; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_tokens_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_unpatchify_options
+---@field patch integer height and width of a patch; range >= 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_upsample_options
+---@field out integer channels or width of the result; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.network_options
+---@field build fun(net: diffusion.net, options: any): diffusion.value function (net, options) that adds the layers and returns the network's result
+---@field inputs (string|table)[] names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first
+---@field name? string the network's name in print(model); default "network"
+---@field options? any the second argument of build
+
+---@class (exact) diffusion.nn_attention_options
+---@field bias? boolean the last product has a bias; default true
+---@field causal? boolean token i attends to tokens 1 .. i; default false
+---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
+---@field fused? boolean q, k and v have one weight; default true without a context
+---@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field qkv_bias? boolean q, k and v have a bias; default true
+
+---@class (exact) diffusion.nn_conv_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_downsample_options
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+
+---@class (exact) diffusion.nn_group_norm_options
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_layer_norm_options
+---@field affine? boolean has weight and bias; default true
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+
+---@class (exact) diffusion.nn_linear_options
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_model_options
+---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
+
+---@class (exact) diffusion.nn_norm_conv_options
+---@field act? "silu"|"none" activation after the norm; default "silu"
+---@field bias? boolean adds a vector of `out` numbers; default true
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field kernel? integer height and width of the kernel; range >= 1; default 3
+---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.nn_res_block_options
+---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
+---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
+---@field epsilon? number added to the variance; range > 0; default 1e-5
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+
+---@class (exact) diffusion.nn_sinusoid_options
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
+---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+
+---@class (exact) diffusion.nn_time_embed_options
+---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+
+---@class (exact) diffusion.nn_upsample_options
+---@field times? integer factor of height and width; range >= 1; default 2
+
+---@class (exact) diffusion.objective_options
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
+---@field drop_class? number share of classes that are hidden, for guidance; range [0, 1]; default 0
+---@field error? "huber"|"l1"|"mse"|"pseudo_huber"|string|table measure of the error: a name or {name, option = ...}; default "mse"
+---@field offset_noise? number standard deviation of noise that a whole channel shares; range >= 0; default 0
+---@field precondition? "edm"|"vp"|"ve"|"iddpm" the model is a raw network, scaled by d.precondition
+---@field self_condition? number share of batches in which the model is conditioned on its own x0; range [0, 1]; default 0
+---@field times? "importance"|"log_normal"|"logit_normal"|"mode"|"stratified"|"uniform"|string|table|function distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}; default "uniform"
+---@field vlb? number weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension; range >= 0; default 0.001 for a learned variance, else 0
+---@field weighting? "edm"|"min_snr"|"p2"|"sigmoid"|"simple"|"snr"|"soft_min_snr"|"truncated_snr"|"uniform"|"vlb"|string|table|function weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR; default "simple"
+
+---@class (exact) diffusion.objective_call_options
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field eps? diffusion.tensor the noise, as x0: that of d.reflow's pairs; default drawn
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+
+---@class (exact) diffusion.objective_floor_options
+---@field data? diffusion.tensor|diffusion.set samples {n, ...}: the loss of the best affine network, by their covariance
+---@field oracle? diffusion.oracle a known distribution: the loss of its best denoiser
+---@field samples? integer samples of the oracle; range >= 2; default 20000
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+---@field std? number|number[]|diffusion.tensor standard deviations of Gaussian data along its axes: exact
+
+---@class (exact) diffusion.oracle_box_options
+---@field high number|number[]|diffusion.tensor upper ends: D numbers, or one for all dimensions
+---@field low number|number[]|diffusion.tensor lower ends: D numbers, or one for all dimensions
+
+---@class (exact) diffusion.oracle_checkerboard_options
+---@field cells? integer cells of a side; range >= 1; default 4
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0
+---@field size? number side of the board; with four cells the default makes the variance 2 over both coordinates; range > 0; default 2 sqrt(3 (1 - noise^2))
+
+---@class (exact) diffusion.oracle_curve_options
+---@field points function|function[] function from u {n} to points {n,D}, or a list of such pieces, equally likely
+---@field std number standard deviation of the noise; range > 0
+---@field power? number p if the points are smooth in u^(1/p); range > 0; default 1
+
+---@class (exact) diffusion.oracle_eight_gaussians_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.07
+---@field radius? number distance of the means from 0; range > 0; default sqrt(2 (1 - noise^2))
+---@field std? number standard deviation of each Gaussian; range > 0; default noise
+
+---@class (exact) diffusion.oracle_empirical_options
+---@field std? number each point is a Gaussian of this standard deviation; range > 0
+
+---@class (exact) diffusion.oracle_entropy_options
+---@field samples? integer samples of the mean, if there is one; range >= 2; default 20000
+---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
+
+---@class (exact) diffusion.oracle_gaussian_options
+---@field cov? number[][]|diffusion.tensor covariance {D,D}; default std instead
+---@field mean? number|number[]|diffusion.tensor the mean: D numbers, or one number for all dimensions; default 0
+---@field std? number|number[]|diffusion.tensor standard deviations: D numbers, or one number for all dimensions; default cov instead
+
+---@class (exact) diffusion.oracle_histogram_options
+---@field weights number[]|diffusion.tensor K numbers of 0 or more
+---@field edges? number[]|diffusion.tensor K + 1 ascending numbers; default low and high instead
+---@field high? number upper end of the last of K bins of one width; default edges instead
+---@field low? number lower end of the first of K bins of one width; default edges instead
+
+---@class (exact) diffusion.oracle_log_prob_options
+---@field a? number|diffusion.tensor signal of the level, one number or {B}; default 1
+---@field s? number|diffusion.tensor noise of the level, one number or {B}; default 0
+
+---@class (exact) diffusion.oracle_mixture_options
+---@field means number[][]|diffusion.tensor means {K,D}
+---@field covs? number[][][]|diffusion.tensor covariances {K,D,D}; default std instead
+---@field std? number|number[]|diffusion.tensor standard deviations: K numbers, or one number for all components; default covs instead
+---@field weights? number[]|diffusion.tensor K weights; default equal
+
+---@class (exact) diffusion.oracle_moons_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.08
+
+---@class (exact) diffusion.oracle_sample_options
+---@field generator? diffusion.generator source of the random numbers, in place of a seed
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.oracle_spiral_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.03
+
+---@class (exact) diffusion.oracle_swiss_roll_options
+---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
+
+---@class (exact) diffusion.plot_lines_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field logy? boolean the vertical axis is logarithmic; default false
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis
+---@field ylabel? string name of the vertical axis
+
+---@class (exact) diffusion.plot_order_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field guides? number[] orders of the dashed lines; default {1, 2, 3}
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
+---@field xlabel? string name of the horizontal axis; default by x
+---@field ylabel? string name of the vertical axis; default "error"
+
+---@class (exact) diffusion.plot_points_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+
+---@class (exact) diffusion.plot_schedules_options
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field logy? boolean the vertical axis is logarithmic; default false
+---@field title? string the picture's title
+---@field what? "alpha_bar"|"beta"|"log_snr"|"snr"|"signal"|"noise"|"sigma" the quantity; default "log_snr"
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis; default "u = t/T"
+---@field ylabel? string name of the vertical axis; default what
+
+---@class (exact) diffusion.plot_trajectories_options
+---@field count? integer the first samples that are drawn; range >= 1; default 50
+---@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
+---@field file? string a file that ends in .png or .svg; default a window, or the terminal
+---@field height? integer pixels; range [100, 10000]; default 600
+---@field title? string the picture's title
+---@field width? integer pixels; range [100, 10000]; default 800
+---@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
+---@field ylabel? string name of the vertical axis; default "x"; none in the plane
+
+---@class (exact) diffusion.posthoc_ema_options
+---@field sigma_rel number standard deviation of the average's profile over 0..1; range (0, 0.28867513459481)
+---@field updates? integer updates after which it is; range >= 1; default those of the last snapshot
+
+---@class (exact) diffusion.precondition_options
+---@field kind? "edm"|"vp"|"ve"|"iddpm" the row of the paper's table 1; default "edm"
+
+---@class (exact) diffusion.process_options
+---@field schedule diffusion.schedule the noise schedule
+---@field clip? number|"dynamic" range [-clip, clip] of the predicted x0, or "dynamic"; range > 0
+---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
+---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
+---@field x0_error? number[][] rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them
+
+---@class (exact) diffusion.process_chain_options
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.q_sample_options
+---@field seed? integer seed of the noise; default follows d.manual_seed
+---@field from? number|number[]|diffusion.tensor level s of x; range >= 0; default 0
+
+---@class (exact) diffusion.q_step_options
+---@field seed? integer seed of the noise; each t has its own; default follows d.manual_seed
+
+---@class (exact) diffusion.reflow_options
+---@field shape integer[] {n, ...}, the number of pairs first
+---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field size? integer samples that are drawn at a time; range >= 1; default 1000
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.sampler_step_options
+---@field mix? function sum of c x; default d.mix
+---@field mix_noise? function the same plus noise; default by seed
+---@field mix_path? function the same plus an increment of the noise's path; default by seed
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.sampler_steps_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field init? diffusion.tensor x at the first level; default noise of the first level
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field noise? "independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor draws of each step, increments of one Brownian path, a generator or one for each sample, or a function; default "independent"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field shape? integer[] {n, ...}, the number of samples first; default that of init
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+
+---@class (exact) diffusion.schedule_constant_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta? number beta of every step; range > 0; default 0.02
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_cosine_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field s? number offset that keeps beta from vanishing near t = 0; range >= 0; default 0.008
+
+---@class (exact) diffusion.schedule_cosine_log_snr_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field log_snr_max? number ln SNR at u = 0, before the shift; default 15
+---@field log_snr_min? number ln SNR of the last level, before the shift; default -15
+---@field shift? number added to ln SNR; default 0
+---@field shift_high? number added to ln SNR at u = 0; default shift
+---@field shift_low? number added to ln SNR at u = 1; default shift
+
+---@class (exact) diffusion.schedule_edm_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rho? number steps are equal in the rho-th root of sigma; range > 0; default 7
+---@field sigma_max? number sigma of level T; range > 0; default 80
+---@field sigma_min? number sigma of level 1; range > 0; default 0.002
+
+---@class (exact) diffusion.schedule_exponential_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field rate? number alpha_bar is e^(-rate u); range > 0; default 12
+
+---@class (exact) diffusion.schedule_flow_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field shift? number moves the path towards noise if above 1; range > 0; default 1
+---@field sigma_min? number noise that is left at the data's end; range [0, 1); default 0
+
+---@class (exact) diffusion.schedule_from_alpha_bar_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "alpha_bar"
+
+---@class (exact) diffusion.schedule_from_beta_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "beta"
+
+---@class (exact) diffusion.schedule_from_log_snr_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "log_snr"
+
+---@class (exact) diffusion.schedule_from_sigma_options
+---@field T? integer number of steps; a function needs it; range >= 1; default length of the list
+---@field form? "ve"|"vp" "ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1; default "ve"
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field name? string the schedule's name; default "sigma"
+
+---@class (exact) diffusion.schedule_jsd_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+
+---@class (exact) diffusion.schedule_laplace_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field b? number scale of the Laplace distribution; range > 0; default 0.5
+---@field max_beta? number betas above it are cut; range (0, 1]; default 1
+---@field mu? number median of ln SNR; default 0
+
+---@class (exact) diffusion.schedule_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_scaled_linear_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.012
+---@field beta_start? number beta of the first step; range > 0; default 0.00085
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sigmoid_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field end? number end of the logistic curve, over tau; default 3
+---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
+---@field start? number start of the logistic curve, over tau; default -3
+---@field tau? number divisor of both ends; range > 0; default 1
+
+---@class (exact) diffusion.schedule_sigmoid_beta_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.schedule_sub_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_ve_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field sigma_max? number sigma of level T; range > 0; default 100
+---@field sigma_min? number sigma of level 1; range > 0; default 0.02
+
+---@class (exact) diffusion.schedule_vp_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_max? number beta(1); range > 0; default 20
+---@field beta_min? number beta(0); range > 0; default 0.1
+
+---@class (exact) diffusion.schedule_warmup_options
+---@field T? integer number of steps; range >= 1; default 1000
+---@field beta_end? number beta of the last step; range > 0; default 0.02
+---@field beta_start? number beta of the first step; range > 0; default 0.0001
+---@field fraction? number share of the levels in which beta rises; range (0, 1]; default 0.1
+---@field rescale? boolean betas are for T = 1000 and are multiplied by 1000/T; default true
+
+---@class (exact) diffusion.set_batches_options
+---@field size integer examples in a batch; range >= 1
+---@field epochs? number passes over the set, in place of steps; range > 0; default 1
+---@field flip? boolean mirrors each image left to right with probability 1/2; default false
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field shuffle? boolean each epoch has an order of its own; default true
+---@field steps? integer number of batches; range >= 0; default by epochs
+
+---@class (exact) diffusion.sinusoid_options
+---@field width integer width of the result, even; range >= 2
+---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field shift? number in the frequencies: 0 in ADM, 1 in DDPM; default 0
+---@field sin_first? boolean the sines come first; default false
+
+---@class (exact) diffusion.trainer_options
+---@field batches diffusion.batches the batches
+---@field model diffusion.model the network
+---@field objective diffusion.objective|function d.objective, or a function (model, x0, {class}) -> loss, details
+---@field opt diffusion.adamw the optimiser
+---@field checkpoint? string file that the run resumes from and saves to
+---@field ema? diffusion.ema|diffusion.ema[] averages that the checkpoint holds
+---@field floor? number least loss, shown next to the loss; objective:floor gives it
+---@field log? string CSV file of step, loss, lr and norm
+---@field on_step? fun(step: integer, loss: number) called after each step
+---@field quiet? boolean shows no progress; default false
+---@field save_every? integer steps between two saves; range >= 1; default 500
+
+---@class (exact) diffusion.unet_options
+---@field image integer[] {H, W, C} of an image
+---@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
+---@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field channels? integer channels of the first level, even; range >= 2; default 32
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer heads of each attention; range >= 1; default 1
+---@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
 ---@field lr number rate of the next step; can be set to a number or a function of the step
@@ -49,7 +1135,7 @@ local checkpoint = {}
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
 ---@field updates integer number of updates; can be set
----@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor}): diffusion.tensor
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local ema = {}
 
 --- A source of random numbers with its own counter. Each call returns the next numbers.
@@ -98,15 +1184,20 @@ local likelihood = {}
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
----@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor}): diffusion.tensor
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local model = {}
+
+--- A network that is being written by the function `build` of d.network. Each method adds a
+--- layer and returns its value. Inputs are fields: net.x, net.t.
+---@class diffusion.net
+local net = {}
 
 --- A loss for d.record, of d.objective: called as (model, x0, {class=, eps=}).
 ---@class diffusion.objective
 ---@field process diffusion.process
 ---@field error string "mse", "l1", "huber" or "pseudo_huber"
 ---@field vlb number weight of the variational bound, if the variance is learned
----@overload fun(model: any, x0: diffusion.tensor, given?: {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table}): diffusion.tensor, table
+---@overload fun(model: any, x0: diffusion.tensor, given?: diffusion.objective_call_options?): diffusion.tensor, table
 local objective = {}
 
 --- A distribution whose best denoiser is known, made by d.oracle. Its results have gradients
@@ -208,6 +1299,11 @@ local tensor = {}
 ---@class diffusion.trainer
 local trainer = {}
 
+--- A value inside of a network that is being written.
+---@class diffusion.value
+---@field width integer? its last size, where that is known
+local value = {}
+
 --- Copies a state in. It must have the moments of every parameter of this optimiser, and
 --- nothing else. Rates that are numbers are restored. Functions of this optimiser stay.
 ---@param state table from state()
@@ -224,7 +1320,7 @@ function adamw:state() end
 --- "mean"), global-norm clip, AdamW, averages. A parameter without a gradient counts as 0. If
 --- the norm is not finite, nothing is changed, the gradient is dropped and `skipped` grows by
 --- one. The first such step prints a warning to stderr; 30 in a row are an error.
----@param options? table? {zero = true: drop the gradient after the step}
+---@param options? diffusion.adamw_step_options?
 ---@return number norm L2, of the whole gradient before clipping
 function adamw:step(options) end
 
@@ -254,9 +1350,10 @@ function checkpoint:load() end
 ---@return string|nil message
 function checkpoint:save(extra) end
 
---- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now.
+--- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a
+--- list of models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
----@param options? table? {lr = 1e-3 or function of the step (from 1), betas = {0.9, 0.999}, epsilon = 1e-8, weight_decay = 0 (decoupled), clip = largest L2 norm of the whole gradient, ema = an average or a list of them, accumulate = "mean" (of the backward calls between two steps) or "sum", groups = list of {pattern =, lr =, weight_decay =} for the parameters whose names match; the first matching group counts. In a list of models names are "1.name"}
+---@param options? diffusion.adamw_options?
 ---@return diffusion.adamw
 function d.adamw(models, options) end
 
@@ -270,7 +1367,7 @@ function d.arange(first, last, step) end
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor elements 1 and 0
 function d.bernoulli(p, shape, opts) end
 
@@ -287,7 +1384,7 @@ d.check = {}
 --- N(mean, std^2) and the denoiser the best one, unclipped. The sampler's steps must be linear
 --- in x.
 ---@param sampler string|function|table as in d.sample
----@param options table {process, grid = a grid or a list of t, or steps = those of d.sample, of the trailing one, mean = 0, std = 1, exact_start = false: start from noise as samplers do, or from x_T's own distribution}
+---@param options diffusion.check_moments_options
 ---@return number mean
 ---@return number variance
 function d.check.moments(sampler, options) end
@@ -296,22 +1393,24 @@ function d.check.moments(sampler, options) end
 --- sigma. It prints a table, and returns the last order above rounding. The error of a
 --- deterministic sampler is the root mean square distance from the ODE's solution. A sampler
 --- that adds noise follows one Brownian path per sample for any number of steps. Its error is
---- the median distance from many more steps.
+--- the median distance from many more steps. A reference that is the sampler itself shows an
+--- order of 1 as 1.05. In float32 errors end at some 1e-6; DIFFUSION_PRECISION=double
+--- continues further.
 ---@param sampler string|function|table as in d.sample; not one whose noise has no path (euler_churn, lcm, annealed_langevin and similar)
 ---@param oracle any a distribution of d.oracle
----@param options? table? {process = cosine of 1000 steps, predicting x0, from = 20, to = 0.02 (sigma), steps = {80, 160, 320, 640}, samples = 64, start = 0 (so many first steps are fed the exact x, so that a multistep sampler starts with a history), exact = 500 (steps of the ODE's solution), seed = 1 (of the starts and of the path; fixed, whatever d.manual_seed says), reference = the sampler itself (what follows the path in more steps, for example "dpmpp_sde"; by itself, an order of 1 shows as 1.05), fine = 16 (times the most steps), quiet = false}. In float the errors end at some 1e-6: DIFFUSION_PRECISION=double goes on
+---@param options? diffusion.check_order_options?
 ---@return number|nil order nil if all errors are due to rounding
 ---@return table rows { {steps, error, order, evaluations}, ... }
 function d.check.order(sampler, oracle, options) end
 
 --- A training and the file that it is saved in.
----@param options table {path, model, opt, ema = an average or a list of them, batches}
+---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
 --- as model(xt, t, {context = c}); without a context it is unconditional.
----@param options? table? {dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}
+---@param options? diffusion.context_mlp_options?
 ---@return diffusion.model
 function d.context_mlp(options) end
 
@@ -332,14 +1431,14 @@ d.data = {}
 --- windows on the mapped file if possible. If another program truncates the file meanwhile,
 --- this one ends (SIGBUS). With copy = true they are copied into memory.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? diffusion.data_copy_options?
 ---@return diffusion.tensor|table<string, diffusion.tensor>|nil x f16, f32, f64, u8 or i64 (other integers are widened to i64, bool to u8), of either byte order; nil with a message
 ---@return string|nil message
 function d.data.arrays(path, options) end
 
 --- CIFAR-10 (Krizhevsky 2009), the binary version: 50,000 (test: 10,000) RGB images 32 x 32.
 ---@param dir string the folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin
----@param options? table|nil split = "train" or "test"
+---@param options? diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message if files are missing or damaged
 ---@return string|nil message
 function d.data.cifar10(dir, options) end
@@ -352,8 +1451,8 @@ function d.data.digits() end
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
 --- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from
 --- Debian's package.
----@param dir? string|table|nil the folder; or the options
----@param options? table|nil split = "train" or "test"
+---@param dir? string|diffusion.data_split_options|nil the folder; or the options
+---@param options? diffusion.data_split_options?
 ---@return diffusion.set|nil set nil with a message if the files are missing
 ---@return string|nil message
 function d.data.fashion_mnist(dir, options) end
@@ -365,7 +1464,7 @@ function d.data.fashion_mnist(dir, options) end
 --- formats. Names that begin with a dot are ignored. Links are followed, to each folder once
 --- per class. A picture that can't be read is an error too.
 ---@param dir string
----@param options? table|nil size = n or {height, width}: each picture is cut to that form around its middle and resized (as they are if not given: then all must have one size); channels = 3 (RGB) or 1 (grey); recursive = false: true takes pictures of any depth, for the class of the outermost folder; classes = true: false takes no classes; skip = false: true leaves out in silence; upright = true: turned as their EXIF says
+---@param options? diffusion.data_folder_options?
 ---@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
@@ -374,7 +1473,7 @@ function d.data.folder(dir, options) end
 --- or not.
 ---@param images string path of [n,H,W] or [n,H,W,C] bytes
 ---@param labels? string|nil path of [n] bytes from 0; classes are one more
----@param options? table|nil names: what the classes are called
+---@param options? diffusion.data_idx_options?
 ---@return diffusion.set|nil set nil with a message
 ---@return string|nil message
 function d.data.idx(images, labels, options) end
@@ -384,13 +1483,13 @@ function d.data.idx(images, labels, options) end
 --- 0). As with d.data.arrays, the file must not be truncated while the set is in use, unless
 --- copy = true.
 ---@param path string
----@param options? table|nil copy = false
+---@param options? diffusion.data_copy_options?
 ---@return diffusion.set|nil set x numbers [n,...], or u8 [n,H,W] or [n,H,W,C]; nil with a message
 ---@return string|nil message
 function d.data.npy(path, options) end
 
 --- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
----@param options table x = tensor [n,...], images [n,H,W,C] of u8 or of i64 in 0..255, or numbers; class = i64 tensor or list of n in 1..classes, or one number for all; eps = noise of each example, as x (d.reflow); classes (the largest class if not given); names of the classes; name
+---@param options diffusion.data_set_options
 ---@return diffusion.set
 function d.data.set(options) end
 
@@ -401,32 +1500,32 @@ d.data.toy = {}
 
 --- The black squares of a 4 x 4 board, with uniform density.
 ---@param n integer points
----@param options? table|nil seed; noise = 0, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_checkerboard_options?
 ---@return diffusion.set x [n,2]
 function d.data.toy.checkerboard(n, options) end
 
 --- Eight normal distributions around a circle, each a class.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.07, their standard deviation, of 1 in all
+---@param options? diffusion.data_toy_eight_gaussians_options?
 ---@return diffusion.set x [n,2], classes 1 to 8
 function d.data.toy.eight_gaussians(n, options) end
 
 --- Two half moons, each a class.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.08, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_moons_options?
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.moons(n, options) end
 
 --- Two interleaved spirals, each a class. The radius equals the angle, up to 3 pi, and is
 --- uniform in r^2.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.03, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_spiral_options?
 ---@return diffusion.set x [n,2], classes 1 and 2
 function d.data.toy.spiral(n, options) end
 
 --- A spiral whose radius equals its angle, from 1.5 pi to 4.5 pi.
 ---@param n integer points
----@param options? table|nil seed; noise = 0.04, a standard deviation, of 1 in all
+---@param options? diffusion.data_toy_swiss_roll_options?
 ---@return diffusion.set x [n,2]
 function d.data.toy.swiss_roll(n, options) end
 
@@ -434,7 +1533,7 @@ function d.data.toy.swiss_roll(n, options) end
 --- with fixed sines and cosines of their places. The shifts, scales and gates of its blocks
 --- are linear in time and class (adaLN-Zero). The network starts at 0, and each block as the
 --- identity. Other H and W may be used too, if the patch divides them.
----@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back, classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of d.unet}
+---@param options diffusion.dit_options
 ---@return diffusion.model
 function d.dit(options) end
 
@@ -444,7 +1543,9 @@ d.edit = {}
 
 --- Pictures similar to given ones: x0 is noised to a level by q(x_t | x0), and sampled from
 --- there (Meng et al. 2022). With the same seed, sample k is the same alone or in a batch.
----@param options table {model, process, x0 = {B, ...}, start = t | strength = 0..1 (exactly one, as edit.plan has it; 0: x0 itself, 1: from T, or where a process that predicts eps or score unclipped would be blind there, from the last level at which it isn't), steps = how many follow, exactly (50 if not given, or all whole levels where they are fewer; all of them for ddpm, annealed_langevin and predictor_corrector) | grid, sampler = "unipc", seed, class, guidance, self_condition, on_step, nan}
+--- Give one of start and strength, as for edit.plan. A strength of 1 starts at T, or at the
+--- last level at which a process that predicts eps or score unclipped can predict x0.
+---@param options diffusion.edit_img2img_options
 ---@return diffusion.tensor x as x0
 ---@return diffusion.plan plan with evaluations
 function d.edit.img2img(options) end
@@ -453,7 +1554,7 @@ function d.edit.img2img(options) end
 --- `at` with the same noise, mixed as (1 - u) x_t + u x'_t, and sampled from there. By
 --- inversion, both are inverted as by edit.invert, mixed by edit.slerp, and sampled by ddim. u
 --- = 0 and 1 then return a and b.
----@param options table {model, process, a = {B, ...}, b as a, u = 0.5 or a list of n, at = T/2, or by inversion the start of edit.invert, by = "noise" | "inversion", steps = as edit.img2img | grid (as edit.plan), sampler = "unipc", by inversion ddim alone, tolerance = 1e-5 of the inversion, seed, class: a number or one for each of the B pairs, guidance, self_condition, on_step, nan}
+---@param options diffusion.edit_interpolate_options
 ---@return diffusion.tensor x {B n, ...}: the n of the first pair, of the second, ...
 ---@return diffusion.plan plan with evaluations of the sampling
 function d.edit.interpolate(options) end
@@ -461,15 +1562,16 @@ function d.edit.interpolate(options) end
 --- The noise x_t from which ddim draws x0: ddim's steps backwards, each solved to a tolerance
 --- (Song et al. 2021, "Denoising diffusion implicit models", sec. 4.3). Guidance above 1, or a
 --- model that changes fast with x, can keep the residual above the tolerance. The report says
---- so.
----@param options table {model, process, x0 = {B, ...}, start = T, or the last whole level before it where the SNR is 3.7e-5 or more (beyond, float32 holds too little of x0), steps = 50, or all whole levels where they are fewer | grid (as edit.plan), exact = true: false is the explicit step, whose error falls as 1/steps, tolerance = 1e-5, iterations = 100 at most for a step, check = false: true goes back and reports the error, class, guidance, self_condition, on_step, nan}
+--- so. With exact = false a step is explicit, and the error falls as 1/steps. Beyond SNR
+--- 3.7e-5 float32 holds too little of x0.
+---@param options diffusion.edit_invert_options
 ---@return diffusion.tensor xt {B, ...}; d.sample{ init = xt, sampler = "ddim", grid = report.grid } comes back
 ---@return diffusion.inversion report
 function d.edit.invert(options) end
 
 --- The start and the steps of an edit, before it runs. It has exactly the given number of
---- steps, from exactly the given level.
----@param options table {process, start = t | strength = 0..1: the level nearest to strength T (half up), steps = 50, or all whole levels where they are fewer | grid = list of times or d.grid, of which those below the start are walked}
+--- steps, from exactly the given level. Give one of start and strength.
+---@param options diffusion.edit_plan_options
 ---@return diffusion.plan
 function d.edit.plan(options) end
 
@@ -478,13 +1580,13 @@ function d.edit.plan(options) end
 --- independent noise, and after the last step x0 itself. Jumps back of `jump` steps by q(x_t |
 --- x_s) repeat each stretch `resample` times. Every step then starts without the solver's
 --- history.
----@param options table {model, process, x0 = {B, ...}, keep = 1 where x0 stays and 0 where it is painted, of x0's shape or one that broadcasts to it as {H, W, 1}, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing" | as sampler.steps, jump = 10, resample = 10 (1: no jumps), sampler = "ddpm", seed, class, guidance, self_condition, nan, on_step: called with each step and its merged x}
+---@param options diffusion.edit_repaint_options
 ---@return diffusion.tensor x as x0, and x0 itself where it is kept
 ---@return diffusion.repaint_plan plan with evaluations
 function d.edit.repaint(options) end
 
 --- The steps and levels of RePaint, before it runs.
----@param options table {process, steps = 250, or T where T is less (of other samplers than ddpm those of d.sample), grid = "trailing", jump = 10, resample = 10, sampler = "ddpm"} as edit.repaint
+---@param options diffusion.edit_repaint_plan_options
 ---@return diffusion.repaint_plan
 function d.edit.repaint_plan(options) end
 
@@ -500,15 +1602,15 @@ function d.edit.slerp(a, b, u) end
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
 --- or a list, and updates them at each step: average = r average + (1 - r) values. The first
 --- update copies the values. After k updates, the option decay determines r. A number gives
---- min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself. {"warmup",
---- inv_gamma = 1, power = 2/3, max = 0.9999} gives 1 - (1 + k/inv_gamma)^-power, at most max.
---- {"half_life", steps =, ramp = 0.05} gives 0.5^(1 / min(steps, ramp k)) (Karras et al.
---- 2022). Divide a half-life in images by the batch size. ramp = math.huge turns the ramp off.
---- {"power", sigma_rel = 0.05} gives (k / (k + 1))^(gamma + 1). A value's weight grows as a
---- power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et al. 2024,
---- algorithm 2). A function takes the number of the update, k + 1.
+--- min(decay, (1 + k) / (10 + k)), or with warmup = false the number itself. {"warmup"} gives
+--- 1 - (1 + k/inv_gamma)^-power, at most max. {"half_life", steps =} gives 0.5^(1 / min(steps,
+--- ramp k)) (Karras et al. 2022). Divide a half-life in images by the batch size. ramp =
+--- math.huge turns the ramp off. {"power"} gives (k / (k + 1))^(gamma + 1). A value's weight
+--- grows as a power of its time, and has the relative width sigma_rel below 12^-1/2 (Karras et
+--- al. 2024, algorithm 2). A function takes the number of the update, k + 1. d.help
+--- "half_life" shows the options of a kind.
 ---@param of diffusion.model
----@param options? table? {decay = 0.9995, in [0, 1), or as above, warmup = true}
+---@param options? diffusion.ema_options?
 ---@return diffusion.ema
 function d.ema(of, options) end
 
@@ -521,13 +1623,13 @@ function d.ema(of, options) end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor|diffusion.set samples {n, ...}, one a level or, with rounds, fewer; u8 become floats
----@param options? table? {levels = 50 at most, whole ones about as far apart in ln SNR, or t = a list that rises, batch = 256, rounds = 1 over the samples, each at another level, seed = 1 (fixed, whatever d.manual_seed says), class = one for all or {n}}
+---@param options? diffusion.estimate_variance_options?
 ---@return diffusion.process
 function d.estimate_variance(model, process, x0, options) end
 
 --- The identity matrix.
 ---@param n integer
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor {n,n}
 function d.eye(n, opts) end
 
@@ -542,7 +1644,7 @@ function d.frombytes(bytes, shape, dtype) end
 --- A tensor filled with one number.
 ---@param shape integer|integer[] a single number is a shape of one dimension
 ---@param value number an integer for i64
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.full(shape, value, opts) end
 
@@ -551,7 +1653,7 @@ function d.full(shape, value, opts) end
 --- "torch" gives the numbers of PyTorch's CPU generator for the same seed. These are the
 --- float32 numbers of torch.randn and torch.rand, tensor.bernoulli_(p), torch.randint (whose
 --- high end is exclusive) and torch.randperm (which counts from 0).
----@param opts? {kind: "philox"|"torch", seed: integer} default: philox and 0
+---@param opts? diffusion.generator_options
 ---@return diffusion.generator
 function d.generator(opts) end
 
@@ -570,7 +1672,7 @@ function d.grad(fn, ...) end
 --- Compares the gradient of the sum of `fn(...)` with central differences.
 ---@param fn function (inputs...) -> tensor
 ---@param inputs table list of tensors; other values are passed on
----@param options? table? {step = 1e-5 in double or 1e-2, tolerance = 1e-6 or 1e-2}
+---@param options? diffusion.gradcheck_options?
 ---@return boolean ok
 ---@return number worst the largest difference, relative to max(1, |gradient|)
 function d.gradcheck(fn, inputs, options) end
@@ -584,17 +1686,17 @@ d.grid = {}
 --- Beta sampling). With of = "t" it takes the quantiles of 1, 1 - 1/N, ..., 1/N as the share
 --- of the way from 1 to T, and times are real unless rounded. With of = "sigma" it takes those
 --- of 1, ..., 0 in equal steps as the share of the way from sigma_min to sigma_max, as
---- diffusers does.
+--- diffusers does. Only of = "sigma" has options sigma_min and sigma_max.
 ---@param source diffusion.process|diffusion.schedule|integer T alone is enough for of = "t"
 ---@param N integer number of steps
----@param o? {alpha: number, beta: number, of: "t"|"sigma", sigma_min: number, sigma_max: number, round: boolean, last: number} alpha = beta = 0.6, up to 1000; of = "t"; else as karras, sigma_min and sigma_max for of = "sigma"
+---@param o? diffusion.grid_beta_options?
 ---@return diffusion.grid
 function d.grid.beta(source, N, o) end
 
 --- ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {sigma_min: number, sigma_max: number, round: boolean, last: number} as karras
+---@param o? diffusion.grid_exponential_options?
 ---@return diffusion.grid
 function d.grid.exponential(source, N, o) end
 
@@ -602,7 +1704,7 @@ function d.grid.exponential(source, N, o) end
 --- times (Karras et al. 2022, eq. 5). A single step starts at sigma_max.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 7; the schedule's ends; round = false: true takes the nearest whole levels, each once; last = 0: the level at which the grid stops
+---@param o? diffusion.grid_karras_options?
 ---@return diffusion.grid
 function d.grid.karras(source, N, o) end
 
@@ -610,14 +1712,14 @@ function d.grid.karras(source, N, o) end
 --- 2021).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_leading_options?
 ---@return diffusion.grid
 function d.grid.leading(source, N, o) end
 
 --- From T to 1 in N equal steps, rounded (half up).
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T; a single step starts from T
----@param o? {round: boolean, last: number} as trailing
+---@param o? diffusion.grid_linspace_options?
 ---@return diffusion.grid
 function d.grid.linspace(source, N, o) end
 
@@ -625,7 +1727,7 @@ function d.grid.linspace(source, N, o) end
 --- omitted.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param times number[] real levels if the schedule has them
----@param o? {last: number} last = 0: the level at which the grid stops, below its last t
+---@param o? diffusion.grid_list_options?
 ---@return diffusion.grid
 function d.grid.list(source, times, o) end
 
@@ -633,7 +1735,7 @@ function d.grid.list(source, times, o) end
 --- SNR is -2 ln sigma, so this equals exponential, but its ends are given as times.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {from: number, to: number, round: boolean, last: number} from = T: the level of the first step; to = 1: the level from which the last one starts; else as karras
+---@param o? diffusion.grid_log_snr_options?
 ---@return diffusion.grid
 function d.grid.log_snr(source, N, o) end
 
@@ -645,7 +1747,7 @@ function d.grid.names() end
 --- k-diffusion). If rho > 1, more steps are near sigma_min. rho = 1 is exponential.
 ---@param source diffusion.process|diffusion.schedule
 ---@param N integer number of steps
----@param o? {rho: number, sigma_min: number, sigma_max: number, round: boolean, last: number} rho = 1; else as karras
+---@param o? diffusion.grid_poly_exponential_options?
 ---@return diffusion.grid
 function d.grid.poly_exponential(source, N, o) end
 
@@ -665,7 +1767,7 @@ function d.grid.poly_exponential(source, N, o) end
 --- the curves of "diffusers-dpm-" the network is evaluated at whole times, as in DPMSolver
 --- (the grid's field `told`).
 ---@param name string one of d.grid.presets()
----@return function make (source, N [, options]) -> diffusion.grid; all take last =, the level at which the grid stops: 1 is diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min"; leading takes offset =, karras spacing = and offset =, lcm original =, flow shift_terminal =, the rest those of our grid of that name
+---@return fun(source: diffusion.process|diffusion.schedule|integer, N: integer, options: diffusion.grid_preset_options?): diffusion.grid make with last = 1 as diffusers' set_alpha_to_one = false and final_sigmas_type = "sigma_min". Other presets take the options of our grid of that name.
 function d.grid.preset(name) end
 
 --- The names of all presets, sorted.
@@ -676,7 +1778,7 @@ function d.grid.presets() end
 --- D.2). The earliest times, for which that would repeat a level, are j itself.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param N integer number of steps, 1..T
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_quadratic_options?
 ---@return diffusion.grid
 function d.grid.quadratic(source, N, o) end
 
@@ -687,7 +1789,7 @@ function d.grid.quadratic(source, N, o) end
 --- section(T, 1) starts from t = 1.
 ---@param source diffusion.process|diffusion.schedule|integer
 ---@param sections string|integer[]|integer "10,15,20", {10, 15, 20}, 25 or "ddim25"
----@param o? {last: number} as trailing
+---@param o? diffusion.grid_section_options?
 ---@return diffusion.grid
 function d.grid.section(source, sections, o) end
 
@@ -695,7 +1797,7 @@ function d.grid.section(source, sections, o) end
 --- given or omitted.
 ---@param source diffusion.process|diffusion.schedule
 ---@param values number[]
----@param o? {round: boolean, last: number} as karras
+---@param o? diffusion.grid_sigmas_options?
 ---@return diffusion.grid
 function d.grid.sigmas(source, values, o) end
 
@@ -703,7 +1805,7 @@ function d.grid.sigmas(source, values, o) end
 --- 2).
 ---@param source diffusion.process|diffusion.schedule|integer a process, a schedule, or its T
 ---@param N integer number of steps, 1..T
----@param o? {round: boolean, last: number} round = true; false leaves the levels real. last = 0: the level at which the grid stops, below its last t
+---@param o? diffusion.grid_trailing_options?
 ---@return diffusion.grid
 function d.grid.trailing(source, N, o) end
 
@@ -715,14 +1817,15 @@ d.guidance = {}
 --- arguments.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param weak any another denoiser with the same target and process
----@param options table {scale (1: the model alone), interval = {low, high} in t: guided only for low <= t <= high}
+---@param options diffusion.guidance_auto_options
 ---@return function denoiser
 function d.guidance.auto(model, weak, options) end
 
 --- A guided denoiser, u + scale (c - u): c is conditioned on the class and u is not (Ho &
---- Salimans 2022, eq. 6).
+--- Salimans 2022, eq. 6). The deviation that `rescale` restores is that of the prediction, so
+--- results differ between eps and v.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, rescale = 0..1, the phi of Lin et al. 2024: how much of the deviation that c has in each sample is given back, which is of what the process predicts and so not the same for eps as for v; interval = {low, high} in t: guided only for low <= t <= high; without = named inputs of the call without condition, as {context = empty}}
+---@param options diffusion.guidance_cfg_options
 ---@return function denoiser
 function d.guidance.cfg(model, options) end
 
@@ -732,7 +1835,7 @@ function d.guidance.cfg(model, options) end
 --- others refuse it. A caller that uses only the first output gets cfg's, so apply cfg_pp
 --- last, around other guidances.
 ---@param model any a denoiser (xt, t, {class=})
----@param options table {scale, in the paper 0..1 (lambda), interval = {low, high} in t: the model with the class alone outside, without = as of guidance.cfg}
+---@param options diffusion.guidance_cfg_pp_options
 ---@return function denoiser
 function d.guidance.cfg_pp(model, options) end
 
@@ -743,7 +1846,7 @@ function d.guidance.cfg_pp(model, options) end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param log_prob function (xt, t, class) -> ln p(class | xt), {B}
----@param options? table? {scale = 1, interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? diffusion.guidance_classifier_options?
 ---@return function denoiser
 function d.guidance.classifier(model, process, log_prob, options) end
 
@@ -754,7 +1857,7 @@ function d.guidance.classifier(model, process, log_prob, options) end
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process
 ---@param energy function (x, t, {class=}) -> {B}, or a sum over the samples; x is x_t or x0
----@param options? table? {scale = 1, of = "xt" | "x0", interval = {low, high} in t: guided only for low <= t <= high}
+---@param options? diffusion.guidance_gradient_options?
 ---@return function denoiser
 function d.guidance.gradient(model, process, energy, options) end
 
@@ -768,7 +1871,7 @@ function d.help(what) end
 ---@param a diffusion.tensor
 ---@param b diffusion.tensor the same shape
 ---@param over? string "sample" for one mean per sample
----@param opts? {delta: number} above 0, default 1
+---@param opts? diffusion.huber_options
 ---@return diffusion.tensor a number, or {B}
 function d.huber(a, b, over, opts) end
 
@@ -781,20 +1884,20 @@ d.image = {}
 --- programs show the first frame. Frames share size and channels.
 ---@param path string ends in .png
 ---@param frames diffusion.tensor|table [F,H,W,C], or a list of [H,W,C] or of batches [B,H,W,C], each made one by image.grid; bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil delay = 0.1: seconds a frame is shown, 0 to 65, or a list of them; columns of a batch's grid; loop = 0: how often it plays, 0 without end
+---@param options? diffusion.image_animate_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.image.animate(path, frames, options) end
 
 --- The text that image.show writes.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns; label = a line above; style = "truecolor", "256" or "ascii" (what the terminal on standard output can do); width = letters to a line (COLUMNS, or the terminal's, or 80)
+---@param options? diffusion.image_draw_options?
 ---@return string
 function d.image.draw(x, options) end
 
 --- Pictures in a grid, row by row. Unused places and the gaps are black.
 ---@param x diffusion.tensor [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil columns = ceil(sqrt(B)), pad = 2 pixels around each, scale = 1: pixels of the grid along a pixel's side, for pictures too small to see
+---@param options? diffusion.image_grid_options?
 ---@return diffusion.tensor picture [rows (H+pad) + pad, columns (W+pad) + pad, C] of x's type (i64: u8), H and W scaled
 function d.image.grid(x, options) end
 
@@ -807,7 +1910,7 @@ function d.image.info(path) end
 
 --- Reads a picture, turned upright as its EXIF says. 16 bits per channel are rounded to 8.
 ---@param path string a PNG or a JPEG
----@param options? table|nil channels = 1 (grey) or 3 (RGB), as the file has them if not given; upright = true: mirrored and turned as EXIF's orientation says; false leaves it as stored
+---@param options? diffusion.image_load_options?
 ---@return diffusion.tensor|nil x floats [H,W,C] in [-1, 1]; nil with a message
 ---@return string|nil message
 function d.image.load(path, options) end
@@ -817,7 +1920,7 @@ function d.image.load(path, options) end
 --- Adobe writes them) become RGB.
 ---@param path string a PNG (grey, RGB, palette, alpha, up to 16 bits a channel) or a JPEG
 ---@param channels? integer|nil 1 grey or 3 RGB (transparent over white); as the file has them if not given
----@param options? table|nil upright = true: turned as its EXIF says; false leaves it as stored
+---@param options? diffusion.image_read_options?
 ---@return diffusion.tensor|nil x u8 [H,W,C], C in 1..4; nil with a message
 ---@return string|nil message
 function d.image.read(path, channels, options) end
@@ -825,7 +1928,7 @@ function d.image.read(path, channels, options) end
 --- Writes a picture as PNG, whole or not at all.
 ---@param path string ends in .png
 ---@param x diffusion.tensor [H,W,C] or [1,H,W,C], bytes, whole numbers 0..255 or floats in [-1, 1] (clamped), C in 1..4
----@param options? table|nil text = {key = value}: tEXt chunks, to be read back by image.info as strings; of a number one that tonumber gives back to the bit
+---@param options? diffusion.image_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function d.image.save(path, x, options) end
@@ -833,7 +1936,7 @@ function d.image.save(path, x, options) end
 --- Draws in the terminal, with two pixels per character in 24-bit colour or 256 colours.
 --- Without colours, with NO_COLOR or without a terminal it draws with letters.
 ---@param x diffusion.tensor [H,W,C] or [B,H,W,C], u8, i64 in 0..255 or floats in [-1, 1]
----@param options? table|nil as image.draw
+---@param options? diffusion.image_draw_options?
 function d.image.show(x, options) end
 
 --- The numbers of a picture as bytes 0..255. Floats in [-1, 1] are rounded, and those outside
@@ -883,7 +1986,7 @@ d.likelihood = {}
 ---@param model function|table a denoiser, called as (xt, t, {class=}), without self-conditioning; gradients pass through it
 ---@param process diffusion.process its clip is not applied here
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed = 1 (fixed, whatever d.manual_seed says), from = 1 and to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256, span = "centres" | "edges"}, class}
+---@param options? diffusion.likelihood_ode_options?
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, bits, bits_error, constant, D, divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation includes the gradients for the divergence
 function d.likelihood.ode(model, process, x0, options) end
 
@@ -902,7 +2005,7 @@ function d.likelihood.ode(model, process, x0, options) end
 ---@param model function|table a denoiser, called as (xt, t, {class=}); its output is twice as wide if the process's variance is learned, and the variance is then per element
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options? table? {t = all of 1..T | n, then 2..T is cut into n strata, even in ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1 evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever d.manual_seed says), decoder = "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels, class, clip = false (true: as the process clips)}
+---@param options? diffusion.likelihood_vlb_options?
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps, decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}. value is the mean of the terms of from..to. error is a standard error that includes the samples, their noise and the choice of t. total, steps and per_sample are nil if terms are missing
 function d.likelihood.vlb(model, process, x0, options) end
 
@@ -942,7 +2045,7 @@ function d.linspace(first, last, n) end
 --- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
 --- and shape(). Reading one by its name is an error.
 ---@param path string
----@param options? table|nil copy = false, f8 = "f16" or "f32"
+---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
 ---@return table<string, string>|string metadata or the message
 function d.load(path, options) end
@@ -951,7 +2054,7 @@ function d.load(path, options) end
 --- has none). The file is mapped while it is read. If another program truncates the file
 --- meanwhile, this one ends (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options? table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then predicts what that process names, on its T}
+---@param options? diffusion.load_model_options?
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
@@ -960,23 +2063,23 @@ function d.load_model(path, options) end
 d.lr = {}
 
 --- One rate for every step, after a linear warm-up.
----@param options table {peak=, warmup = 0 steps}
+---@param options diffusion.lr_constant_options
 ---@return function step -> rate
 function d.lr.constant(options) end
 
 --- Half a cosine from peak to floor at step `total` (Loshchilov & Hutter 2017, eq. 5).
----@param options table {peak=, total=, floor = 0}
+---@param options diffusion.lr_cosine_options
 ---@return function step -> rate
 function d.lr.cosine(options) end
 
 --- A straight line from peak to floor at step `total`, after a linear warm-up.
----@param options table {peak=, total=, warmup = 0, floor = 0}
+---@param options diffusion.lr_linear_options
 ---@return function step -> rate
 function d.lr.linear(options) end
 
 --- A linear warm-up of `warmup` steps, the first of which has peak/warmup, then half a cosine
 --- from peak to floor at step `total`.
----@param options table {peak=, warmup=, total=, floor = 0}
+---@param options diffusion.lr_warmup_cosine_options
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
 
@@ -1009,7 +2112,7 @@ d.metric = {}
 --- estimate is unbiased and may be slightly negative.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}
+---@param options? diffusion.metric_energy_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.energy(x, y, options) end
@@ -1018,7 +2121,7 @@ function d.metric.energy(x, y, options) end
 --- sampled for.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param class diffusion.tensor|integer[]|integer the intended class of each, 1 to 10
----@param options? table? {interval = false: true for a second result}
+---@param options? diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about Wilson's; the network recognises about 92 % of the real test images
 function d.metric.fashion_accuracy(x, class, options) end
@@ -1034,15 +2137,15 @@ function d.metric.fashion_features(x) end
 --- extrapolated value of `interval`. A part of the test images themselves is nearer than fresh
 --- images are.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param y? diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
----@param options? table? {interval = false: true for a second result, as d.metric.frechet's}
+---@param y? diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the test images' moments; or the options
+---@param options? diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias and extrapolated
 function d.metric.fashion_frechet(x, y, options) end
 
 --- A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and
 --- features {n,64} of images {n,28,28,1} in [-1, 1].
----@param options? table? {trained = true: as examples/08_features.lua trained it}
+---@param options? diffusion.metric_fashion_network_options?
 ---@return diffusion.model
 function d.metric.fashion_network(options) end
 
@@ -1054,10 +2157,10 @@ function d.metric.fashion_network(options) end
 --- or extrapolated values. The interval is around the value for infinitely many samples,
 --- estimated from halves of the sets (Chong & Forsyth 2020). So it may not contain the value
 --- itself. Halves of fewer than 4 D samples don't determine it; the interval then reaches from
---- 0 to above the value. Given moments count as exact.
+--- 0 to above the value. Given moments count as exact. It takes three times as long.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
----@param options? table? {interval = false: true for a second result, at three times the cost}
+---@param options? diffusion.metric_frechet_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias, its estimate, and extrapolated, the value minus the bias
 function d.metric.frechet(x, y, options) end
@@ -1068,20 +2171,20 @@ function d.metric.frechet(x, y, options) end
 --- larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
----@param options? table? {interval = false: true for a second result, block: pairs within blocks of so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever d.manual_seed says)}
+---@param options? diffusion.metric_kid_options?
 ---@return number
 ---@return diffusion.interval|nil about
 function d.metric.kid(x, y, options) end
 
 --- The fraction of samples that are unusually near to the training set. Unusually means nearer
---- than all but a share (1 %) of fresh data. On average the result is that share if nothing
+--- than all but a small share of fresh data. On average the result is that share if nothing
 --- was memorised. It is 1 if all samples are copies. The fresh data must have no copies of the
 --- training set, and at least 100 samples. The interval has a useful lower end from 3 / share
 --- fresh samples on. Exact copies need fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor the model's training set {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
----@param options? table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@param options? diffusion.metric_memorisation_options?
 ---@return number share of x
 ---@return diffusion.interval|nil about with the interval; distance, the threshold; nearer, the probability that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and alone_held, the fractions of samples and of fresh data whose nearest is at most `ratio` times as far as their second (Yoon et al. 2023)
 function d.metric.memorisation(x, train, held, options) end
@@ -1089,10 +2192,10 @@ function d.metric.memorisation(x, train, held, options) end
 --- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
 --- 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for
 --- equal distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased
---- and may be slightly negative.
+--- and may be slightly negative. Values compare only at the same bandwidth.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options? table? {bandwidth = h or a list of them, the median distance between samples of both sets if absent, interval = false: true for a second result, permutations = 200 (of the labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth
+---@param options? diffusion.metric_mmd_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were used
 function d.metric.mmd(x, y, options) end
@@ -1104,7 +2207,7 @@ function d.metric.mmd(x, y, options) end
 --- Gaussian lie within 3 deviations; in more, fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
----@param options? table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples that make a mode covered), interval = false: true for a second result}
+---@param options? diffusion.metric_mode_coverage_options?
 ---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf if no sample is near a mode
 ---@return table|nil about intervals of covered, near and kl by name; covered.unseen is the share that an unseen mode may have, at 95 %
 function d.metric.mode_coverage(x, modes, options) end
@@ -1118,18 +2221,18 @@ function d.metric.mode_coverage(x, modes, options) end
 --- numbers.
 ---@param x diffusion.tensor samples {n, ...}, n > k
 ---@param y diffusion.tensor data {m, ...}, m > k
----@param options? table? {k = 3, interval = false: true for a second result}
+---@param options? diffusion.metric_precision_recall_options?
 ---@return {precision: number, recall: number, density: number, coverage: number}
 ---@return table|nil about an interval of each by name, with the other set's balls held fixed
 function d.metric.precision_recall(x, y, options) end
 
 --- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over
 --- directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few
---- lines add no bias to its p-th power. The interval goes down to 0 if random labels often
---- cost as much (p > 0.025).
+--- lines add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down
+--- to 0 if random labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options? table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed, whatever d.manual_seed says), interval = false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it; permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where the distributions differ)}
+---@param options? diffusion.metric_sliced_wasserstein_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.sliced_wasserstein(x, y, options) end
@@ -1142,7 +2245,7 @@ function d.metric.sliced_wasserstein(x, y, options) end
 --- bits. d.manual_seed's counters are restored.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options? table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128), seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}
+---@param options? diffusion.metric_two_sample_options?
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, the exact probability of this accuracy at even odds
 function d.metric.two_sample(x, y, options) end
@@ -1154,7 +2257,7 @@ function d.metric.two_sample(x, y, options) end
 --- 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options? table? {interval = false: true for a second result, of n and m >= 2, permutations = 99 (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these; fixed, whatever d.manual_seed says)}
+---@param options? diffusion.metric_wasserstein1_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 function d.metric.wasserstein1(x, y, options) end
@@ -1168,7 +2271,7 @@ function d.mix(c1, x1, ...) end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by
 --- an embedding.
----@param options? table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0, outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass}
+---@param options? diffusion.mlp_options?
 ---@return diffusion.model
 function d.mlp(options) end
 
@@ -1181,7 +2284,7 @@ function d.mse(a, b, over) end
 
 --- Your own network, written as a list of layers that the core runs. The model saves, loads
 --- and runs like a built-in one. The file stores the list.
----@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional = false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 function d.network(options) end
 
@@ -1191,26 +2294,26 @@ d.nn = {}
 --- Multi-head self-attention over tokens {B, N, width} or pixels {B, H, W, width}. It has no
 --- residual connection: write x + attention(norm(x)).
 ---@param width integer
----@param options? table? {heads = 1, init = of the last product, "usual" or "zero"}
+---@param options? diffusion.nn_attention_options?
 ---@return diffusion.layer layer, parts qkv and out
 function d.nn.attention(width, options) end
 
 --- Cross-correlation over images: {B, H, W, inp} -> {B, H', W', out}.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {kernel = 3, stride = 1, pad = kernel // 2 or {top, bottom, left, right}, bias = true, init = "usual" (uniform within 1/sqrt(kernel^2 inp)) or "zero"}
+---@param options? diffusion.nn_conv_options?
 ---@return diffusion.layer layer, fields weight {out, kernel, kernel, inp}, bias {out}
 function d.nn.conv(inp, out, options) end
 
 --- A 3x3 convolution of stride 2: {B, H, W, inp} -> {B, H/2, W/2, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
----@param options? table? {pad = 1 or {top, bottom, left, right}: {0, 1, 0, 1} is DDPM's}
+---@param options? diffusion.nn_downsample_options?
 ---@return diffusion.layer layer, part conv
 function d.nn.downsample(inp, out, options) end
 
 --- Dropout (Srivastava et al. 2014). It acts only in d.record, and not after model:eval().
----@param probability? number|nil probability of an element to be set to 0, in [0, 1); 0.5 if nil
+---@param probability? number? probability that an element is set to 0, in [0, 1); 0.5 if nil
 ---@return diffusion.layer
 function d.nn.dropout(probability) end
 
@@ -1227,7 +2330,7 @@ d.nn.gelu = {}
 
 --- Group normalisation (Wu & He 2018) of {B, ..., channels}.
 ---@param channels integer
----@param options? table? {groups = as in nn.norm_conv, epsilon = 1e-5}
+---@param options? diffusion.nn_group_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {channels}
 function d.nn.group_norm(channels, options) end
 
@@ -1242,14 +2345,14 @@ function d.nn.guest(forward, backward) end
 
 --- Layer normalisation (Ba et al. 2016) over the last dimension.
 ---@param width integer
----@param options? table? {epsilon = 1e-5}
+---@param options? diffusion.nn_layer_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {width}
 function d.nn.layer_norm(width, options) end
 
 --- y = x w^T + b over the last dimension: ..., inp -> ..., out.
 ---@param inp integer
 ---@param out integer
----@param options? table? {bias = true, init = "usual" (uniform within 1/sqrt(inp)) or "zero"}
+---@param options? diffusion.nn_linear_options?
 ---@return diffusion.layer layer, fields weight {out, inp}, bias {out}
 function d.nn.linear(inp, out, options) end
 
@@ -1264,7 +2367,7 @@ function d.nn.list(n, make) end
 --- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
 --- as windows on a file. They are frozen. model:unfreeze copies them to f32 first.
 ---@param root any a layer or a module
----@param options? table? {adopt = {}}
+---@param options? diffusion.nn_model_options?
 ---@return diffusion.model
 function d.nn.model(root, options) end
 
@@ -1280,7 +2383,7 @@ function d.nn.module(name, builder) end
 --- inp} to each pixel of x before the norm.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? those of nn.conv and {groups = largest divisor of inp of at most 32 that leaves 4 channels each, act = "silu" or "none", dropout = 0}
+---@param options? diffusion.nn_norm_conv_options?
 ---@return diffusion.layer layer, parts norm and conv
 function d.nn.norm_conv(inp, out, options) end
 
@@ -1302,7 +2405,7 @@ function d.nn.recompute(part) end
 --- activated.
 ---@param inp integer channels in
 ---@param out integer channels out
----@param options? table? {embed = width of e or nil for none, dropout = 0, groups =}
+---@param options? diffusion.nn_res_block_options?
 ---@return diffusion.layer layer, parts one, two, embed, skip
 function d.nn.res_block(inp, out, options) end
 
@@ -1317,7 +2420,7 @@ d.nn.silu = {}
 
 --- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
 ---@param width integer even
----@param options? table? {max_period = 10000, shift = 0 (ADM; 1: DDPM) in the frequencies max_period^(-k / (width/2 - shift)), order = "cos_sin" or "sin_cos"}
+---@param options? diffusion.nn_sinusoid_options?
 ---@return diffusion.layer
 function d.nn.sinusoid(width, options) end
 
@@ -1325,7 +2428,7 @@ function d.nn.sinusoid(width, options) end
 --- class row). It is called as embed(t, class).
 ---@param inp integer width of the sinusoid, even
 ---@param width integer width of the result
----@param options? table? {classes = 0}
+---@param options? diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
 function d.nn.time_embed(inp, width, options) end
 
@@ -1333,7 +2436,7 @@ function d.nn.time_embed(inp, width, options) end
 --- W, out}.
 ---@param inp integer channels in
 ---@param out? integer|nil channels out, inp if nil
----@param options? table? {times = 2}
+---@param options? diffusion.nn_upsample_options?
 ---@return diffusion.layer layer, part conv
 function d.nn.upsample(inp, out, options) end
 
@@ -1348,14 +2451,15 @@ function d.no_grad(fn, ...) end
 --- is weighted. Weights apply to the squared error of x0 and are converted to the prediction
 --- target. Conditional flow matching and rectified flow are predict = "flow" on
 --- d.schedule.flow with weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T)
---- x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr", "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1, gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) -> weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std = 1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance", keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B}; error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the bound's last term, as of d.likelihood.vlb; precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t, {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance 1 + 0.1^2}
+--- x0 + t/T eps. The default weighting counts eps the same at every t. With "vlb", T times the
+--- loss is the sum of the bound's L_t.
+---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 function d.objective(options) end
 
 --- A tensor filled with ones.
 ---@param shape integer|integer[] sizes, or one list of them
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.ones(shape, opts) end
 
@@ -1366,26 +2470,26 @@ function d.ones(shape, opts) end
 d.oracle = {}
 
 --- The uniform distribution on a box.
----@param options table {low =, high =}: numbers, or lists of D
+---@param options diffusion.oracle_box_options
 ---@return diffusion.oracle
 function d.oracle.box(options) end
 
 --- The squares of one colour of a board, with uniform density. By default it is that of
 --- d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8,
---- with entropy ln 32.
----@param options? table? {cells = 4 a side, noise = 0, a standard deviation, size = of the board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates with four cells}. With noise the entropy is by quadrature
+--- with entropy ln 32. With noise the entropy is by quadrature.
+---@param options? diffusion.oracle_checkerboard_options?
 ---@return diffusion.oracle
 function d.oracle.checkerboard(options) end
 
 --- A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact,
 --- except for an error of about 1e-10 of its quadrature near the curve.
----@param options table {points = function(u {n}) -> {n,D}, or a list of them, equally likely; std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}
+---@param options diffusion.oracle_curve_options
 ---@return diffusion.oracle
 function d.oracle.curve(options) end
 
 --- The distribution of d.data.toy.eight_gaussians, or of another size. Grathwohl et al. 2019
 --- (FFJORD) have radius = 4/1.414, std = 0.5/1.414.
----@param options? table? {noise = 0.07, of 1 in all; std = noise; radius = sqrt(2 (1 - noise^2))}
+---@param options? diffusion.oracle_eight_gaussians_options?
 ---@return diffusion.oracle
 function d.oracle.eight_gaussians(options) end
 
@@ -1397,28 +2501,28 @@ function d.oracle.eight_gaussians(options) end
 --- dimensions or more are compared by products, whose rounding changes weights by a factor of
 --- exp(1e-7 |x| |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
----@param options? table? {std = width of each point, above 0; none if absent}
+---@param options? diffusion.oracle_empirical_options?
 ---@return diffusion.oracle
 function d.oracle.empirical(x, options) end
 
 --- A Gaussian.
----@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
+---@param options diffusion.oracle_gaussian_options
 ---@return diffusion.oracle
 function d.oracle.gaussian(options) end
 
 --- A histogram on the line: uniform within each of K bins.
----@param options table {weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or low =, high = for bins of one width}
+---@param options diffusion.oracle_histogram_options
 ---@return diffusion.oracle
 function d.oracle.histogram(options) end
 
 --- A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its
 --- entropy is computed by quadrature.
----@param options table {means = {K,D}, std = number or a list of K, or covs = {K,D,D}, weights = a list of K, equal if absent}; lists or tensors
+---@param options diffusion.oracle_mixture_options
 ---@return diffusion.oracle
 function d.oracle.mixture(options) end
 
 --- The distribution of d.data.toy.moons.
----@param options? table? {noise = 0.08, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_moons_options?
 ---@return diffusion.oracle
 function d.oracle.moons(options) end
 
@@ -1428,12 +2532,12 @@ function d.oracle.moons(options) end
 function d.oracle.product(parts) end
 
 --- The distribution of d.data.toy.spiral.
----@param options? table? {noise = 0.03, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_spiral_options?
 ---@return diffusion.oracle
 function d.oracle.spiral(options) end
 
 --- The distribution of d.data.toy.swiss_roll.
----@param options? table? {noise = 0.04, a standard deviation, of 1 in all}
+---@param options? diffusion.oracle_swiss_roll_options?
 ---@return diffusion.oracle
 function d.oracle.swiss_roll(options) end
 
@@ -1452,7 +2556,7 @@ d.plot = {}
 
 --- Curves y(x), one per series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of one length; without x it is 1, 2, ...
----@param options? table? {file, title, width, height, xlabel, ylabel, logy}
+---@param options? diffusion.plot_lines_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.lines(series, options) end
@@ -1460,21 +2564,21 @@ function d.plot.lines(series, options) end
 --- Errors of samplers against evaluations of the model, or steps, on logarithmic axes. Dashed
 --- lines show the slopes of the orders in guides.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or { {name, rows}, ... }; errors and numbers of evaluations are above 0
----@param options? table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@param options? diffusion.plot_order_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.order(series, options) end
 
 --- Point clouds in the plane, in panels of one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
----@param options? table? {file = "x.png" or "x.svg", title, width, height}
+---@param options? diffusion.plot_points_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.points(series, options) end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
----@param options? table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@param options? diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.schedules(schedules, options) end
@@ -1483,7 +2587,7 @@ function d.plot.schedules(schedules, options) end
 --- or against the step for a list. Those of {B,2} are curves in the plane. A run is stepped to
 --- its end. x is shown as it is, so it starts large if sigma does (ve, edm).
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by side at one scale
----@param options? table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@param options? diffusion.plot_trajectories_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function d.plot.trajectories(series, options) end
@@ -1493,7 +2597,7 @@ function d.plot.trajectories(series, options) end
 --- Least squares fits the target's profile by theirs (Karras et al. 2024, algorithm 3). It is
 --- exact if the target is one of them.
 ---@param paths string[] one or more snapshots of one training
----@param options table {sigma_rel in (0, 12^-1/2), updates = after which; those of the last snapshot}
+---@param options diffusion.posthoc_ema_options
 ---@return table<string, any>|nil state by name, for model:load_state; nil with a message if a file isn't such a snapshot, or they can't be combined
 ---@return table|string fit {weights = a list, one per snapshot, error = of the profile, relative to its norm}, or the message
 function d.posthoc_ema(paths, options) end
@@ -1518,12 +2622,14 @@ function d.precision(name) end
 --- edm, and weighting = "simple" for the others.
 ---@param net any a network (x, noise, {class=}) -> as x, or twice as wide if the process learns its variance
 ---@param process diffusion.process
----@param options? table? {kind = "edm", "vp", "ve" or "iddpm"}
+---@param options? diffusion.precondition_options?
 ---@return function denoiser (xt, t, {class=}) -> the process's target; it raises if x_t holds no signal
 function d.precondition(net, process, options) end
 
---- A process: a schedule, and how the reverse step is parametrised.
----@param o {schedule: diffusion.schedule, predict: string, variance: string|function, clip: number|string} predict "eps" (default), "x0", "v", "score", "flow" (eps - x0), "edm" (with sigma_data = 0.5, the standard deviation of the data); variance "fixed_small" (default, the posterior's), "fixed_large" (q's), a function of (t, s), what the network says beside its prediction, "learned" (ln variance) or "learned_range" (between those two, Nichol & Dhariwal 2021, eq. 15), its output then being twice as wide, or "optimal" with x0_error = rows {t, mean square error of x0}, as d.estimate_variance makes it; clip nil (none), r for [-r, r], or "dynamic"
+--- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
+--- the network's output: "learned" is ln variance, "learned_range" lies between the
+--- posterior's and q's (Nichol & Dhariwal 2021, eq. 15).
+---@param o diffusion.process_options
 ---@return diffusion.process
 function d.process(o) end
 
@@ -1541,7 +2647,7 @@ function d.prompt() end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function d.rand(shape, opts) end
 
@@ -1549,20 +2655,20 @@ function d.rand(shape, opts) end
 ---@param low integer
 ---@param high integer >= low, inclusive
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64
 function d.randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two or more dimensions, the first counts samples. With a
 --- seed, sample k has the same bits in any batch.
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function d.randn(shape, opts) end
 
 --- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64 {n}
 function d.randperm(n, opts) end
 
@@ -1580,12 +2686,12 @@ function d.record(fn, ...) end
 --- them paired. A trainer does that by itself.
 ---@param model any a denoiser (xt, t, {class=})
 ---@param process diffusion.process its x_T must be noise alone, as with d.schedule.flow
----@param options table {shape = {n, ...}, size = 1000 samples at a time, sampler = "unipc" and steps = 50, grid, guidance, self_condition, nan as of d.sample, the sampler one without noise of its own, seed, class = {n}, of 1 or more}
+---@param options diffusion.reflow_options
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 function d.sample(options) end
 
@@ -1625,7 +2731,7 @@ function d.sampler.names() end
 --- the defect, as "diffusers-ddpm-noise-in-last-step". Other presets are correct.
 --- d.grid.preset has the grids.
 ---@param name string one of d.sampler.presets()
----@param options? table options of that sampler, which replace the preset's
+---@param options? table<string, any> options of that sampler, which replace the preset's
 ---@return table {sampler, option = ...}
 function d.sampler.preset(name, options) end
 
@@ -1634,7 +2740,7 @@ function d.sampler.preset(name, options) end
 function d.sampler.presets() end
 
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
@@ -1642,12 +2748,18 @@ function d.sampler.sample(options) end
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param o? table {seed} of the noise, or the functions {mix, mix_noise, mix_path} that samplers receive; nan = "error", or "keep" to continue with samples that aren't finite
+---@param o? diffusion.sampler_step_options?
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 function d.sampler.step(which, denoise, process, o) end
 
---- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" | a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50, or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class, inputs = tensors by the names of the network's inputs, a row a sample, as {context = c}, guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is of no path, and stays independent) | generator | list of them | function(x), self_condition = false: true tells the model the x0 that it said last, on_step, nan = "error": the first step after which a sample isn't finite is an error with its number, its levels and how many samples are so; "keep" goes on}. Where neither grid nor init is given and the process predicts eps or score unclipped, the first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows those that stay. A generator, a list of one for each sample, or a function that returns normals of x's shape is asked for the start, unless there is init, and then at each step that adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run can't be saved
+--- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`. If neither
+--- grid nor init is given and the process predicts eps or score unclipped, the run starts at
+--- SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise =
+--- "brownian" more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and
+--- consistency stays independent. Generators, and functions that return normals of x's shape,
+--- draw the start too, as in PyTorch. With one generator sample k depends on its batch. Such a
+--- run can't be saved.
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.run
 function d.sampler.steps(options) end
 
@@ -1667,12 +2779,12 @@ function d.save(path, tensors, metadata) end
 d.schedule = {}
 
 --- The same beta at every step (Ho et al. 2020, "const" of their code).
----@param o? {T: integer, beta: number, rescale: boolean} T = 1000; beta = 0.02, multiplied by 1000/T unless rescale = false
+---@param o? diffusion.schedule_constant_options?
 ---@return diffusion.schedule
 function d.schedule.constant(o) end
 
 --- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
----@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
+---@param o? diffusion.schedule_cosine_options?
 ---@return diffusion.schedule
 function d.schedule.cosine(o) end
 
@@ -1681,17 +2793,17 @@ function d.schedule.cosine(o) end
 --- size of pictures: 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low +
 --- (1 - u) shift_high interpolates between two shifts: shift_low is for high noise and
 --- shift_high for low noise.
----@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number, shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0, shift_low = shift_high = shift
+---@param o? diffusion.schedule_cosine_log_snr_options?
 ---@return diffusion.schedule
 function d.schedule.cosine_log_snr(o) end
 
 --- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
----@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@param o? diffusion.schedule_edm_options?
 ---@return diffusion.schedule
 function d.schedule.edm(o) end
 
 --- alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it "exp".
----@param o? {T: integer, rate: number} T = 1000, rate = 12
+---@param o? diffusion.schedule_exponential_options?
 ---@return diffusion.schedule
 function d.schedule.exponential(o) end
 
@@ -1699,20 +2811,20 @@ function d.schedule.exponential(o) end
 --- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise
 --- at the data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al.
 --- 2023, eq. 20 and 22. Its samplers are those for any path.
----@param o? {T: integer, shift: number, sigma_min: number} T = 1000, shift = 1, sigma_min = 0
+---@param o? diffusion.schedule_flow_options?
 ---@return diffusion.schedule
 function d.schedule.flow(o) end
 
 --- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated
 --- between integers too, unless max_beta had to change it.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
----@param o? {T: integer, name: string, max_beta: number}
+---@param o? diffusion.schedule_from_alpha_bar_options?
 ---@return diffusion.schedule
 function d.schedule.from_alpha_bar(source, o) end
 
 --- From betas, in (0, 1], 1 at T only.
 ---@param source number[]|fun(u: number, t: integer, T: integer): number T numbers, or a function of u = t/T
----@param o? {T: integer, name: string, max_beta: number} T is needed with a function; betas above max_beta are cut
+---@param o? diffusion.schedule_from_beta_options?
 ---@return diffusion.schedule
 function d.schedule.from_beta(source, o) end
 
@@ -1724,32 +2836,32 @@ function d.schedule.from_config(config) end
 
 --- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, max_beta: number}
+---@param o? diffusion.schedule_from_log_snr_options?
 ---@return diffusion.schedule
 function d.schedule.from_log_snr(source, o) end
 
 --- From sigma = s/a, strictly rising.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, form: "ve"|"vp", max_beta: number} form "ve" (default): a = 1, x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1
+---@param o? diffusion.schedule_from_sigma_options?
 ---@return diffusion.schedule
 function d.schedule.from_sigma(source, o) end
 
 --- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0
 --- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" in Ho et al.'s code). beta_T = 1, so x_T
 --- holds no signal, as with laplace.
----@param o? {T: integer, max_beta: number} T = 1000, max_beta = 1
+---@param o? diffusion.schedule_jsd_options?
 ---@return diffusion.schedule
 function d.schedule.jsd(o) end
 
 --- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|)
 --- (Hang et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must
 --- predict v or x0. max_beta < 1 cuts the last beta and avoids this.
----@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5, max_beta = 1
+---@param o? diffusion.schedule_laplace_options?
 ---@return diffusion.schedule
 function d.schedule.laplace(o) end
 
 --- Betas in equal steps (Ho et al. 2020, sec. 4).
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000; ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with rescale = false they are taken as they stand
+---@param o? diffusion.schedule_linear_options?
 ---@return diffusion.schedule
 function d.schedule.linear(o) end
 
@@ -1757,43 +2869,43 @@ function d.schedule.linear(o) end
 ---@return string[]
 function d.schedule.names() end
 
---- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With
---- 1e-4 and 0.02 it is the "quad" of Ho et al.'s code.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Square roots of betas in equal steps (Rombach et al. 2022). With ends 1e-4 and 0.02 it is
+--- the "quad" of Ho et al.'s code.
+---@param o? diffusion.schedule_scaled_linear_options?
 ---@return diffusion.schedule
 function d.schedule.scaled_linear(o) end
 
 --- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
----@param o? {T: integer, start: number, end: number, tau: number, max_beta: number} T = 1000, start = -3, end = 3, tau = 1, max_beta = 0.999
+---@param o? diffusion.schedule_sigmoid_options?
 ---@return diffusion.schedule
 function d.schedule.sigmoid(o) end
 
---- Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Betas on a logistic curve (Xu et al. 2022, GeoDiff).
+---@param o? diffusion.schedule_sigmoid_beta_options?
 ---@return diffusion.schedule
 function d.schedule.sigmoid_beta(o) end
 
 --- The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1
 --- (Song et al. 2021, score SDE, eq. 29).
----@param o? {T: integer, beta_min: number, beta_max: number} as vp
+---@param o? diffusion.schedule_sub_vp_options?
 ---@return diffusion.schedule
 function d.schedule.sub_vp(o) end
 
 --- The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max
 --- (Song et al. 2021, score SDE, eq. 31).
----@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@param o? diffusion.schedule_ve_options?
 ---@return diffusion.schedule
 function d.schedule.ve(o) end
 
 --- The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u =
 --- t/T (Song et al. 2021, score SDE, eq. 33).
----@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@param o? diffusion.schedule_vp_options?
 ---@return diffusion.schedule
 function d.schedule.vp(o) end
 
 --- Betas in equal steps over the first floor(fraction T) levels, and the last beta from there
 --- on (Ho et al. 2020, "warmup10" and "warmup50" of their code).
----@param o? {T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean} fraction = 0.1, in (0, 1]; else as linear
+---@param o? diffusion.schedule_warmup_options?
 ---@return diffusion.schedule
 function d.schedule.warmup(o) end
 
@@ -1816,7 +2928,7 @@ function d.stack(list, dim) end
 --- else than numbers, the error names the row. i64 accepts only integers. Other types round as
 --- Tensor:to does.
 ---@param values number|table
----@param opts? {dtype: string} "f32" (default; "f64" in the verification build), "f64", "f16", "bf16", "i64" or "u8"
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.tensor(values, opts) end
 
@@ -1827,14 +2939,14 @@ function d.tensor(values, opts) end
 function d.threads(n) end
 
 --- A training run.
----@param options table {model, objective (of d.objective, or any function (model, x0, {class}) -> loss, details), opt, batches, ema (or a list), checkpoint = path that it resumes from and saves to, save_every = 500 steps, log = path of a CSV file (step, loss, lr, norm), on_step = function(step, loss), floor = number shown next to the loss (of objective:floor), quiet = false}
+---@param options diffusion.trainer_options
 ---@return diffusion.trainer
 function d.trainer(options) end
 
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual
 --- blocks with time and class, and attention in the middle and at the given factors. Other H
 --- and W may be used too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each, blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups = as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: true saves only the inputs of each block and recomputes the rest in the backward pass, the same bits in less memory and a third more time}
+---@param options diffusion.unet_options
 ---@return diffusion.model
 function d.unet(options) end
 
@@ -1852,7 +2964,7 @@ function d.where(mask, a, b) end
 
 --- A tensor filled with zeros.
 ---@param shape integer|integer[] sizes, or one list of them
----@param opts? {dtype: string} as d.tensor
+---@param opts? diffusion.dtype_options
 ---@return diffusion.tensor
 function d.zeros(shape, opts) end
 
@@ -1884,7 +2996,7 @@ function ema:update() end
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor elements 1 and 0
 function generator:bernoulli(p, shape, opts) end
 
@@ -1894,7 +3006,7 @@ function generator:clone() end
 
 --- Uniform numbers in (0, 1).
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function generator:rand(shape, opts) end
 
@@ -1902,20 +3014,20 @@ function generator:rand(shape, opts) end
 ---@param low integer
 ---@param high integer >= low, inclusive
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64
 function generator:randint(low, high, shape, opts) end
 
 --- Standard normal numbers. With two or more dimensions, the first counts samples. With a
 --- seed, sample k has the same bits in any batch.
 ---@param shape? integer|integer[] sizes, or one list; default: one number
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed. A list of generators, one per sample, draws each sample as it would alone
+---@param opts? diffusion.draw_options
 ---@return diffusion.tensor
 function generator:randn(shape, opts) end
 
 --- A random permutation of 1..n.
 ---@param n integer >= 0
----@param opts? {seed: integer} or {generator: diffusion.generator}; default: the state of d.manual_seed
+---@param opts? diffusion.draw_one_options
 ---@return diffusion.tensor i64 {n}
 function generator:randperm(n, opts) end
 
@@ -1956,7 +3068,7 @@ function model:freeze(pattern) end
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
 --- truncated meanwhile, unless copy = true.
 ---@param path string
----@param options? table? {copy = false}
+---@param options? diffusion.model_load_options?
 ---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function model:load(path, options) end
@@ -1975,7 +3087,7 @@ function model:parameters() end
 --- Writes the model as one file: its values (or an average's), its config, the target that an
 --- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
----@param options? table? {process =, weights = an ema}
+---@param options? diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function model:save(path, options) end
@@ -1993,6 +3105,229 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
+--- The sum of two values; the first alone if the second is absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_add_options?
+---@return diffusion.value
+function net:add(path, inputs, options) end
+
+--- Calls the part at a path again, with the same parameters.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@return diffusion.value
+function net:again(path, given) end
+
+--- Multi-head attention of x, over a second input if given, with a third as mask.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_options?
+---@return diffusion.value
+function net:attention(path, inputs, options) end
+
+--- x + attention(group_norm(x)).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_block_options?
+---@return diffusion.value
+function net:attention_block(path, inputs, options) end
+
+--- Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in
+--- the order of the list.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@param options? diffusion.net_block_options?
+---@param fn fun(b: diffusion.net, ...: diffusion.value): diffusion.value
+---@return diffusion.value
+function net:block(path, given, options, fn) end
+
+--- Values joined along the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_cat_options?
+---@return diffusion.value
+function net:cat(path, inputs, options) end
+
+--- Cross-correlation over images; a second input of the result's shape is added.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_conv_options?
+---@return diffusion.value
+function net:conv(path, inputs, options) end
+
+--- A 3x3 convolution of stride 2.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_downsample_options?
+---@return diffusion.value
+function net:downsample(path, inputs, options) end
+
+--- Elements set to 0 at random in training.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_dropout_options?
+---@return diffusion.value
+function net:dropout(path, inputs, options) end
+
+--- Rows of a table by whole numbers from 1; 0 gives zeros.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_embedding_options?
+---@return diffusion.value
+function net:embedding(path, inputs, options) end
+
+--- x + g y for inputs x, y, m; g is piece `at` of m.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_gate_options?
+---@return diffusion.value
+function net:gate(path, inputs, options) end
+
+--- a gelu(b), for the halves a and b of the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_geglu_options?
+---@return diffusion.value
+function net:geglu(path, inputs, options) end
+
+--- x Phi(x), Phi the normal distribution function.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_gelu_options?
+---@return diffusion.value
+function net:gelu(path, inputs, options) end
+
+--- Group normalisation.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_group_norm_options?
+---@return diffusion.value
+function net:group_norm(path, inputs, options) end
+
+--- Layer normalisation over the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_layer_norm_options?
+---@return diffusion.value
+function net:layer_norm(path, inputs, options) end
+
+--- y = x w^T + b over the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_linear_options?
+---@return diffusion.value
+function net:linear(path, inputs, options) end
+
+--- x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_modulate_options?
+---@return diffusion.value
+function net:modulate(path, inputs, options) end
+
+--- The product of two values.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_mul_options?
+---@return diffusion.value
+function net:mul(path, inputs, options) end
+
+--- conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp}
+--- first.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_norm_conv_options?
+---@return diffusion.value
+function net:norm_conv(path, inputs, options) end
+
+--- Sets the order of the parameters' names: these parts come first.
+---@param names string[]
+function net:order(names) end
+
+--- Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_patchify_options?
+---@return diffusion.value
+function net:patchify(path, inputs, options) end
+
+--- An embedding {B, C} as {B, 1, C}, to act on each token.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_per_token_options?
+---@return diffusion.value
+function net:per_token(path, inputs, options) end
+
+--- Tokens {B, H W, C} as an image of the second input's height and width.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_pixels_options?
+---@return diffusion.value
+function net:pixels(path, inputs, options) end
+
+--- Sines and cosines of each pixel's row and column (He et al. 2022).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_places_options?
+---@return diffusion.value
+function net:places(path, inputs, options) end
+
+--- x sigmoid(1.702 x).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_quick_gelu_options?
+---@return diffusion.value
+function net:quick_gelu(path, inputs, options) end
+
+--- The residual block of Ho et al. 2020 on x and an embedding.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_res_block_options?
+---@return diffusion.value
+function net:res_block(path, inputs, options) end
+
+--- x / (1 + exp(-x)).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_silu_options?
+---@return diffusion.value
+function net:silu(path, inputs, options) end
+
+--- cos and sin of numbers {B} times width/2 frequencies.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_sinusoid_options?
+---@return diffusion.value
+function net:sinusoid(path, inputs, options) end
+
+--- Time, and class as a second input, as an embedding.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_time_embed_options?
+---@return diffusion.value
+function net:time_embed(path, inputs, options) end
+
+--- An image {B, H, W, C} as tokens {B, H W, C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_tokens_options?
+---@return diffusion.value
+function net:tokens(path, inputs, options) end
+
+--- Tokens as patches of an image of the second input's height and width.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_unpatchify_options?
+---@return diffusion.value
+function net:unpatchify(path, inputs, options) end
+
+--- Nearest neighbours, then a 3x3 convolution.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_upsample_options?
+---@return diffusion.value
+function net:upsample(path, inputs, options) end
+
 --- The weights at t as text, with their equations.
 ---@param t number in 1..T
 ---@return string
@@ -2002,8 +3337,8 @@ function objective:explain(t) end
 --- the best affine one for each t reaches it. For other data it is the loss of the best affine
 --- network, from their covariance; a network that learns more gets below it. For an oracle it
 --- is a mean over samples. It covers the weighted error only, not a learned variance's bound.
---- It is known for error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle, samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
+--- It is known for error = "mse" and noise without offset. Give one of std, data and oracle.
+---@param given diffusion.objective_floor_options
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 function objective:floor(given) end
@@ -2032,7 +3367,7 @@ function oracle:denoiser(process) end
 --- The differential entropy in nats, -E ln p. That of the empirical distribution is the
 --- entropy of its points as symbols. It is computed by a formula if there is one, by
 --- quadrature in one or two dimensions, or as a mean over samples.
----@param options? table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
+---@param options? diffusion.oracle_entropy_options?
 ---@return number
 ---@return number|nil error its standard error, if it is a mean over samples
 function oracle:entropy(options) end
@@ -2041,7 +3376,7 @@ function oracle:entropy(options) end
 --- gradient of the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior
 --- mean. Both are exact, except for quadratures that tostring(oracle) names.
 ---@param x diffusion.tensor {B,...}, D numbers per sample
----@param level? table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process, with t
+---@param level? diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
 ---@param t? number|number[]|diffusion.tensor? if level is a process
 ---@return diffusion.tensor {B}
 function oracle:log_prob(x, level, t) end
@@ -2055,13 +3390,13 @@ function oracle:posterior_mean(x, a, s) end
 
 --- Draws samples.
 ---@param n integer
----@param options? table? {seed=} or {generator=}; without them, the numbers follow d.manual_seed
+---@param options? diffusion.oracle_sample_options?
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
----@param o? {seed: integer}
+---@param o? diffusion.process_chain_options?
 ---@return function iterator of t, xt, eps
 function process:chain(x0, o) end
 
@@ -2076,9 +3411,11 @@ function process:clipped(x0) end
 function process:config() end
 
 --- Converts a prediction from one target to another. It is an error if x_t has no signal and
---- the value does not depend on x_0 (eps or score at zero terminal SNR).
+--- the value does not depend on x_0 (eps or score at zero terminal SNR). The targets are x0,
+--- eps, v = a eps - s x0 (Salimans & Ho 2022), score = -eps/s, flow = eps - x0, and edm, F of
+--- Karras et al. 2022, eq. 7.
 ---@param value number|diffusion.tensor
----@param o {from: string, to: string, xt: number|diffusion.tensor, t: number|number[]|diffusion.tensor} targets: "eps", "x0", "v" (a eps - s x0, Salimans & Ho 2022), "score" (-eps/s), "flow" (eps - x0), "edm" (F of Karras et al. 2022, eq. 7)
+---@param o diffusion.convert_options
 ---@return number|diffusion.tensor
 function process:convert(value, o) end
 
@@ -2145,7 +3482,7 @@ function process:q_moments(x, t, s) end
 --- in any batch and at any t.
 ---@param x number|diffusion.tensor {B, ...}: x_0, or x_s with from = s
 ---@param t number|number[]|diffusion.tensor in 1..T, one or B
----@param eps? number|diffusion.tensor|{seed: integer, from: number} standard normal noise; default: drawn from the seed, or from the state of d.manual_seed
+---@param eps? number|diffusion.tensor|diffusion.q_sample_options standard normal noise, or options of its draw
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_sample(x, t, eps) end
@@ -2153,7 +3490,7 @@ function process:q_sample(x, t, eps) end
 --- Draws x_t given x_{t-1}: one step of the chain (Ho et al. 2020, eq. 2).
 ---@param x number|diffusion.tensor x_{t-1}
 ---@param t number|number[]|diffusion.tensor in 1..T
----@param eps? number|diffusion.tensor|{seed: integer} as for q_sample; with a seed, each t has different noise
+---@param eps? number|diffusion.tensor|diffusion.q_step_options standard normal noise, or options of its draw
 ---@return number|diffusion.tensor xt
 ---@return number|diffusion.tensor eps
 function process:q_step(x, t, eps) end
@@ -2256,7 +3593,7 @@ function schedule:log_snr(t) end
 function schedule:noise(t) end
 
 --- Plots a quantity of the schedule against u = t/T; see d.plot.schedules.
----@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@param o? diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function schedule:plot(o) end
@@ -2302,7 +3639,7 @@ function schedule:snr(t) end
 --- so all batches are full, even if size > n, and no example is left out. With `epochs`, every
 --- example occurs exactly that often, and the last batch may be short. If `.step` is set, the
 --- next batch is step + 1.
----@param options table size; steps, or epochs = 1; shuffle = true; seed (drawn from manual_seed's if not given); flip = false: each image mirrored left to right, or not, at even odds
+---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end
 
@@ -2333,7 +3670,7 @@ function tensor:all(dim, keep) end
 
 --- True if y has the same shape and |x - y| <= atol + rtol |y| for each element.
 ---@param y diffusion.tensor
----@param opts? {rtol: number, atol: number} defaults: 1e-5 and 1e-8
+---@param opts? diffusion.allclose_options
 ---@return boolean
 function tensor:allclose(y, opts) end
 
@@ -2363,7 +3700,7 @@ function tensor:argmin(dim, keep) end
 --- and any other value keeps it. A query that sees no key gets zeros. A mask has no gradient.
 ---@param k diffusion.tensor {B,M,heads D}
 ---@param v diffusion.tensor {B,M,heads D}
----@param opts? {heads: integer, causal: boolean, mask: diffusion.tensor} heads 1, causal false
+---@param opts? diffusion.attention_options
 ---@return diffusion.tensor {B,N,heads D} of x {B,N,heads D}
 function tensor:attention(k, v, opts) end
 
@@ -2376,7 +3713,7 @@ function tensor:avg_pool(times) end
 --- parameters. The tensor must have one element. A second backward pass, a value that was
 --- overwritten, and a second derivative are errors. If it fails, also for lack of memory, the
 --- gradients of all models reached so far are dropped.
----@param opts? {keep: boolean} true keeps the record for another backward pass
+---@param opts? diffusion.backward_options
 function tensor:backward(opts) end
 
 --- The bytes of the elements in order, for d.frombytes. They are constants: no gradient passes
@@ -2403,7 +3740,7 @@ function tensor:contiguous() end
 --- larger than the padded image.
 ---@param w diffusion.tensor {K,R,S,C}
 ---@param b? diffusion.tensor {K}
----@param opts? {stride: integer, pad: integer|integer[], add: diffusion.tensor} stride 1; pad 0, one number or {top, bottom, left, right}; add: a tensor like y that is added
+---@param opts? diffusion.conv2d_options
 ---@return diffusion.tensor {B,H',W',K} of x {B,H,W,C}
 function tensor:conv2d(w, b, opts) end
 
@@ -2539,7 +3876,7 @@ function tensor:gelu(by) end
 --- of an image (Wu & He 2018). silu and dropout are optional and run in the same pass.
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts {groups: integer, epsilon: number, silu: boolean, dropout: number, add: diffusion.tensor} groups divides C; epsilon 1e-5, silu false, dropout 0; add {B,C} is added to each pixel of x
+---@param opts diffusion.group_norm_options
 ---@return diffusion.tensor {B,...,C} as x
 function tensor:group_norm(w, b, opts) end
 
@@ -2577,7 +3914,7 @@ function tensor:iter() end
 --- et al. 2016).
 ---@param w? diffusion.tensor {C}
 ---@param b? diffusion.tensor {C}
----@param opts? {epsilon: number} default 1e-5
+---@param opts? diffusion.layer_norm_options
 ---@return diffusion.tensor {...,C} as x
 function tensor:layer_norm(w, b, opts) end
 
@@ -2806,7 +4143,7 @@ function tensor:sin() end
 
 --- cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
 --- gradient.
----@param opts {width: integer, max_period: number, shift: number, sin_first: boolean} width even; max_period 10000, shift 0, sin_first false
+---@param opts diffusion.sinusoid_options
 ---@return diffusion.tensor {B,width} of t {B}
 function tensor:sinusoid(opts) end
 

@@ -7,7 +7,8 @@ local given = require "diffusion.likelihood.given"
 local decoder = {}
 
 --- The rule of the option `decoder` of bounds and objectives.
-decoder.rule = { one_of = { "erf", "tanh", "gaussian" }, default = "erf" }
+decoder.rule = { one_of = { "erf", "tanh", "gaussian" }, default = "erf",
+  text = 'last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density' }
 
 -- ln(1 - e^w) = ln 2t/(1 + t) with t = tanh(-w/2), for w < 0. Nothing cancels.
 local function log1mexp(w)

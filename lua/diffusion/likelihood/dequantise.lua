@@ -6,10 +6,11 @@ local opts = require "diffusion.opts"
 
 local where = "likelihood.ode"
 
-local rules = {
-  levels = { "integer", default = 256, min = 2 },
-  span = { one_of = { "centres", "edges" }, default = "centres" },
-}
+local rules = opts.declare("likelihood_dequantise", {
+  levels = { "integer", default = 256, min = 2, text = "number of levels" },
+  span = { one_of = { "centres", "edges" }, default = "centres",
+    text = "[-1, 1] spans the centres of the levels, or their edges" },
+})
 
 -- The level k = 0..levels-1 of each number. Raises if a number lies between two levels.
 local function levels_of(x0, levels)

@@ -10,6 +10,7 @@ local legible = require "diffusion.legible"
 local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
 local measure = require "diffusion.measure"
+local opts = require "diffusion.opts"
 local place = require "diffusion.sampler.place"
 local dequantise = require "diffusion.likelihood.dequantise"
 local divergence = require "diffusion.likelihood.divergence"
@@ -18,14 +19,17 @@ local given = require "diffusion.likelihood.given"
 local where, exact_to = "likelihood.ode", 64
 local each, mix = adaptive.each, core.ops.mix
 
-local rules = adaptive.rules(1e-5, 1e-5)
-rules.divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto" }
-rules.probes = { "integer", default = 1, min = 1 }
-rules.seed = measure.seed
-rules.dequantise = { "boolean|table", default = false }
-rules.from = { "number", default = 1, min = 1 }
-rules.to = { "number" }
-rules.class = classes.rule
+local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e-5), {
+  divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto",
+    text = '"exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions' },
+  probes = { "integer", default = 1, min = 1, text = "random vectors of Hutchinson's estimate" },
+  seed = measure.seed, class = classes.rule,
+  dequantise = { "boolean|table", default = false,
+    as = "boolean|diffusion.likelihood_dequantise_options", text = "images: adds uniform noise to their levels" },
+  from = { "number", default = 1, min = 1, text = "level at which the ODE begins" },
+  to = { "number", default_text = "T, or the last level with an SNR of 3.7e-5",
+    text = "level at which the prior is taken" },
+}))
 
 -- ==== the trajectory =========================================================================
 
@@ -157,11 +161,7 @@ end
 ---  gradients pass through it
 ---@param process diffusion.process its clip is not applied here
 ---@param x0 diffusion.tensor {B, ...}
----@param options table? {divergence = "auto" | "exact" | "hutchinson", probes = 1, seed = 1 (fixed, whatever
----  d.manual_seed says), from = 1 and
----  to = T, levels (for a process that predicts eps or score, the last with an SNR of 3.7e-5 or
----  more), atol = 1e-5, rtol = 1e-5, most = 10000 steps, dequantise = false | true | {levels = 256,
----  span = "centres" | "edges"}, class}
+---@param options diffusion.likelihood_ode_options?
 ---@return diffusion.likelihood likelihood {nats = {B}, mean, error, bits, bits_error, constant, D,
 ---  divergence, evaluations, from, to}: error is the standard error of mean, and an evaluation
 ---  includes the gradients for the divergence

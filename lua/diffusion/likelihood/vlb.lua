@@ -8,6 +8,7 @@ local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local measure = require "diffusion.measure"
+local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
@@ -15,14 +16,13 @@ local divergence = require "diffusion.likelihood.step"
 
 local where = "likelihood.vlb"
 
-local rules = {
-  t = { "integer|table", min = 1 },
-  seed = measure.seed,
-  decoder = decoder.rule,
-  bins = { "integer", default = 256, min = 2 },
-  class = classes.rule,
-  clip = { "boolean", default = false },
-}
+local rules = opts.declare("likelihood_vlb", {
+  t = { "integer|table", min = 1, as = "integer|integer[]", default_text = "all of 1..T",
+    text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
+  seed = measure.seed, decoder = decoder.rule, class = classes.rule,
+  bins = { "integer", default = 256, min = 2, text = "levels of an image" },
+  clip = { "boolean", default = false, text = "clips the predicted x0 as the process does" },
+})
 
 -- ==== which t ================================================================================
 
@@ -246,12 +246,7 @@ end
 ---  the process's variance is learned, and the variance is then per element
 ---@param process diffusion.process
 ---@param x0 diffusion.tensor {B, ...}
----@param options table? {t = all of 1..T | n, then 2..T is cut into n strata, even in
----  ln(1 + SNR), of each of which every sample draws a t of its own, and the bound costs n + 1
----  evaluations | a list of t, whose terms alone are wanted (1 is the decoder's), seed = 1 (fixed, whatever
----  d.manual_seed says), decoder =
----  "erf" | "tanh" (Phi approximated, as in published figures) | "gaussian", bins = 256 levels,
----  class, clip = false (true: as the process clips)}
+---@param options diffusion.likelihood_vlb_options?
 ---@return diffusion.bound bound {total, error, prior, steps, decoder, errors = {prior, steps,
 ---  decoder}, terms = { {t, from, to, value, error}, ... }, per_sample = {B}, samples, D, unit}.
 ---  value is the mean of the terms of from..to. error is a standard error that includes the

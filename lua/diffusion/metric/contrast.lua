@@ -115,7 +115,7 @@ function contrast.of(x, y, kernel, o) return gradient.no_grad(measured, x, y, ke
 
 contrast.rules = {
   interval = interval.rule,
-  permutations = { "integer", default = 200, min = 0 },
+  permutations = { "integer", default = 200, min = 0, text = "permutations of the labels, for p" },
   seed = measure.seed,
 }
 

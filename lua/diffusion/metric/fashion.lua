@@ -49,19 +49,22 @@ end
 --- print(d.metric.kid(d.metric.fashion_features(x), d.metric.fashion_features(y)))
 function fashion.fashion_features(x) return (select(2, seen("fashion_features", x))) end
 
+local rules = opts.declare("metric_fashion", { interval = interval.rule })
+
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images. It
 --- is computed in the 64 features of d.metric.fashion_network, so it can't be compared with FID. It
 --- is biased upwards for few images: compare equal numbers, or the extrapolated value of `interval`.
 --- A part of the test images themselves is nearer than fresh images are.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
----@param y diffusion.tensor|table|nil other images {m,28,28,1}; the test images' moments if absent; or the options
----@param options table? {interval = false: true for a second result, as d.metric.frechet's}
+---@param y diffusion.tensor|diffusion.metric_fashion_options|nil other images {m,28,28,1}, by default the
+---  test images' moments; or the options
+---@param options diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias and extrapolated
 ---@usage print(d.metric.fashion_frechet(d.rand(100, 28, 28, 1), { interval = true }))
 function fashion.fashion_frechet(x, y, options)
   if type(y) == "table" then y, options = nil, y end
-  opts.check("fashion_frechet", options, { interval = interval.rule }, 3)
+  opts.check("fashion_frechet", options, rules, 3)
   local _, a = seen("fashion_frechet", x)
   local b = y == nil and network.moments() or select(2, seen("fashion_frechet", y))
   return frechet(a, b, options)
@@ -76,12 +79,12 @@ end
 --- The fraction of images that d.metric.fashion_network recognises as the class they were sampled for.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
 ---@param class diffusion.tensor|integer[]|integer the intended class of each, 1 to 10
----@param options table? {interval = false: true for a second result}
+---@param options diffusion.metric_fashion_options?
 ---@return number
 ---@return diffusion.interval|nil about Wilson's; the network recognises about 92 % of the real test images
 ---@usage print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))
 function fashion.fashion_accuracy(x, class, options)
-  local o = opts.check("fashion_accuracy", options, { interval = interval.rule }, 3)
+  local o = opts.check("fashion_accuracy", options, rules, 3)
   local guess = seen("fashion_accuracy", x):argmax(2)
   local wanted = classes_of(class, x:size(1))
   local right = guess:eq(wanted):to(core.real):sum():item()

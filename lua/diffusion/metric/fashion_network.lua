@@ -46,15 +46,20 @@ local function weights()
   return state
 end
 
+local rules = opts.declare("metric_fashion_network", {
+  trained = { "boolean", default = true,
+    text = "parameters as examples/08_features.lua trained them; false: first values" },
+})
+
 --- A classifier of Fashion-MNIST with 261,866 parameters. network(x) returns logits {n,10} and features
 --- {n,64} of images {n,28,28,1} in [-1, 1].
----@param options table? {trained = true: as examples/08_features.lua trained it}
+---@param options diffusion.metric_fashion_network_options?
 ---@return diffusion.model
 ---@usage local network = d.metric.fashion_network()
 --- local logits, features = network(d.zeros(2, 28, 28, 1))
 --- print(logits:argmax(2), features:shape())
 function M.new(options)
-  local o = opts.check("fashion_network", options, { trained = { "boolean", default = true } })
+  local o = opts.check("fashion_network", options, rules)
   local network = nn.model(Network())
   return o.trained and network:load_state(weights()) or network
 end

@@ -166,6 +166,8 @@ local function measured(a, b, o)
   return value, around(a, b, value)
 end
 
+local rules = opts.declare("metric_frechet", { interval = interval.rule })
+
 --- The Frechet distance between the Gaussians that fit two sets of features (Heusel et al. 2017, eq. 6;
 --- Dowson & Landau 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is computed in double, from
 --- any number of samples from 2 on. A covariance that isn't positive semidefinite is an error. The
@@ -174,15 +176,16 @@ end
 --- the value for infinitely many samples, estimated from halves of the sets (Chong & Forsyth 2020). So
 --- it may not contain the value itself. Halves of fewer than 4 D samples don't determine it; the
 --- interval then reaches from 0 to above the value. Given moments count as exact.
+--- It takes three times as long.
 ---@param x diffusion.tensor|table features {n, D}, or their moments {mean = {D}, cov = {D,D}, n =}
 ---@param y diffusion.tensor|table features {m, D}, or their moments
----@param options table? {interval = false: true for a second result, at three times the cost}
+---@param options diffusion.metric_frechet_options?
 ---@return number
 ---@return diffusion.interval|nil about with bias, its estimate, and extrapolated, the value minus the bias
 ---@usage local value, about = d.metric.frechet(d.randn(500, 4), d.randn(500, 4) + 1, { interval = true })
 --- print(value, about.extrapolated, about)
 return function(x, y, options)
-  local o = opts.check("frechet", options, { interval = interval.rule }, 3)
+  local o = opts.check("frechet", options, rules, 3)
   for _, set in ipairs { x, y } do
     gradient.constant("frechet", "a set", set)
     if type(set) == "table" then

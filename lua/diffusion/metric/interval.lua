@@ -86,6 +86,7 @@ end
 function interval.tail(x) return core.tensor({ x / math.sqrt(2) }):erfc():item() / 2 end
 
 --- The option that asks for an interval.
-interval.rule = { "boolean", default = false }
+interval.rule = { "boolean", default = false,
+  text = "a second result: the 95 % interval, and which way the value errs" }
 
 return interval

@@ -5,9 +5,12 @@ local interval = require "diffusion.metric.interval"
 local pairs_of = require "diffusion.metric.pairs"
 local opts = require "diffusion.opts"
 
-local rules = { block = { "integer", min = 4 } }
-for name, rule in pairs(contrast.rules) do rules[name] = rule end
-rules.permutations = { "integer", default = 0, min = 0 }
+local rules = opts.declare("metric_kid", opts.joined(contrast.rules, {
+  block = { "integer", min = 4,
+    text = "pairs within blocks of so many samples only, as is usual (1,000); the interval is from their spread" },
+  permutations = opts.joined(contrast.rules.permutations, { default = 0,
+    text = "permutations of the labels, for p; not with blocks" }),
+}))
 
 local kernel = { "cubic" } -- (x.y/D + 1)^3
 
@@ -37,10 +40,7 @@ end
 --- negative. The kernel isn't invariant: features farther from 0 have larger values.
 ---@param x diffusion.tensor features {n, D}, n >= 2
 ---@param y diffusion.tensor features {m, D}, m >= 2
----@param options table? {interval = false: true for a second result, block: pairs within blocks of
----  so many samples only, as is usual (1,000): the mean of the blocks, and its interval from how they
----  differ; permutations = 0 (of the labels, for p; not with blocks), seed = 1 (of these; fixed, whatever
----  d.manual_seed says)}
+---@param options diffusion.metric_kid_options?
 ---@return number
 ---@return diffusion.interval|nil about
 ---@usage print(d.metric.kid(d.randn(300, 8), d.randn(300, 8) + 0.5, { interval = true }))

@@ -8,6 +8,10 @@ local measure = require "diffusion.measure"
 
 local labels = {}
 
+--- The option of a metric for so many permutations.
+labels.permutations = { "integer", min = 0,
+  text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" }
+
 --- The share of random relabellings, with the given labelling among them, whose cost is at least as
 --- large.
 ---@param x diffusion.tensor {K, n}, one column per sample

@@ -59,20 +59,23 @@ local function measured(x, train, held, o)
   return value, about
 end
 
-local rules = {
-  share = { "number", default = 0.01, above = 0, below = 1 }, ratio = { "number", default = 1 / 3, above = 0, max = 1 },
+local rules = opts.declare("metric_memorisation", {
+  share = { "number", default = 0.01, above = 0, below = 1,
+    text = "share of the fresh data that is nearer to the training set than `distance`" },
+  ratio = { "number", default = 1 / 3, above = 0, max = 1,
+    text = "a sample stands alone whose nearest is at most this times as far as its second" },
   interval = interval.rule,
-}
+})
 
 --- The fraction of samples that are unusually near to the training set. Unusually means nearer than
---- all but a share (1 %) of fresh data. On average the result is that share if nothing was memorised.
+--- all but a small share of fresh data. On average the result is that share if nothing was memorised.
 --- It is 1 if all samples are copies. The fresh data must have no copies of the training set, and at
 --- least 100 samples. The interval has a useful lower end from 3 / share fresh samples on. Exact copies
 --- need fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param train diffusion.tensor the model's training set {N, ...}, N >= 2
 ---@param held diffusion.tensor fresh data {m, ...}, m >= 1 / share
----@param options table? {share = 0.01, ratio = 1/3, interval = false: true for a second result}
+---@param options diffusion.metric_memorisation_options?
 ---@return number share of x
 ---@return diffusion.interval|nil about with the interval; distance, the threshold; nearer, the probability
 ---  that a sample is nearer than a fresh one (1/2 expected), with p (Meehan et al. 2020); alone and

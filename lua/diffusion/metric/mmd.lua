@@ -32,18 +32,18 @@ local function bandwidths(given, x, y)
   return list
 end
 
-local rules = { bandwidth = { "number|table" } }
-for name, rule in pairs(contrast.rules) do rules[name] = rule end
+local rules = opts.declare("metric_mmd", opts.joined(contrast.rules, {
+  bandwidth = { "number|table", as = "number|number[]", default_text = "median distance between samples of both sets",
+    text = "h, or a list of several" },
+}))
 
 --- The squared maximum mean discrepancy (Gretton et al. 2012, eq. 3): E k(X,X') + E k(Y,Y') -
 --- 2 E k(X,Y) with k = exp(-|x-y|^2 / 2 h^2), averaged over several h. It is zero only for equal
 --- distributions. Pairs of a sample with itself are omitted, so the estimate is unbiased and may be
---- slightly negative.
+--- slightly negative. Values compare only at the same bandwidth.
 ---@param x diffusion.tensor samples {n, ...}, n >= 2
 ---@param y diffusion.tensor samples {m, ...}, m >= 2
----@param options table? {bandwidth = h or a list of them, the median distance between samples of
----  both sets if absent, interval = false: true for a second result, permutations = 200 (of the
----  labels, for p), seed = 1 (of these; fixed, whatever d.manual_seed says)}. Values compare only at the same bandwidth
+---@param options diffusion.metric_mmd_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, and the bandwidths that were used
 ---@usage print(d.metric.mmd(d.randn(500, 2), d.randn(500, 2), { bandwidth = { 0.5, 1, 2 } }))

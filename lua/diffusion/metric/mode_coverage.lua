@@ -88,11 +88,15 @@ local function measured(x, modes, o)
   return r, abouts(r, list, spread, n, near)
 end
 
-local rules = {
-  std = { "number", above = 0 }, weights = { "table|tensor" },
-  within = { "number", default = 3, above = 0, infinite = true },
-  least = { "integer", default = 1, min = 1 }, interval = interval.rule,
-}
+local rules = opts.declare("metric_mode_coverage", {
+  std = { "number", above = 0, default_text = "that of the oracle",
+    text = "standard deviation of modes given as centres" },
+  weights = { "table|tensor", as = "number[]|diffusion.tensor", default_text = "equal",
+    text = "weights of modes given as centres" },
+  within = { "number", default = 3, above = 0, infinite = true,
+    text = "deviations within which a sample is near a mode" },
+  least = { "integer", default = 1, min = 1, text = "samples that make a mode covered" }, interval = interval.rule,
+})
 
 --- The modes that samples cover: the fraction of modes with a sample near them, and the fraction of
 --- samples near a mode. Near is within so many deviations along each axis of the covariance. kl is
@@ -101,8 +105,7 @@ local rules = {
 --- more, fewer.
 ---@param x diffusion.tensor samples {n, ...}
 ---@param modes diffusion.tensor|diffusion.oracle centres {K,D}, or a mixture or Gaussian of d.oracle
----@param options table? {std (of centres), weights = equal (of centres), within = 3, least = 1 (samples
----  that make a mode covered), interval = false: true for a second result}
+---@param options diffusion.metric_mode_coverage_options?
 ---@return {covered: number, near: number, kl: number, counts: number[]} kl is inf if no sample is near a mode
 ---@return table|nil about intervals of covered, near and kl by name; covered.unseen is the share that an
 ---  unseen mode may have, at 95 %

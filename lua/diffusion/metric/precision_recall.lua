@@ -44,6 +44,10 @@ local function measured(x, y, o)
   return shares, abouts(shares, inside, n, m, k)
 end
 
+local rules = opts.declare("metric_precision_recall", {
+  k = { "integer", default = 3, min = 1, text = "a ball reaches to the k-th neighbour" }, interval = interval.rule,
+})
+
 --- Precision, the fraction of samples that are like data, and recall, the fraction of data that samples
 --- are like (Kynkäänniemi et al. 2019), on any features. Around each sample a ball reaches to its k-th
 --- neighbour in its own set. Precision is the fraction of x in a ball of y, and recall that of y in a
@@ -52,13 +56,12 @@ end
 --- depend on n and m: compare equal numbers.
 ---@param x diffusion.tensor samples {n, ...}, n > k
 ---@param y diffusion.tensor data {m, ...}, m > k
----@param options table? {k = 3, interval = false: true for a second result}
+---@param options diffusion.metric_precision_recall_options?
 ---@return {precision: number, recall: number, density: number, coverage: number}
 ---@return table|nil about an interval of each by name, with the other set's balls held fixed
 ---@usage print(d.metric.precision_recall(d.randn(500, 2) * 0.5, d.randn(500, 2)).recall)
 return function(x, y, options)
-  local o = opts.check("precision_recall", options,
-    { k = { "integer", default = 3, min = 1 }, interval = interval.rule }, 3)
+  local o = opts.check("precision_recall", options, rules, 3)
   x, y = pairs_of.rows("precision_recall", o.k + 1, x, y)
   return gradient.no_grad(measured, x, y, o)
 end

@@ -55,25 +55,21 @@ local function measured(x, y, o)
   return unit * value ^ (1 / o.p), about
 end
 
-local rules = {
-  projections = { "integer", default = 100, min = 1 },
-  p = { "number", default = 1, min = 1, max = 8 },
-  permutations = { "integer", default = 39, min = 0 },
+local rules = opts.declare("metric_sliced_wasserstein", {
+  projections = { "integer", default = 100, min = 1, text = "directions" },
+  p = { "number", default = 1, min = 1, max = 8, text = "power of the distance" },
+  permutations = opts.joined(labels.permutations, { default = 39 }),
   seed = measure.seed,
   interval = interval.rule,
-}
+})
 
 --- The sliced Wasserstein-p distance (Bonneel et al. 2015) is (E W_p(u.X, u.Y)^p)^(1/p) over
 --- directions u of length 1. Each W_p is exact. It is biased upwards like wasserstein1. Few lines
---- add no bias to its p-th power. The interval goes down to 0 if random labels often cost as much
---- (p > 0.025).
+--- add no bias to its p-th power. An interval needs n and m of 2 or more. It goes down to 0 if random
+--- labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n, ...}
 ---@param y diffusion.tensor samples {m, ...}
----@param options table? {projections = 100, p = 1, seed = 1 (of the directions and labels; fixed,
----  whatever d.manual_seed says), interval =
----  false: true for a second result, of n and m >= 2, over all directions, with the lines' own part in it;
----  permutations = 39 (of the labels, for p, each at the value's own cost; 0: the interval is right only where
----  the distributions differ)}
+---@param options diffusion.metric_sliced_wasserstein_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.sliced_wasserstein(d.randn(500, 3), d.randn(400, 3) + 1, { p = 2, interval = true }))

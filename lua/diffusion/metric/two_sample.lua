@@ -74,10 +74,11 @@ local function right(x, y, o)
   return guess:eq(truth):to(core.real):sum():item(), unseen:size(1)
 end
 
-local rules = {
-  hidden = { "integer", default = 64, min = 1 }, steps = { "integer", default = 400, min = 1 },
+local rules = opts.declare("metric_two_sample", {
+  hidden = { "integer", default = 64, min = 1, text = "units of each of the classifier's two layers" },
+  steps = { "integer", default = 400, min = 1, text = "training steps of 128 samples" },
   seed = measure.seed, interval = interval.rule,
-}
+})
 
 --- The classifier two-sample test (Lopez-Paz & Oquab 2017). A small network is trained on half of
 --- both sets. The value is its accuracy in telling which set a sample of the other halves is from.
@@ -87,8 +88,7 @@ local rules = {
 --- counters are restored.
 ---@param x diffusion.tensor samples {n, ...}, n >= 20
 ---@param y diffusion.tensor samples {m, ...}, m >= 20
----@param options table? {hidden = 64 (units of two layers), steps = 400 (of training, batches of 128),
----  seed = 1 (fixed, whatever d.manual_seed says), interval = false: true for a second result}
+---@param options diffusion.metric_two_sample_options?
 ---@return number accuracy
 ---@return diffusion.interval|nil about with p, the exact probability of this accuracy at even odds
 ---@usage print(d.metric.two_sample(d.randn(200, 2), d.randn(200, 2) + 1, { steps = 50, interval = true }))

@@ -20,9 +20,9 @@ local function measured(x, y, o)
     p = labels.p_value(x, y, value, o) })
 end
 
-local rules = {
-  interval = interval.rule, permutations = { "integer", default = 99, min = 0 }, seed = measure.seed,
-}
+local rules = opts.declare("metric_wasserstein1", {
+  permutations = opts.joined(labels.permutations, { default = 99 }), interval = interval.rule, seed = measure.seed,
+})
 
 --- The Wasserstein-1 distance of two sets of numbers, exact: the area between their empirical
 --- distribution functions. As an estimate of the distance between the distributions it is biased
@@ -30,9 +30,7 @@ local rules = {
 --- Loubes (2019). It goes down to 0 if random labels often cost as much (p > 0.025).
 ---@param x diffusion.tensor samples {n} or {n, 1}
 ---@param y diffusion.tensor samples {m} or {m, 1}
----@param options table? {interval = false: true for a second result, of n and m >= 2, permutations = 99
----  (of the labels, for p; 0: the interval is right only where the distributions differ), seed = 1 (of these;
----  fixed, whatever d.manual_seed says)}
+---@param options diffusion.metric_wasserstein1_options?
 ---@return number
 ---@return diffusion.interval|nil about with p, the share of permutations that differ as much
 ---@usage print(d.metric.wasserstein1(d.randn(500), d.randn(300) + 1, { interval = true }))

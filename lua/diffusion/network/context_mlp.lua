@@ -3,12 +3,12 @@ local family = require "diffusion.nn.family"
 
 local context_mlp = { name = "context_mlp" }
 
-context_mlp.options = {
+context_mlp.options = family.declare(context_mlp.name, {
   dim = family.size(2, 1, "numbers of a point"),
   context = family.size(2, 1, "numbers of a context vector"),
   hidden = family.size(64, 2, "width of the blocks, even"),
   depth = family.count(3, "residual blocks"),
-}
+})
 
 function context_mlp.check(o)
   if o.hidden % 2 ~= 0 then family.fail("context_mlp: hidden must be even, got %d", o.hidden) end
@@ -41,7 +41,7 @@ end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called as
 --- model(xt, t, {context = c}); without a context it is unconditional.
----@param options table? {dim = 2, context = 2, hidden = 64 (even), depth = 3 blocks}
+---@param options diffusion.context_mlp_options?
 ---@return diffusion.model
 ---@usage local model = d.context_mlp{ context = 3 }
 --- local process = d.process{ schedule = d.schedule.cosine{} }

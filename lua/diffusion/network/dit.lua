@@ -5,7 +5,7 @@ local dit = { name = "dit" }
 
 local EPSILON = 1e-6
 
-dit.options = {
+dit.options = family.declare(dit.name, {
   image = family.image,
   patch = family.size(2, 1, "height and width of the pixels that become one token"),
   width = family.size(128, 4, "width of a token, a multiple of 4"),
@@ -17,7 +17,7 @@ dit.options = {
   dropout = family.dropout,
   self_condition = family.self_condition,
   recompute = family.recompute,
-}
+})
 
 function dit.check(o)
   local H, W = o.image[1], o.image[2]
@@ -81,11 +81,7 @@ end
 --- fixed sines and cosines of their places. The shifts, scales and gates of its blocks are linear
 --- in time and class (adaLN-Zero). The network starts at 0, and each block as the identity. Other H
 --- and W may be used too, if the patch divides them.
----@param options table {image = {H, W, C}, patch = 2: sides of a token's pixels, width = 128 of a token (a
----  multiple of 4), heads = 4, depth = 4 blocks, ratio = 4: a block's products go to ratio width and back,
----  classes = 0, outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0 between the two
----  products, self_condition = false: true to be conditioned on its own x0, as d.mlp is; recompute = false: as of
----  d.unet}
+---@param options diffusion.dit_options
 ---@return diffusion.model
 ---@usage local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }
 --- print(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))

@@ -3,7 +3,7 @@ local family = require "diffusion.nn.family"
 
 local mlp = { name = "mlp" }
 
-mlp.options = {
+mlp.options = family.declare(mlp.name, {
   dim = family.size(2, 1, "numbers of a point"),
   hidden = family.size(128, 2, "width of the blocks, even"),
   depth = family.count(4, "residual blocks"),
@@ -11,7 +11,7 @@ mlp.options = {
   outputs = family.outputs,
   self_condition = family.self_condition,
   recompute = family.recompute,
-}
+})
 
 function mlp.check(o)
   if o.hidden % 2 ~= 0 then family.fail("mlp: hidden must be even, got %d", o.hidden) end
@@ -45,10 +45,7 @@ end
 
 --- A denoiser for points {B, dim}: residual blocks of two products, conditioned on the time by an
 --- embedding.
----@param options table? {dim = 2, hidden = 128 (even), depth = 4 blocks, classes = 0,
----  outputs = 1, or 2 for a learned variance: {B, 2 dim}; self_condition = false: true to be
----  conditioned on its own x0 as (xt, t, {class=, x0=}), zeros if not given; recompute = false: true
----  saves only the inputs of each block and recomputes the rest in the backward pass}
+---@param options diffusion.mlp_options?
 ---@return diffusion.model
 ---@usage local model = d.mlp{ dim = 2, hidden = 64, depth = 2 }
 --- print(model(d.randn(8, 2), 500))

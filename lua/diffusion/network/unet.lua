@@ -3,20 +3,20 @@ local family = require "diffusion.nn.family"
 
 local unet = { name = "unet" }
 
-unet.options = {
+unet.options = family.declare(unet.name, {
   image = family.image,
   channels = family.size(32, 2, "channels of the first level, even"),
-  mult = { "table", default = { 1, 2, 2 }, entries = 1, text = "channels of each level, in multiples of `channels`" },
+  mult = family.sizes { default = { 1, 2, 2 }, least = 1, text = "channels of each level, in multiples of `channels`" },
   blocks = family.count(2, "residual blocks of a level; one more on the way up"),
-  attention = { "table", default = {}, entries = 0, text = "downsampling factors at which there is attention" },
+  attention = family.sizes { default = {}, text = "downsampling factors at which there is attention, as {4}" },
   heads = family.size(1, 1, "heads of each attention"),
-  groups = family.size(nil, 1, "groups of each norm; as in nn.norm_conv"),
+  groups = family.groups,
   classes = family.classes,
   outputs = family.outputs,
   dropout = family.dropout,
   self_condition = family.self_condition,
   recompute = family.recompute,
-}
+})
 
 local function factor(o) return 1 << #o.mult - 1 end
 
@@ -118,12 +118,7 @@ end
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual
 --- blocks with time and class, and attention in the middle and at the given factors. Other H and W
 --- may be used too, if the levels divide them.
----@param options table {image = {H, W, C}, channels = 32, mult = {1, 2, 2}: a level each,
----  blocks = 2 a level, attention = {} (downsampling factors, as {4}), classes = 0,
----  outputs = 1, or 2 for a learned variance: {B, H, W, 2C}; dropout = 0, heads = 1, groups =
----  as in nn.norm_conv, self_condition = false: true to be conditioned on its own x0, as d.mlp is;
----  recompute = false: true saves only the inputs of each block and recomputes the rest in
----  the backward pass, the same bits in less memory and a third more time}
+---@param options diffusion.unet_options
 ---@return diffusion.model
 ---@usage print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })
 function unet.new(options) return family.model(unet, options) end

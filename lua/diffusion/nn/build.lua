@@ -11,7 +11,9 @@ local build = {}
 
 -- ---- values -------------------------------------------------------------------------------
 
--- A value inside a network: {net, slot, width}.
+--- A value inside of a network that is being written.
+---@class diffusion.value
+---@field width integer? its last size, where that is known
 local Value = { __name = "diffusion.value" }
 function Value.__tostring(v) return ("value %d%s"):format(v.slot, v.width and (", width %d"):format(v.width) or "") end
 
@@ -74,13 +76,17 @@ end
 
 -- ---- the net ------------------------------------------------------------------------------
 
-local Net = {}
+--- A network that is being written by the function `build` of d.network. Each method adds a
+--- layer and returns its value. Inputs are fields: net.x, net.t.
+---@class diffusion.net
+local Net = { __name = "diffusion.net" }
+Net.__methods = Net
 
 function Net.__index(net, key)
   local method = Net[key]
   if method then return method end
   local names = {}
-  for name in pairs(Net) do if name ~= "__index" then names[#names + 1] = name end end
+  for name in pairs(Net) do if not name:find "^__" then names[#names + 1] = name end end
   for _, one in ipairs(net.inputs) do names[#names + 1] = one[1] end
   table.sort(names)
   fail.raise("%s: %s", net.name, opts.unknown("input or kind of layer", key, names))
@@ -119,19 +125,24 @@ local function slots_of(net, kind, given)
   return slots, widths
 end
 
-local function merged(a, b)
-  local out = {}
-  for key, rule in pairs(a) do out[key] = rule end
-  for key, rule in pairs(b) do out[key] = rule end
-  return out
+-- The rules of each kind's steps: those of the kind, its sizes, and recompute.
+local recompute_rule = { "boolean", default = false,
+  text = "recomputes the step in the backward pass instead of saving its values" }
+local step_rules = {}
+for name, kind in pairs(kinds) do
+  if type(kind) == "table" then
+    local sizes = {}
+    for key, rule in pairs(kind.sizes) do
+      sizes[key] = opts.joined(rule, { default_text = key == "inp" and "width of the input" or "required" })
+    end
+    step_rules[name] = opts.declare("net_" .. name, opts.joined(kind.rules, sizes, { recompute = recompute_rule }))
+  end
 end
 
 -- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the
 -- inputs may be omitted.
 local function step_options(net, name, given, widths)
-  local kind = kinds[name]
-  local rules = merged(kind.rules, kind.sizes)
-  rules.recompute = { "boolean", default = false }
+  local kind, rules = kinds[name], step_rules[name]
   local o = opts.check(("%s: %s"):format(net.name, name), given, rules, 3)
   if rules.inp and not o.inp then o.inp = widths[1] end
   if name == "res_block" and not o.embed then o.embed = widths[2] or nil end
@@ -182,7 +193,10 @@ for name, kind in pairs(kinds) do
   end
 end
 
--- Calls the part at a path again, with the same parameters.
+--- Calls the part at a path again, with the same parameters.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@return diffusion.value
 function Net.again(net, path, given)
   local slots, widths = slots_of(net, "again", given)
   local slot = fail.call(core.net_again, net.core, path, slots)
@@ -190,7 +204,8 @@ function Net.again(net, path, given)
   return value(net, slot, widths[1] or nil)
 end
 
--- Sets the order of the parameters' names: these parts come first.
+--- Sets the order of the parameters' names: these parts come first.
+---@param names string[]
 function Net.order(net, names)
   for i, name in ipairs(names) do
     if type(name) ~= "string" then fail.raise("%s: order: name %d is %s, not a string", net.name, i, shown(name)) end
@@ -207,13 +222,21 @@ local function finished(net, result)
   return net
 end
 
-local block_rules = { name = { "string", default = "block" }, text = { "string", default = "" },
-  recompute = { "boolean", default = false } }
+local block_rules = opts.declare("net_block", {
+  name = { "string", default = "block", text = "the block's name in print(model)" },
+  text = { "string", default = "", text = "its description in print(model)" },
+  recompute = recompute_rule,
+})
 
--- A network inside a network, as one step: net:block(path, inputs, options, function(b, x, ...)).
--- Its inputs are named x, y, z, u, v, w in the order of the list.
 local block_inputs = { "x", "y", "z", "u", "v", "w" }
 
+--- Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in the
+--- order of the list.
+---@param path string
+---@param given diffusion.value|diffusion.value[]
+---@param options diffusion.net_block_options?
+---@param fn fun(b: diffusion.net, ...: diffusion.value): diffusion.value
+---@return diffusion.value
 function Net.block(net, path, given, options, fn)
   check_path(net, "block", path)
   local slots, widths = slots_of(net, "block", given)

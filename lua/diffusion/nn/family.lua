@@ -2,10 +2,10 @@
 -- options, inputs, text, check, build, new}. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
+local kinds = require "diffusion.nn.kinds"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
-local shown = require("diffusion.kind").shown
 
 local family = {}
 
@@ -13,20 +13,33 @@ local family = {}
 
 local WIDEST = 1 << 20 -- keeps every product of two sizes within 63 bits
 
+family.declare = opts.declare
+
 --- The rule of a size. A nil default means that the network chooses it.
 function family.size(default, least, text)
   return { "integer", default = default, min = least, max = WIDEST, text = text }
 end
 
+--- The rule of a list of sizes: `entries` of them, or `least` or more.
+function family.sizes(rule)
+  return opts.joined({ "table", each = family.size(nil, 1), as = "integer[]" }, rule)
+end
+
 --- The rule of a number of blocks.
 function family.count(default, text) return { "integer", default = default, min = 1, max = 100000, text = text } end
 
-family.classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0: unconditional" }
-family.outputs = { "integer", default = 1, min = 1, max = 2, text = "2: also predicts the variance" }
-family.dropout = { "number", default = 0, min = 0, below = 1, text = "dropout inside of blocks" }
-family.image = { "table", required = true, entries = 3, text = "{H, W, C} of an image" }
-family.self_condition = { "boolean", text = "takes its previous x0 as one more input" }
-family.recompute = { "boolean", text = "recomputes blocks in the backward pass instead of saving them" }
+family.classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1,
+  text = "number of classes; 0 makes an unconditional network" }
+family.outputs = { "integer", default = 1, min = 1, max = 2,
+  text = "2 also predicts a variance: the result has twice the channels" }
+family.dropout = { "number", default = 0, min = 0, below = 1,
+  text = "probability that an element inside of a block is set to 0 in training" }
+family.groups = kinds.norm_conv.rules.groups
+family.image = family.sizes { required = true, entries = 3, text = "{H, W, C} of an image" }
+family.self_condition = { "boolean", default_text = "false", text = "the network is conditioned on its own x0, option "
+  .. "x0 of its call; zeros if absent" }
+family.recompute = { "boolean", default_text = "false", text = "recomputes blocks in the backward pass: the same bits, "
+  .. "less memory, a third more time" }
 
 family.fail = fail.raise
 
@@ -48,38 +61,8 @@ function family.seen(net, o)
   return o.self_condition and net:cat({ net.x, net.x0 }, { fill = true }) or net.x
 end
 
--- ---- options as lists -----------------------------------------------------------------------
-
-local function check_fields(name, key, list)
-  for field in pairs(list) do
-    if math.type(field) ~= "integer" or field < 1 or field > #list then
-      fail.raise("bad argument #1 to '%s' (option '%s': a list takes no field '%s')", name, key, tostring(field))
-    end
-  end
-end
-
--- A list of sizes, with at least as many entries as its rule requires.
-local function sizes(name, key, list, least)
-  local out = {}
-  check_fields(name, key, list)
-  for i = 1, #list do
-    out[i] = math.tointeger(list[i])
-    if not out[i] or out[i] < 1 or out[i] > WIDEST then
-      fail.raise("bad argument #1 to '%s' (option '%s': whole numbers of 1 or more expected, got %s%s)",
-        name, key, shown(list[i]), out[i] and out[i] > WIDEST and ", more than " .. WIDEST or "")
-    end
-  end
-  if #out < least or key == "image" and #out > least then
-    fail.raise("bad argument #1 to '%s' (option '%s': %d entries expected, got %d)", name, key, least, #out)
-  end
-  return out
-end
-
 local function checked(kind, options)
   local o = opts.check(kind.name, options, kind.options)
-  for key, rule in pairs(kind.options) do
-    if rule.entries then o[key] = sizes(kind.name, key, o[key], rule.entries) end
-  end
   if kind.check then kind.check(o) end
   return o
 end
@@ -124,15 +107,18 @@ function family.find(name)
   return found and require(path)
 end
 
-local network_rules = {
-  inputs = { "table", required = true }, build = { "function", required = true },
-  name = { "string", default = "network" }, options = { "any" },
-}
+local network_rules = opts.declare("network", {
+  inputs = { "table", required = true, as = "(string|table)[]",
+    text = 'names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first' },
+  build = { "function", required = true, as = "fun(net: diffusion.net, options: any): diffusion.value",
+    text = "function (net, options) that adds the layers and returns the network's result" },
+  name = { "string", default = "network", text = "the network's name in print(model)" },
+  options = { "any", text = "the second argument of build" },
+})
 
 --- Your own network, written as a list of layers that the core runs. The model saves, loads and
 --- runs like a built-in one. The file stores the list.
----@param options table {inputs = {"x", "t", ...}: names, or tables {"context", shape = {"B", 4}, optional =
----  false, whole = false}, build = function (net, o) that returns a value, name = "network", options = o}
+---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 ---@usage local model = d.network{ inputs = { { "x", shape = { "B", 2 } }, "t", { "context", shape = { "B", 3 } } },
 ---   build = function(net)

@@ -13,23 +13,27 @@ local function size(text, least) return { "integer", min = least or 1, max = WID
 local function flag(default, text) return { "boolean", default = default, text = text } end
 
 local init = { one_of = { "usual", "zero" }, default = "usual",
-  text = '"usual": uniform within 1/sqrt(fan in); "zero"' }
+  text = '"usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0' }
 local bias = flag(true, "adds a vector of `out` numbers")
 local epsilon = { "number", default = 1e-5, above = 0, text = "added to the variance" }
-local groups = size "groups of channels; the largest divisor of the channels that is at most 32 and leaves 4 each"
-local dropout = { "number", default = 0, min = 0, below = 1, text = "probability of an element to be set to 0" }
+local groups = { "integer", min = 1, max = WIDEST, text = "groups of channels of the norm",
+  default_text = "largest divisor <= 32 of the channels that leaves 4 each" }
+local dropout = { "number", default = 0, min = 0, below = 1,
+  text = "probability that an element is set to 0 in training" }
 local heads = { "integer", default = 1, min = 1, max = WIDEST, text = "heads; they divide the width" }
 local kernel = { "integer", default = 3, min = 1, max = WIDEST, text = "height and width of the kernel" }
 local stride = { "integer", default = 1, min = 1, max = WIDEST, text = "step between two places of the kernel" }
-local pad = { "integer|table", text = "zeros around: a number or {top, bottom, left, right}; kernel // 2" }
+local pad = { "integer|table", min = 0, each = { "integer", min = 0 }, entries = 4, as = "integer|integer[]",
+  default_text = "kernel // 2", text = "zeros around the input: one number or {top, bottom, left, right}" }
 local patch = { "integer", required = true, min = 1, max = WIDEST, text = "height and width of a patch" }
+local max_period = { "number", default = 10000, above = 0, text = "the longest period over 2 pi" }
 local at = { "integer", default = 1, min = 1, max = WIDEST, text = "which piece of the modulation, from 1" }
 
 -- Options by another name or form in the core.
 local function convert_pad(o, to)
   local zeros = o.pad or (o.kernel or 3) // 2
   if type(zeros) == "number" then zeros = { zeros, zeros, zeros, zeros } end
-  for i, side in ipairs { "top", "bottom", "left", "right" } do to[side] = math.tointeger(zeros[i]) end
+  for i, side in ipairs { "top", "bottom", "left", "right" } do to[side] = zeros[i] end
 end
 
 local converted = {
@@ -40,44 +44,57 @@ local converted = {
   at = function(value, to) to.at = value - 1 end,
 }
 
---- One kind: sizes (positional in nn), rules of its options, its least and most inputs, and the
---- width of the result. The width is "out", "first" (that of the first input) or a function (o,
---- widths).
-local function kind(name, inputs, width, sizes, rules)
-  kinds[name] = { name = name, least = inputs[1], most = inputs[2] or inputs[1], width = width,
+-- One kind: a sentence, its least and most inputs, the width of the result, its sizes (positional
+-- in nn), and the rules of its options. A width is "out", "first" (that of the first input) or a
+-- function (o, widths).
+local function kind(name, text, inputs, width, sizes, rules)
+  kinds[name] = { name = name, text = text, least = inputs[1], most = inputs[2] or inputs[1], width = width,
     sizes = sizes or {}, rules = rules or {} }
 end
 
 local in_out = { inp = size "channels or width of the input", out = size "channels or width of the result" }
 local only_in = { inp = size "channels or width of the input" }
 
-kind("linear", { 1 }, "out", in_out, { bias = bias, init = init })
-kind("conv", { 1, 2 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init })
-kind("norm_conv", { 1, 3 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
+kind("linear", "y = x w^T + b over the last dimension", { 1 }, "out", in_out, { bias = bias, init = init })
+kind("conv", "Cross-correlation over images; a second input of the result's shape is added", { 1, 2 }, "out", in_out,
+  { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init })
+kind("norm_conv", "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first",
+  { 1, 3 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
   groups = groups, epsilon = epsilon, dropout = dropout,
   act = { one_of = { "silu", "none" }, default = "silu", text = "activation after the norm" } })
-kind("group_norm", { 1 }, "first", only_in, { groups = groups, epsilon = epsilon })
-kind("layer_norm", { 1 }, "first", only_in, { epsilon = epsilon, affine = flag(true, "has weight and bias") })
-kind("attention", { 1, 3 }, "first", only_in, { heads = heads, init = init,
-  context = size "width of the context that keys and values are computed from; the input itself if not given",
+kind("group_norm", "Group normalisation", { 1 }, "first", only_in, { groups = groups, epsilon = epsilon })
+kind("layer_norm", "Layer normalisation over the last dimension", { 1 }, "first", only_in,
+  { epsilon = epsilon, affine = flag(true, "has weight and bias") })
+kind("attention", "Multi-head attention of x, over a second input if given, with a third as mask", { 1, 3 }, "first",
+  only_in, { heads = heads, init = init,
+  context = { "integer", min = 1, max = WIDEST, default_text = "width of the context",
+    text = "width of the context that keys and values are computed from" },
   causal = flag(false, "token i attends to tokens 1 .. i"), qkv_bias = flag(true, "q, k and v have a bias"),
   bias = flag(true, "the last product has a bias"),
-  fused = { "boolean", text = "one weight for q, k and v; true unless there is a context" } })
-kind("attention_block", { 1 }, "first", only_in, { heads = heads, groups = groups, epsilon = epsilon })
-kind("embedding", { 1 }, "out", in_out)
-kind("res_block", { 1, 2 }, "out", in_out, {
-  embed = size "width of the embedding that the block adds; none if not given",
-  dropout = dropout, groups = groups, epsilon = epsilon })
-kind("upsample", { 1 }, "out", in_out,
-  { times = { "integer", default = 2, min = 1, max = WIDEST, text = "the factor" } })
-kind("downsample", { 1 }, "out", in_out, { pad = pad })
-kind("sinusoid", { 1 }, function(o) return o.width end, { width = size("width of the result, even", 2) },
-  { max_period = { "number", default = 10000, above = 0, text = "the longest period over 2 pi" },
-    shift = { "number", default = 0, text = "in the exponent -k / (width/2 - shift): 0 ADM, 1 DDPM" },
-    order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin", text = "which half comes first" } })
-kind("dropout", { 1 }, "first", nil, { dropout = { "number", default = 0.5, min = 0, below = 1, text = dropout.text } })
-kind("time_embed", { 1, 2 }, "out", in_out,
-  { classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0: none" } })
+  fused = { "boolean", default_text = "true without a context", text = "q, k and v have one weight" } })
+kind("attention_block", "x + attention(group_norm(x))", { 1 }, "first", only_in,
+  { heads = heads, groups = groups, epsilon = epsilon })
+kind("embedding", "Rows of a table by whole numbers from 1; 0 gives zeros", { 1 }, "out",
+  { inp = size "rows of the table", out = in_out.out })
+kind("res_block", "The residual block of Ho et al. 2020 on x and an embedding", { 1, 2 }, "out", in_out,
+  { dropout = dropout, groups = groups, epsilon = epsilon,
+    embed = { "integer", min = 1, max = WIDEST, default_text = "width of the embedding",
+      text = "width of the embedding that the block adds" } })
+kind("upsample", "Nearest neighbours, then a 3x3 convolution", { 1 }, "out", in_out,
+  { times = { "integer", default = 2, min = 1, max = WIDEST, text = "factor of height and width" } })
+kind("downsample", "A 3x3 convolution of stride 2", { 1 }, "out", in_out, { pad = opts.joined(pad, { default_text = "1",
+  text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" }) })
+kind("sinusoid", "cos and sin of numbers {B} times width/2 frequencies", { 1 }, function(o) return o.width end,
+  { width = size("width of the result, even", 2) },
+  { max_period = max_period, order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin",
+      text = "which half comes first" },
+    shift = { "number", default = 0,
+      text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" } })
+kind("dropout", "Elements set to 0 at random in training", { 1 }, "first", nil,
+  { dropout = opts.joined(dropout, { default = 0.5 }) })
+kind("time_embed", "Time, and class as a second input, as an embedding", { 1, 2 }, "out",
+  { inp = size("width of the sinusoid, even", 2), out = size "width of the result" },
+  { classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0 for none" } })
 
 local function sum(_, widths)
   local total = 0
@@ -85,36 +102,33 @@ local function sum(_, widths)
   return total
 end
 
-kind("silu", { 1 }, "first")
-kind("gelu", { 1 }, "first", nil,
-  { by = { one_of = { "erf", "tanh" }, default = "erf", text = '"tanh": the approximation of GPT-2' } })
-kind("quick_gelu", { 1 }, "first")
-kind("geglu", { 1 }, function(_, widths) return widths[1] and widths[1] // 2 end)
-kind("add", { 1, 2 }, "first")
-kind("mul", { 2 }, "first")
-kind("cat", { 1, 8 }, sum, nil, { fill = flag(false, "zeros of the first input's shape where the second is absent") })
-kind("per_token", { 1 }, "first")
-kind("modulate", { 2 }, "first", nil, { at = at })
-kind("gate", { 3 }, "first", nil, { at = at })
-kind("tokens", { 1 }, "first")
-kind("pixels", { 2 }, "first")
-kind("patchify", { 1 }, function(o, widths) return widths[1] and widths[1] * o.patch * o.patch end, nil,
-  { patch = patch })
-kind("unpatchify", { 2 }, function(o, widths) return widths[1] and widths[1] // (o.patch * o.patch) end, nil,
-  { patch = patch })
-kind("places", { 1 }, "first", nil,
-  { max_period = { "number", default = 10000, above = 0, text = "the longest period over 2 pi" } })
+local function half(_, widths) return widths[1] and widths[1] // 2 end
 
-local function check_pad(name, argument, value)
-  local list = type(value) == "table" and value or { value, value, value, value }
-  for i = 1, 4 do
-    local n = math.tointeger(list[i])
-    if not n or n < 0 then
-      fail.raise("bad argument #%d to '%s' (option 'pad': a whole number of 0 or more, or four of "
-        .. "them {top, bottom, left, right} expected)", argument, name)
-    end
-  end
-end
+-- Widths of patches of p x p pixels, and of the pixels.
+local function patched(o, widths) return widths[1] and widths[1] * o.patch * o.patch end
+local function unpatched(o, widths) return widths[1] and widths[1] // (o.patch * o.patch) end
+
+kind("silu", "x / (1 + exp(-x))", { 1 }, "first")
+kind("gelu", "x Phi(x), Phi the normal distribution function", { 1 }, "first", nil,
+  { by = { one_of = { "erf", "tanh" }, default = "erf", text = '"erf" is exact, "tanh" the approximation of GPT-2' } })
+kind("quick_gelu", "x sigmoid(1.702 x)", { 1 }, "first")
+kind("geglu", "a gelu(b), for the halves a and b of the last dimension", { 1 }, half)
+kind("add", "The sum of two values; the first alone if the second is absent", { 1, 2 }, "first")
+kind("mul", "The product of two values", { 2 }, "first")
+kind("cat", "Values joined along the last dimension", { 1, 8 }, sum, nil,
+  { fill = flag(false, "an absent second value counts as zeros of the first's shape") })
+kind("per_token", "An embedding {B, C} as {B, 1, C}, to act on each token", { 1 }, "first")
+kind("modulate", "x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale", { 2 },
+  "first", nil, { at = at })
+kind("gate", "x + g y for inputs x, y, m; g is piece `at` of m", { 3 }, "first", nil, { at = at })
+kind("tokens", "An image {B, H, W, C} as tokens {B, H W, C}", { 1 }, "first")
+kind("pixels", "Tokens {B, H W, C} as an image of the second input's height and width", { 2 }, "first")
+kind("patchify", "Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}", { 1 }, patched, nil,
+  { patch = patch })
+kind("unpatchify", "Tokens as patches of an image of the second input's height and width", { 2 }, unpatched, nil,
+  { patch = patch })
+kind("places", "Sines and cosines of each pixel's row and column (He et al. 2022)", { 1 }, "first", nil,
+  { max_period = max_period })
 
 --- Checks the options given for a kind.
 ---@param name string the kind
@@ -122,9 +136,7 @@ end
 ---@param argument integer its place in the call, for messages
 ---@return table options with defaults
 function kinds.check(name, given, argument)
-  local o = opts.check(name, given, kinds[name].rules, argument)
-  if o.pad ~= nil then check_pad(name, argument, o.pad) end
-  return o
+  return opts.check(name, given, kinds[name].rules, argument)
 end
 
 --- A layer of the core from checked options and sizes.

@@ -5,6 +5,7 @@ local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local process_from_config = require("diffusion.process").process_from_config
 local family = require "diffusion.nn.family"
 local trained = require "diffusion.nn.trained"
@@ -27,17 +28,17 @@ local function path_of(name)
   return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
 end
 
-local rules = { copy = { "boolean", default = false }, process = { "process" },
-  frozen = { "boolean", default = false, text = "uses the file's values as they are, mapped, in their own type" } }
+local rules = opts.declare("load_model", { copy = rule.copy,
+  process = opts.joined(rule.process, { required = false, default_text = "that of the file",
+    text = "a process in place of the file's" }),
+  frozen = { "boolean", default = false, text = "uses the file's values as they are, mapped, in their own type" } })
 
 --- Reads a model file (model:save) as a network with its values, and its process (nil if it has none).
 --- The file is mapped while it is read. If another program truncates the file meanwhile, this one ends
 --- (SIGBUS). With copy = true it is read into memory first.
 ---@param path string a file, or, if there is none of that name, a network that comes with the
 ---  library: "digits" (8x8 pixels, classes 1 to 10 are the digits 0 to 9)
----@param options table|nil {copy = false, frozen = false: true uses the file's values as they are, mapped and
----  in their own type (f16 stays f16), without gradients; process = one to use instead of the file's: the model then
----  predicts what that process names, on its T}
+---@param options diffusion.load_model_options?
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 ---@usage local model, process = d.load_model "digits"

@@ -11,6 +11,7 @@ local module = require "diffusion.nn.module"
 local object = require "diffusion.object"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local model = {}
 
@@ -86,10 +87,13 @@ local function checked_x0(own, x0, x)
   return x0
 end
 
+local call_rules = opts.declare("model_call", { class = classes.rule,
+  x0 = { "tensor", default_text = "zeros", text = "its last predicted x0, for a network with self_condition" } })
+
 -- The rules of the third argument: the names of a network's further inputs.
 local function input_rules(inputs)
   local rules = {}
-  for _, one in ipairs(inputs) do rules[one[1]] = { "tensor" } end
+  for _, one in ipairs(inputs) do rules[one[1]] = call_rules.x0 end
   rules.class = rules.class and classes.rule
   return rules
 end
@@ -154,8 +158,7 @@ end
 --- requires.
 ---@param xt diffusion.tensor {B, ...}
 ---@param t number|number[]|diffusion.tensor one level, or one a sample {B}
----@param options? {class: integer|integer[]|diffusion.tensor, x0: diffusion.tensor} classes from 1; 0 or nil:
----  none; x0, as xt, of a network with self_condition: what it predicted last; of d.network: its named inputs
+---@param options diffusion.model_call_options? and the named inputs of a network of d.network
 ---@return diffusion.tensor as xt: the target that its process's `predict` names
 local function call(m, x, t, options, ...)
   local own = private[m]
@@ -253,12 +256,15 @@ end
 
 -- ==== files =============================================================================
 
-local save_rules = { process = { "process" }, weights = { "model|ema" } }
+local save_rules = opts.declare("model_save", {
+  process = opts.joined(rule.process, { required = false, text = "the process that is saved with it" }),
+  weights = { "model|ema", default_text = "the model's", text = "an average whose values are saved" },
+})
 
 --- Writes the model as one file: its values (or an average's), its config, the target that an
 --- objective trained it for, and the process. A process of another target is an error.
 ---@param path string
----@param options table? {process =, weights = an ema}
+---@param options diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Model:save(path, options)
@@ -271,14 +277,16 @@ function Model:save(path, options)
   return container.write(path, "model", (o.weights or self):state(), described)
 end
 
+local load_rules = opts.declare("model_load", { copy = rule.copy })
+
 --- Reads the values of a model file into this model. As for d.load_model, the file must not be
 --- truncated meanwhile, unless copy = true.
 ---@param path string
----@param options table? {copy = false}
+---@param options diffusion.model_load_options?
 ---@return diffusion.model|nil self nil with a message, and nothing changed, if they don't fit
 ---@return string|nil message
 function Model:load(path, options)
-  local o = opts.check("load", options, { copy = { "boolean", default = false } }, 2)
+  local o = opts.check("load", options, load_rules, 2)
   local tensors, described = container.read(path, "model", o)
   if not tensors then return nil, described end
   local trouble = model.mismatch(self:parameters(), tensors) or trained.set(self, described.trained)
@@ -419,7 +427,7 @@ local function calling(root, inputs)
   local timed, optional = inputs ~= nil and inputs[2] ~= nil and inputs[2][1] == "t", true
   for i = 3, inputs and #inputs or 0 do optional = optional and inputs[i].optional end
   local rules = input_rules(inputs or layer_inputs)
-  local checked = { class = classes.rule, x0 = { "tensor" } }
+  local checked = opts.joined(call_rules)
   for i = timed and 3 or 2, inputs and #inputs or 0 do checked[inputs[i][1]] = rules[inputs[i][1]] end
   if not inputs then
     return { call = call_layer, rules = rules, checked_rules = checked, inputs = layer_inputs, single = true }
@@ -462,16 +470,17 @@ function model.pack(root, facts)
   return object.new(models, own)
 end
 
-local model_rules = {
-  adopt = { "table", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
-}
+local model_rules = opts.declare("nn_model", {
+  adopt = { "table", as = "table<string, diffusion.tensor>",
+    text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
+})
 
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn from
 --- the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values
 --- in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a
 --- file. They are frozen. model:unfreeze copies them to f32 first.
 ---@param root any a layer or a module
----@param options table? {adopt = {}}
+---@param options diffusion.nn_model_options?
 ---@return diffusion.model
 ---@usage local nn = d.nn
 --- local half = d.randn(4, 2):to "f16"

@@ -50,12 +50,19 @@ local function count(...)
   return n
 end
 
+local rules = opts.declare("objective_floor", {
+  std = { "number|table|tensor", as = "number|number[]|diffusion.tensor",
+    text = "standard deviations of Gaussian data along its axes: exact" },
+  data = { "tensor|set", text = "samples {n, ...}: the loss of the best affine network, by their covariance" },
+  oracle = { "oracle", text = "a known distribution: the loss of its best denoiser" },
+  samples = { "integer", default = 20000, min = 2, text = "samples of the oracle" }, seed = measure.seed,
+})
+
 --- The options that describe the data.
----@param given table {std=}, {data=} or {oracle=, samples=, seed=}
+---@param given diffusion.objective_floor_options
 ---@return table checked
 function floor.options(given)
-  local o = opts.check("floor", given, { std = { "number|table|tensor" }, data = { "tensor|set" },
-    oracle = { "oracle" }, samples = { "integer", default = 20000, min = 2 }, seed = measure.seed })
+  local o = opts.check("floor", given, rules)
   if count(o.std, o.data, o.oracle) ~= 1 then fail.raise "floor: give one of 'std', 'data' and 'oracle'" end
   return o
 end

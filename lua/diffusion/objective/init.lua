@@ -15,6 +15,7 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 local legible = require "diffusion.legible"
 local samples = require "diffusion.samples"
 local precondition = require "diffusion.precondition"
@@ -93,14 +94,13 @@ local function check_finite(loss, x0)
   if fault then fail.raise("objective: %s; the data makes the loss %g, whatever the network", fault, value) end
 end
 
-local call_rules = { class = classes.rule, eps = { "tensor" }, inputs = conditions.rule }
+local call_rules = opts.declare("objective_call", { class = classes.rule, inputs = conditions.rule,
+  eps = { "tensor", default_text = "drawn", text = "the noise, as x0: that of d.reflow's pairs" } })
 
 --- The loss of a batch.
 ---@param model any a denoiser (xt, t, {class=, x0=}); x0 is given with self_condition only
 ---@param x0 diffusion.tensor {B, ...}
----@param given? {class: integer|integer[]|diffusion.tensor, eps: diffusion.tensor, inputs: table} eps is the
----  noise of d.reflow's pairs, as x0; drawn if not given. inputs has tensors {B, ...} by the names of the
----  network's inputs: {context = c}
+---@param given diffusion.objective_call_options?
 ---@return diffusion.tensor loss a number
 ---@return table details {t, eps, xt, per_sample}: t {B}, eps and xt as x0, per_sample {B}, whose mean is
 ---  the loss; vlb {B}, nats a dimension, if the variance is learned
@@ -175,10 +175,8 @@ function Objective:explain(t) return legible.told(explained, self, t) end
 --- the best affine one for each t reaches it. For other data it is the loss of the best affine
 --- network, from their covariance; a network that learns more gets below it. For an oracle it is
 --- a mean over samples. It covers the weighted error only, not a learned variance's bound. It is
---- known for error = "mse" and noise without offset.
----@param given table {std = number or list of the standard deviations along the data's axes}, or
----  {data = set or tensor {n, ...}}, whose covariance is decomposed, or {oracle = of d.oracle,
----  samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}
+--- known for error = "mse" and noise without offset. Give one of std, data and oracle.
+---@param given diffusion.objective_floor_options
 ---@return number
 ---@return number|nil error its standard error, for an oracle
 ---@usage local o = d.objective{ process = d.process{ schedule = d.schedule.linear{}, predict = "v" } }
@@ -218,21 +216,27 @@ end
 
 -- ==== making one ==============================================================================
 
-local rules = {
-  process = { "process", required = true },
-  weighting = { "string|table|function", default = "simple" },
-  times = { "string|table|function", default = "uniform" },
-  error = { "string|table", default = "mse" },
-  vlb = { "number", min = 0 },
+local rules = opts.declare("objective", {
+  process = rule.process,
+  weighting = { "string|table|function", default = "simple", choice = "weighting", as = "string|table|function",
+    text = "weight on the squared error of x0: a name, {name, option = ...}, or a function of SNR" },
+  times = { "string|table|function", default = "uniform", choice = "times", as = "string|table|function",
+    text = "distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}" },
+  error = { "string|table", default = "mse", choice = "error",
+    text = "measure of the error: a name or {name, option = ...}" },
+  vlb = { "number", min = 0, default_text = "0.001 for a learned variance, else 0",
+    text = "weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension" },
   decoder = decoders.rule,
-  precondition = { one_of = { "edm", "vp", "ve", "iddpm" } },
-  drop_class = { "number", default = 0, min = 0, max = 1 },
-  self_condition = { "number", default = 0, min = 0, max = 1 },
-  offset_noise = { "number", default = 0, min = 0 },
-}
+  precondition = { one_of = { "edm", "vp", "ve", "iddpm" },
+    text = "the model is a raw network, scaled by d.precondition" },
+  drop_class = { "number", default = 0, min = 0, max = 1, text = "share of classes that are hidden, for guidance" },
+  self_condition = { "number", default = 0, min = 0, max = 1,
+    text = "share of batches in which the model is conditioned on its own x0" },
+  offset_noise = { "number", default = 0, min = 0, text = "standard deviation of noise that a whole channel shares" },
+})
 
 -- Fields that can be written later, such as between stages of a training.
-local writable = { vlb = { "number", default = 0, min = 0 } }
+local writable = { vlb = opts.joined(rules.vlb, { default = 0 }) }
 for _, name in ipairs { "drop_class", "self_condition", "offset_noise" } do writable[name] = rules[name] end
 
 local class = object.class("objective", Objective, {
@@ -268,23 +272,9 @@ end
 --- weighted. Weights apply to the squared error of x0 and are converted to the prediction target.
 --- Conditional flow matching and rectified flow are predict = "flow" on d.schedule.flow with
 --- weighting = "uniform": the plain error of eps - x0 at x_t = (1 - t/T) x0 + t/T eps.
----@param options table {process, weighting = "simple" (eps counts the same at every t), "snr",
----  "truncated_snr", {"min_snr", gamma = 5}, {"soft_min_snr", gamma = 1/sigma_data^2}, {"p2", k = 1,
----  gamma = 1}, {"edm", sigma_data = the process's}, {"sigmoid", bias = 2}, "vlb" (T times the loss is the
----  sum of the bound's L_t, in nats a dimension), {"uniform", of = what is predicted}, or function(snr) ->
----  weight on the squared error of x0; times = "uniform", "stratified", {"log_normal", mean = -1.2, std =
----  1.2} of sigma, {"logit_normal", mean = 0, std = 1} and {"mode", scale = 1.29} of t/T, {"importance",
----  keep = 10, uniform = 0.001}, whose loss has the mean that uniform t give, or function(B) -> t {B};
----  error = "mse", "l1", {"huber", delta = 1}, {"pseudo_huber", c = 0.00054}, times the weight of the
----  squared one; vlb = 0.001, for a learned variance the lambda of Nichol & Dhariwal 2021, eq. 16: the
----  weight of the bound, its sum over t in nats a dimension (their code counts bits: 0.00144), beside the
----  weighted error; decoder = "erf" or "tanh" (of pictures in [-1, 1]) or "gaussian", the
----  bound's last term, as of d.likelihood.vlb;
----  precondition = a kind of d.precondition, for a model that is a raw network; drop_class = share of
----  classes hidden; self_condition = share of batches in which the model is told its own x0, as (xt, t,
----  {class=, x0=}), of d.mlp, d.unet and d.dit those made with self_condition = true; offset_noise = standard
----  deviation of noise that a whole channel of a sample shares, 0.1 say, which makes the noise's variance
----  1 + 0.1^2}
+--- The default weighting counts eps the same at every t. With "vlb", T times the loss is the sum of the
+--- bound's L_t.
+---@param options diffusion.objective_options
 ---@return diffusion.objective objective (model, x0, {class=, eps=}) -> loss (one number), {t, eps, xt,
 ---  per_sample}: t {B}, eps and xt as x0, per_sample {B} weighted
 ---@usage local process = d.process{ schedule = d.schedule.cosine{}, predict = "v" }

@@ -9,6 +9,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local choice = require "diffusion.objective.choice"
+local opts = require "diffusion.opts"
 local importance = require "diffusion.objective.importance"
 
 local times = {}
@@ -123,19 +124,24 @@ local function own(f)
 end
 
 local laws = {
-  uniform = { make = uniform },
-  stratified = { make = stratified },
-  -- Karras et al. 2022, table 1: ln sigma is normal
-  log_normal = { make = log_normal, rules = { mean = { "number", default = -1.2 },
-                                              std = { "number", default = 1.2, above = 0 } } },
-  -- Esser et al. 2024, section 3.1: t/T is the sigmoid of a normal number
-  logit_normal = { make = logit_normal, rules = { mean = { "number", default = 0 },
-                                                  std = { "number", default = 1, above = 0 } } },
-  -- Esser et al. 2024, eq. 20
-  mode = { make = mode, rules = { scale = { "number", default = 1.29, min = -1, max = 1.75 } } },
-  importance = { make = by_importance, rules = {
-    keep = { "integer", default = 10, min = 1 }, uniform = { "number", default = 0.001, above = 0, max = 1 } } },
+  uniform = { make = uniform, source = "every t equally likely" },
+  stratified = { make = stratified, source = "one t of each of as many strata as the batch has samples" },
+  log_normal = { make = log_normal, source = "ln sigma is normal: Karras et al. 2022, table 1", rules = {
+    mean = { "number", default = -1.2, text = "mean of ln sigma" },
+    std = { "number", default = 1.2, above = 0, text = "standard deviation of ln sigma" } } },
+  logit_normal = { make = logit_normal,
+    source = "t/T is the sigmoid of a normal number: Esser et al. 2024, section 3.1",
+    rules = { mean = { "number", default = 0, text = "mean of the normal number" },
+              std = { "number", default = 1, above = 0, text = "standard deviation of the normal number" } } },
+  mode = { make = mode, source = "Esser et al. 2024, eq. 20", rules = {
+    scale = { "number", default = 1.29, min = -1, max = 1.75,
+      text = "s of the formula; above 0 favours the middle" } } },
+  importance = { make = by_importance, source = "in proportion to the root mean square of the losses at t: Nichol & "
+    .. "Dhariwal 2021, eq. 18", rules = {
+    keep = { "integer", default = 10, min = 1, text = "losses that are remembered for each t" },
+    uniform = { "number", default = 0.001, above = 0, max = 1, text = "share of t that is drawn uniformly" } } },
 }
+opts.declare_choices("times", laws)
 
 --- A law of t for a process.
 ---@param which string|table|function

@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local choice = require "diffusion.objective.choice"
+local opts = require "diffusion.opts"
 
 local weighting = { targets = { "x0", "eps", "v", "score", "flow", "edm" } }
 
@@ -61,43 +62,48 @@ local function check_bound(process)
     .. "weight of its bound, added to another weighting", process.variance)
 end
 
--- weigh(snr, options, process, t) -> {B}; from: the formula in terms of SNR, and its source
+-- weigh(snr, options, process, t) -> {B}; source: the formula in terms of SNR, and where it is from
 local laws = {
-  simple = { from = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
-  snr = { from = "SNR: the same as simple, Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
-  truncated_snr = { from = "max(SNR, 1): Salimans & Ho 2022, section 4",
+  simple = { source = "SNR: 1 on eps, Ho et al. 2020, eq. 14", weigh = function(snr) return snr end },
+  snr = { source = "SNR: the same as simple, Salimans & Ho 2022, section 4", weigh = function(snr) return snr end },
+  truncated_snr = { source = "max(SNR, 1): Salimans & Ho 2022, section 4",
     weigh = function(snr) return snr:clamp(1) end },
-  min_snr = { from = "min(SNR, gamma): Hang et al. 2023, eq. 8",
-    rules = { gamma = { "number", default = 5, above = 0 } },
+  min_snr = { source = "min(SNR, gamma): Hang et al. 2023, eq. 8",
+    rules = { gamma = { "number", default = 5, above = 0, text = "greatest weight" } },
     weigh = function(snr, o) return snr:clamp(nil, o.gamma) end },
   -- gamma = 1/sigma_data^2 is k-diffusion's weighting, which is (sigma d)^2 / (sigma^2 + d^2)^2 on F
-  soft_min_snr = { from = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
-    rules = { gamma = { "number", above = 0 } },
+  soft_min_snr = { source = "SNR gamma / (SNR + gamma): Crowson et al. 2024",
+    rules = { gamma = { "number", above = 0, default_text = "1/sigma_data^2",
+      text = "weight that is approached at high SNR" } },
     weigh = function(snr, o, process)
       local gamma = o.gamma or process.sigma_data ^ -2
       return snr * gamma / (snr + gamma)
     end },
-  p2 = { from = "SNR / (k + SNR)^gamma: Choi et al. 2022",
-    rules = { k = { "number", default = 1, above = 0 }, gamma = { "number", default = 1, min = 0 } },
+  p2 = { source = "SNR / (k + SNR)^gamma: Choi et al. 2022",
+    rules = { k = { "number", default = 1, above = 0, text = "k of the formula" },
+      gamma = { "number", default = 1, min = 0, text = "power of the formula" } },
     weigh = function(snr, o) return snr / (snr + o.k) ^ o.gamma end },
   -- (sigma^2 + d^2) / (sigma d)^2
-  edm = { from = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
-    rules = { sigma_data = { "number", above = 0 } },
+  edm = { source = "SNR + 1/sigma_data^2: 1 on F, Karras et al. 2022, table 1",
+    rules = { sigma_data = { "number", above = 0, default_text = "that of the process",
+      text = "standard deviation of the data" } },
     weigh = function(snr, o, process) return snr + (o.sigma_data or process.sigma_data) ^ -2 end },
   -- the paper weights eps by w/p(ln SNR): this is its w for uniform ln SNR
-  sigmoid = { from = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
-    rules = { bias = { "number", default = 2 } },
+  sigmoid = { source = "SNR sigmoid(bias - ln SNR): w on eps of Kingma & Gao 2023, of even ln SNR",
+    rules = { bias = { "number", default = 2, text = "ln SNR at which the sigmoid is 1/2" } },
     weigh = function(snr, o) return snr / (snr * math.exp(-o.bias) + 1) end },
-  vlb = { from = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8", check = check_bound, whole = true,
+  vlb = { source = "c0^2 / (2 sigma^2), nats a dimension: Ho et al. 2020, eq. 8", check = check_bound, whole = true,
     weigh = function(_, _, process, t)
       local list = t:totable()
       for i, at in ipairs(list) do list[i] = bound(process, at) end
       return core.tensor(list)
     end },
-  uniform = { from = "1 on what is named by `of`: the plain error of it",
-    rules = { of = { one_of = weighting.targets } },
+  uniform = { source = "1 on the error of the quantity `of`",
+    rules = { of = { one_of = weighting.targets, default_text = "the process's prediction",
+      text = "quantity whose error has weight 1" } },
     weigh = function(snr, o, process, t) return 1 / weighting.factor(process, o.of or process.predict, t, snr) end },
 }
+opts.declare_choices("weighting", laws)
 
 -- Raises if a weight is negative, since training would then increase the error. A weight that isn't
 -- finite makes the loss NaN, and a trainer reports the levels.
@@ -138,12 +144,12 @@ end
 function weighting.resolve(which, process)
   local schedule = process.schedule
   if type(which) == "function" then
-    return { text = "a function", from = "a function of SNR", own = true,
+    return { text = "a function", source = "a function of SNR", own = true,
              of = function(t, snr) return own(which, snr or schedule:snr(t)) end }
   end
   local name, law, o = choice("weighting", which, laws)
   if law.check then law.check(process) end
-  return { text = text_of(name, o), from = law.from, whole = law.whole,
+  return { text = text_of(name, o), from = law.source, whole = law.whole,
            of = function(t, snr) return law.weigh(snr or schedule:snr(t), o, process, t) end }
 end
 

@@ -16,7 +16,9 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
+local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local base = {}
 
@@ -99,12 +101,14 @@ end
 
 -- ==== methods ==============================================================================
 
+local sample_rules = opts.declare("oracle_sample", { seed = rule.seed, generator = rule.generator })
+
 --- Draws samples.
 ---@param n integer
----@param options table? {seed=} or {generator=}; without them, the numbers follow d.manual_seed
+---@param options diffusion.oracle_sample_options?
 ---@return diffusion.tensor x {n,D}
 function Oracle:sample(n, options)
-  opts.check("sample", options, { seed = { "integer" }, generator = { "generator" } }, 2)
+  opts.check("sample", options, sample_rules, 2)
   local own = private[self]
   return own.family.draw(own, check_count(n), options)
 end
@@ -129,10 +133,14 @@ local function scheduled(schedule, t)
   return fail.call(schedule.signal, schedule, t), fail.call(schedule.noise, schedule, t)
 end
 
+local level_rules = opts.declare("oracle_log_prob", {
+  a = { "number|tensor", default = 1, text = "signal of the level, one number or {B}" },
+  s = { "number|tensor", default = 0, text = "noise of the level, one number or {B}" },
+})
+
 local function level_of(level, t)
   if kind.of(level) == "process" then return scheduled(level.schedule, t) end
-  local o = opts.check("log_prob", level, { a = { "number|tensor", default = 1 },
-    s = { "number|tensor", default = 0 } }, 2)
+  local o = opts.check("log_prob", level, level_rules, 2)
   return o.a, o.s
 end
 
@@ -140,8 +148,7 @@ end
 --- the latter is (a D(x) - x)/s^2 (Tweedie's formula), where D is the posterior mean. Both are exact,
 --- except for quadratures that tostring(oracle) names.
 ---@param x diffusion.tensor {B,...}, D numbers per sample
----@param level table|diffusion.process? {a = 1, s = 0}, each a number or {B}; or a process,
----  with t
+---@param level diffusion.process|diffusion.oracle_log_prob_options? a process with t, or a level
 ---@param t number|number[]|diffusion.tensor? if level is a process
 ---@return diffusion.tensor {B}
 ---@usage local moons = d.oracle.moons{}
@@ -178,15 +185,19 @@ local function sampled_entropy(o, options)
   end)
 end
 
+local entropy_rules = opts.declare("oracle_entropy", {
+  samples = { "integer", default = 20000, min = 2, text = "samples of the mean, if there is one" },
+  seed = measure.seed,
+})
+
 --- The differential entropy in nats, -E ln p. That of the empirical distribution is the entropy of its
 --- points as symbols. It is computed by a formula if there is one, by quadrature in one or two
 --- dimensions, or as a mean over samples.
----@param options table? {samples = 20000, seed = 1 (fixed, whatever d.manual_seed says)}, for that mean
+---@param options diffusion.oracle_entropy_options?
 ---@return number
 ---@return number|nil error its standard error, if it is a mean over samples
 function Oracle:entropy(options)
-  local o = opts.check("entropy", options, { samples = { "integer", default = 20000, min = 2 },
-    seed = { "integer", default = 1 } })
+  local o = opts.check("entropy", options, entropy_rules)
   local own = private[self]
   local exact, deviation = own.family.entropy(own, o)
   if exact then return exact, deviation end

@@ -4,6 +4,7 @@
 -- sums at Gauss-Legendre nodes, over the part of the side where the integrand is large. All terms are
 -- positive, so nothing cancels.
 local core = require "diffusion.core"
+local curves = require "diffusion.data.curves"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local opts = require "diffusion.opts"
@@ -111,14 +112,23 @@ local function check_sides(name, low, high)
   end
 end
 
+local function ends(text) -- each entry is checked later
+  return { "number|table|tensor", required = true, infinite = true, as = "number|number[]|diffusion.tensor",
+    text = text }
+end
+
+local box_rules = opts.declare("oracle_box", {
+  low = ends "lower ends: D numbers, or one for all dimensions",
+  high = ends "upper ends: D numbers, or one for all dimensions",
+})
+
 --- The uniform distribution on a box.
----@param options table {low =, high =}: numbers, or lists of D
+---@param options diffusion.oracle_box_options
 ---@return diffusion.oracle
 ---@usage local o = d.oracle.box{ low = -1, high = { 1, 3 } }
 --- print(o:entropy(), o:posterior_mean(d.zeros(1, 2), 1, 0.5))
 function boxes.box(options)
-  local side = { "number|table|tensor", required = true, infinite = true } -- each entry is looked at later
-  local o = opts.check("box", options, { low = side, high = side })
+  local o = opts.check("box", options, box_rules)
   local D = math.max(length_of(o.low), length_of(o.high))
   local low, high = given.list("box", "low", o.low, D), given.list("box", "high", o.high, D)
   check_sides("box", low, high)
@@ -137,17 +147,21 @@ local function board(cells, size)
   return lows, highs
 end
 
+local board_rules = opts.declare("oracle_checkerboard", {
+  cells = { "integer", default = 4, min = 1, text = "cells of a side" }, noise = curves.noise.checkerboard,
+  size = { "number", above = 0, default_text = "2 sqrt(3 (1 - noise^2))",
+    text = "side of the board; with four cells the default makes the variance 2 over both coordinates" },
+})
+
 --- The squares of one colour of a board, with uniform density. By default it is that of
 --- d.data.toy.checkerboard, or of another size. Grathwohl et al. 2019 (FFJORD) use size = 8, with
 --- entropy ln 32.
----@param options table? {cells = 4 a side, noise = 0, a standard deviation, size = of the
----  board, 2 sqrt(3 (1 - noise^2)) if absent, which makes the variance 2 over both coordinates
----  with four cells}. With noise the entropy is by quadrature
+--- With noise the entropy is by quadrature.
+---@param options diffusion.oracle_checkerboard_options?
 ---@return diffusion.oracle
 ---@usage print(d.oracle.checkerboard{ size = 8 }:entropy(), math.log(32))
 function boxes.checkerboard(options)
-  local o = opts.check("checkerboard", options, { cells = { "integer", default = 4, min = 1 },
-    noise = { "number", default = 0, min = 0, below = 1 }, size = { "number", above = 0 } })
+  local o = opts.check("checkerboard", options, board_rules)
   local lows, highs = board(o.cells, o.size or math.sqrt(12 * (1 - o.noise ^ 2)))
   local of = new("checkerboard", lows, highs, given.weights("checkerboard", 1, #lows))
   return o.noise > 0 and blurred(of, o.noise) or of
@@ -179,14 +193,20 @@ local function full(edges, weights)
   return lows, highs, held
 end
 
+local histogram_rules = opts.declare("oracle_histogram", {
+  weights = { "table|tensor", required = true, as = "number[]|diffusion.tensor", text = "K numbers of 0 or more" },
+  edges = { "table|tensor", as = "number[]|diffusion.tensor", default_text = "low and high instead",
+    text = "K + 1 ascending numbers" },
+  low = { "number", default_text = "edges instead", text = "lower end of the first of K bins of one width" },
+  high = { "number", default_text = "edges instead", text = "upper end of the last of K bins of one width" },
+})
+
 --- A histogram on the line: uniform within each of K bins.
----@param options table {weights = K numbers of 0 or more, edges = K + 1 ascending numbers, or
----  low =, high = for bins of one width}
+---@param options diffusion.oracle_histogram_options
 ---@return diffusion.oracle
 ---@usage print(d.oracle.histogram{ low = -1, high = 1, weights = { 1, 3, 0, 2 } }:entropy())
 function boxes.histogram(options)
-  local o = opts.check("histogram", options, { weights = { "table|tensor", required = true },
-    edges = { "table|tensor" }, low = { "number" }, high = { "number" } })
+  local o = opts.check("histogram", options, histogram_rules)
   local K = length_of(o.weights)
   local weights = given.list("histogram", "weights", o.weights, K)
   local lows, highs, held = full(edges_of(o, K), weights)

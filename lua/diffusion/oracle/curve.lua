@@ -99,10 +99,21 @@ end
 
 local curve = {}
 
+local rules = opts.declare("oracle_curve", {
+  points = { "function|table", required = true, as = "function|function[]",
+    text = "function from u {n} to points {n,D}, or a list of such pieces, equally likely" },
+  std = { "number", required = true, above = 0, text = "standard deviation of the noise" },
+  power = { "number", default = 1, above = 0, text = "p if the points are smooth in u^(1/p)" },
+})
+
+local toy_rules = {}
+for _, name in ipairs { "swiss_roll", "moons", "spiral" } do
+  toy_rules[name] = opts.declare("oracle_" .. name, { noise = opts.joined(curves.noise[name], { above = 0 }) })
+end
+
 --- A curve with noise: points(u) for uniform u in (0, 1), plus N(0, std^2). It is exact, except for
 --- an error of about 1e-10 of its quadrature near the curve.
----@param options table {points = function(u {n}) -> {n,D}, or a list of them, equally likely;
----  std = above 0; power = 1, or p where the points are smooth in u^(1/p) rather than in u}
+---@param options diffusion.oracle_curve_options
 ---@return diffusion.oracle
 ---@usage local ring = d.oracle.curve{ std = 0.1, points = function(u)
 ---   local angle = u * (2 * math.pi)
@@ -110,8 +121,7 @@ local curve = {}
 --- end }
 --- print(ring:entropy())
 function curve.curve(options)
-  local o = opts.check("curve", options, { points = { "function|table", required = true },
-    std = { "number", required = true, above = 0 }, power = { "number", default = 1, above = 0 } })
+  local o = opts.check("curve", options, rules)
   local pieces = type(o.points) == "table" and o.points or { o.points }
   for i = 1, math.max(1, #pieces) do
     if type(pieces[i]) ~= "function" then
@@ -123,7 +133,7 @@ end
 
 local function of_toy(name, options)
   local c, pieces = curves[name], {}
-  local noise = opts.check(name, options, { noise = { "number", default = c.noise, above = 0, below = 1 } }).noise
+  local noise = opts.check(name, options, toy_rules[name]).noise
   for k = 1, c.classes or 1 do
     pieces[k] = function(u)
       return core.ops.stack({ c.at(u, c.classes and core.full(u:shape(), k)) }, 2) * math.sqrt(1 - noise ^ 2)
@@ -133,19 +143,19 @@ local function of_toy(name, options)
 end
 
 --- The distribution of d.data.toy.swiss_roll.
----@param options table? {noise = 0.04, a standard deviation, of 1 in all}
+---@param options diffusion.oracle_swiss_roll_options?
 ---@return diffusion.oracle
 function curve.swiss_roll(options) return of_toy("swiss_roll", options) end
 
 --- The distribution of d.data.toy.moons.
----@param options table? {noise = 0.08, a standard deviation, of 1 in all}
+---@param options diffusion.oracle_moons_options?
 ---@return diffusion.oracle
 ---@usage local moons = d.oracle.moons{}
 --- print(moons, moons:log_prob(d.data.toy.moons(1000, { seed = 1 }).x):mean():item())
 function curve.moons(options) return of_toy("moons", options) end
 
 --- The distribution of d.data.toy.spiral.
----@param options table? {noise = 0.03, a standard deviation, of 1 in all}
+---@param options diffusion.oracle_spiral_options?
 ---@return diffusion.oracle
 function curve.spiral(options) return of_toy("spiral", options) end
 

@@ -139,29 +139,39 @@ end
 
 local mixture = {}
 
+local gaussian_rules = opts.declare("oracle_gaussian", {
+  mean = { "number|table|tensor", default = 0, as = "number|number[]|diffusion.tensor",
+    text = "the mean: D numbers, or one number for all dimensions" },
+  std = { "number|table|tensor", as = "number|number[]|diffusion.tensor", default_text = "cov instead",
+    text = "standard deviations: D numbers, or one number for all dimensions" },
+  cov = { "table|tensor", as = "number[][]|diffusion.tensor", default_text = "std instead", text = "covariance {D,D}" },
+})
+
 --- A Gaussian.
----@param options table {mean = 0 or a list of D, std = number or list of D, or cov = {D,D}}
+---@param options diffusion.oracle_gaussian_options
 ---@return diffusion.oracle
 ---@usage local oracle = d.oracle.gaussian{ mean = { 1, -1 }, cov = { { 1, 0.3 }, { 0.3, 0.5 } } }
 --- print(oracle:entropy(), oracle:posterior_mean(d.zeros(1, 2), 0.6, 0.8))
 function mixture.gaussian(options)
-  local o = opts.check("gaussian", options, { mean = { "number|table|tensor", default = 0 },
-    std = { "number|table|tensor" }, cov = { "table|tensor" } })
+  local o = opts.check("gaussian", options, gaussian_rules)
   if (o.std == nil) == (o.cov == nil) then fail.raise "gaussian: give one of 'std' and 'cov'" end
   local cov, variance, axes = (o.std and straight or turned)(o)
   local mean = core.tensor(given.list("gaussian", "mean", o.mean, cov:size(1)))
   return new("gaussian", mean:unsqueeze(1), variance, axes, nil, { mean = mean, cov = cov })
 end
 
-local rules = {
-  means = { "table|tensor", required = true }, std = { "number|table|tensor" }, covs = { "table|tensor" },
-  weights = { "table|tensor" },
-}
+local rules = opts.declare("oracle_mixture", {
+  means = { "table|tensor", required = true, as = "number[][]|diffusion.tensor", text = "means {K,D}" },
+  std = { "number|table|tensor", as = "number|number[]|diffusion.tensor", default_text = "covs instead",
+    text = "standard deviations: K numbers, or one number for all components" },
+  covs = { "table|tensor", as = "number[][][]|diffusion.tensor", default_text = "std instead",
+    text = "covariances {K,D,D}" },
+  weights = { "table|tensor", as = "number[]|diffusion.tensor", default_text = "equal", text = "K weights" },
+})
 
 --- A mixture of K Gaussians, isotropic or with any covariances. In one or two dimensions its entropy
 --- is computed by quadrature.
----@param options table {means = {K,D}, std = number or a list of K, or covs = {K,D,D},
----  weights = a list of K, equal if absent}; lists or tensors
+---@param options diffusion.oracle_mixture_options
 ---@return diffusion.oracle
 ---@usage local oracle = d.oracle.mixture{ means = { { -1 }, { 1 } }, std = 0.2 }
 --- local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }

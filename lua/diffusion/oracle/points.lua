@@ -159,6 +159,10 @@ local function rows_of(x)
   return rows
 end
 
+local rules = opts.declare("oracle_empirical", {
+  std = { "number", above = 0, text = "each point is a Gaussian of this standard deviation" },
+})
+
 --- The empirical distribution of a data set: its n points with equal weights. Its best denoiser is
 --- that of a network that has memorised the set. log_prob(x) is ln of the fraction of points equal to
 --- x, -inf elsewhere. entropy() is that of the points as symbols, ln n if all differ. With a level,
@@ -166,12 +170,12 @@ end
 --- both are those of a density. In float32, points of 16 dimensions or more are compared by products,
 --- whose rounding changes weights by a factor of exp(1e-7 |x| |y| / s^2).
 ---@param x diffusion.tensor|diffusion.set {n,...}; u8, and i64 {n,H,W,C}, become floats in [-1, 1]
----@param options table? {std = width of each point, above 0; none if absent}
+---@param options diffusion.oracle_empirical_options?
 ---@return diffusion.oracle
 ---@usage local digits = d.oracle.empirical(d.data.digits())
 --- print(digits, digits:posterior_mean(d.randn(2, 8, 8, 1), 0.1, 0.9))
 function points.empirical(x, options)
-  local o = opts.check("empirical", options, { std = { "number", above = 0 } }, 2)
+  local o = opts.check("empirical", options, rules, 2)
   local data = points.new(rows_of(x))
   return o.std and blurred(data, o.std) or data
 end

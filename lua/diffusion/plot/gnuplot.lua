@@ -5,15 +5,20 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 
 local gnuplot = {}
 
 local common = {
-  file = { "path" },
-  title = { "string" },
-  width = { "integer", default = 800, min = 100, max = 10000 },
-  height = { "integer", default = 600, min = 100, max = 10000 },
+  file = { "path", default_text = "a window, or the terminal", text = "a file that ends in .png or .svg" },
+  title = { "string", text = "the picture's title" },
+  width = { "integer", default = 800, min = 100, max = 10000, text = "pixels" },
+  height = { "integer", default = 600, min = 100, max = 10000, text = "pixels" },
 }
+
+--- The options xlabel and ylabel of plots that have both.
+gnuplot.labels = { xlabel = { "string", text = "name of the horizontal axis" },
+                   ylabel = { "string", text = "name of the vertical axis" } }
 
 local missing = "plot: the program gnuplot isn't there; install it (Debian: apt install gnuplot-nox)"
 
@@ -21,10 +26,7 @@ local missing = "plot: the program gnuplot isn't there; install it (Debian: apt 
 ---@param more table<string, table>|nil
 ---@return table<string, table>
 function gnuplot.rules(more)
-  local rules = {}
-  for name, rule in pairs(common) do rules[name] = rule end
-  for name, rule in pairs(more or {}) do rules[name] = rule end
-  return rules
+  return opts.joined(common, more or {})
 end
 
 local function has_gnuplot()

@@ -7,7 +7,8 @@ local gnuplot = require "diffusion.plot.gnuplot"
 
 local plot = {}
 
-local line_rules = gnuplot.rules { xlabel = { "string" }, ylabel = { "string" }, logy = { "boolean" } }
+local line_rules = opts.declare("plot_lines", gnuplot.rules(opts.joined(gnuplot.labels, {
+  logy = { "boolean", default_text = "false", text = "the vertical axis is logarithmic" } })))
 
 -- A list of numbers from a list or a tensor of one dimension.
 local function numbers(v, i)
@@ -58,7 +59,7 @@ end
 --- Curves y(x), one per series.
 ---@param series table { {name, y} or {name, y, x}, ... }: lists or tensors of one dimension, x and y of
 ---  one length; without x it is 1, 2, ...
----@param options table? {file, title, width, height, xlabel, ylabel, logy}
+---@param options diffusion.plot_lines_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function plot.lines(series, options)
@@ -70,8 +71,11 @@ end
 local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", "sigma" }
 
 --- The options of plot.schedules.
-plot.schedule_rules = { what = { one_of = of_schedule, default = "log_snr" } }
-for name, rule in pairs(line_rules) do plot.schedule_rules[name] = rule end
+plot.schedule_rules = opts.declare("plot_schedules", opts.joined(line_rules, {
+  what = { one_of = of_schedule, default = "log_snr", text = "the quantity" },
+  xlabel = opts.joined(line_rules.xlabel, { default_text = '"u = t/T"' }),
+  ylabel = opts.joined(line_rules.ylabel, { default_text = "what" }),
+}))
 
 -- The quantity of a schedule where it is finite, and u = t/T there.
 local function curve_of(s, what)
@@ -85,7 +89,7 @@ end
 
 --- A quantity of several schedules against u = t/T.
 ---@param schedules table list of schedules
----@param options table? {what = "log_snr" ("alpha_bar", "beta", "snr", "sigma", ...), file, ...}
+---@param options diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function plot.schedules(schedules, options)

@@ -4,12 +4,12 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
-local rules = gnuplot.rules {
-  x = { one_of = { "evaluations", "steps" }, default = "evaluations" },
-  guides = { "table", default = { 1, 2, 3 } },
-  xlabel = { "string" },
-  ylabel = { "string", default = "error" },
-}
+local rules = opts.declare("plot_order", gnuplot.rules {
+  x = { one_of = { "evaluations", "steps" }, default = "evaluations", text = "quantity of the horizontal axis" },
+  guides = { "table", default = { 1, 2, 3 }, as = "number[]", text = "orders of the dashed lines" },
+  xlabel = opts.joined(gnuplot.labels.xlabel, { default_text = "by x" }),
+  ylabel = opts.joined(gnuplot.labels.ylabel, { default = "error" }),
+})
 
 local columns = { steps = 1, evaluations = 4 }
 
@@ -92,8 +92,7 @@ end
 --- show the slopes of the orders in guides.
 ---@param series table rows {steps, error, order, evaluations} as d.check.order returns them, or
 ---  { {name, rows}, ... }; errors and numbers of evaluations are above 0
----@param options table? {x = "evaluations" | "steps", guides = {1, 2, 3}, file = "x.png" or
----  "x.svg", title, width, height, xlabel, ylabel}
+---@param options diffusion.plot_order_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)

@@ -5,7 +5,7 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
-local rules = gnuplot.rules()
+local rules = opts.declare("plot_points", gnuplot.rules())
 
 local function rows_of(x)
   if not core.is_tensor(x) then
@@ -29,7 +29,7 @@ end
 
 --- Point clouds in the plane, in panels of one scale.
 ---@param series table { {name, x}, ... } with x {n, 2}
----@param options table? {file = "x.png" or "x.svg", title, width, height}
+---@param options diffusion.plot_points_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)

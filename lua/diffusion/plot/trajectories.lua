@@ -5,12 +5,12 @@ local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local gnuplot = require "diffusion.plot.gnuplot"
 
-local rules = gnuplot.rules {
-  count = { "integer", default = 50, min = 1 },
-  data = { "tensor" },
-  xlabel = { "string" },
-  ylabel = { "string" },
-}
+local rules = opts.declare("plot_trajectories", gnuplot.rules {
+  count = { "integer", default = 50, min = 1, text = "the first samples that are drawn" },
+  data = { "tensor", text = "points {n,2} that are drawn behind curves in the plane" },
+  xlabel = opts.joined(gnuplot.labels.xlabel, { default_text = '"t" or "step"; none in the plane' }),
+  ylabel = opts.joined(gnuplot.labels.ylabel, { default_text = '"x"; none in the plane' }),
+})
 
 local function check_tensors(xs, name)
   for k, x in ipairs(xs) do
@@ -167,8 +167,7 @@ end
 --- as it is, so it starts large if sigma does (ve, edm).
 ---@param series any a run, or a list of tensors, one a step; or { {name, run or list}, ... }, side by
 ---  side at one scale
----@param options table? {count = 50 (the first samples), data = {n,2}, drawn behind curves in the
----  plane, file = "x.png" or "x.svg", title, width, height, xlabel, ylabel}
+---@param options diffusion.plot_trajectories_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 return function(series, options)

@@ -14,8 +14,9 @@ local adaptive = {}
 ---@param rtol number
 ---@return table<string, table>
 function adaptive.rules(atol, rtol)
-  return { atol = { "number", default = atol, above = 0 }, rtol = { "number", default = rtol, min = 0 },
-           most = { "integer", default = 10000, min = 1 } }
+  return { atol = { "number", default = atol, above = 0, text = "absolute tolerance of a step's error" },
+           rtol = { "number", default = rtol, min = 0, text = "tolerance relative to the sample's size" },
+           most = { "integer", default = 10000, min = 1, text = "steps after which the run is an error" } }
 end
 
 --- f evaluated for each sample, as a list.

@@ -4,10 +4,10 @@
 local churn = {}
 
 churn.rules = {
-  s_churn = { "number", default = 0, min = 0 },
-  s_tmin = { "number", default = 0, min = 0 },
-  s_tmax = { "number", default = math.huge, min = 0, infinite = true },
-  s_noise = { "number", default = 1, min = 0 },
+  s_churn = { "number", default = 0, min = 0, text = "noise that is added before steps, over all of them" },
+  s_tmin = { "number", default = 0, min = 0, text = "least sigma at which noise is added" },
+  s_tmax = { "number", default = math.huge, min = 0, infinite = true, text = "greatest sigma at which noise is added" },
+  s_noise = { "number", default = 1, min = 0, text = "factor of that noise" },
 }
 
 --- Adds the noise to x.

@@ -23,4 +23,5 @@ local function ddim(denoise, process, opts)
 end
 
 return { ddim = { make = ddim, source = 'Song et al. 2021, "Denoising diffusion implicit models", eq. 12',
-    rules = { eta = { "number", default = 0, min = 0 } }, order = 1, pair = true } }
+    rules = { eta = { "number", default = 0, min = 0,
+      text = "factor of the posterior's standard deviation: 0 adds no noise, 1 is ddpm" } }, order = 1, pair = true } }

@@ -27,5 +27,6 @@ end
 return {
   deis = { make = deis, source = "Zhang & Chen 2023, eq. 15, in ln rho",
     order = 3, signal = true, remembers = { past = {} },
-    rules = order.rules { order = { "integer", default = 3, min = 1, max = 4 } } },
+    rules = order.rules { order = { "integer", default = 3, min = 1, max = 4,
+      text = "values that a step uses" } } },
 }

@@ -39,5 +39,5 @@ return {
     order = 2, evaluations = 2, signal = true },
   dpm2_ancestral = { make = dpm2_ancestral, source = "k-diffusion",
     order = 1, evaluations = 2, stochastic = true, signal = true,
-    rules = { eta = { "number", default = 1, min = 0 } } },
+    rules = { eta = levels.eta } },
 }

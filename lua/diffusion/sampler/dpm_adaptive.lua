@@ -70,8 +70,8 @@ local function dpm_adaptive(denoise, process, opts)
 end
 
 local rules = adaptive.rules(0.0078, 0.05)
-rules.order = { "integer", default = 3, min = 2, max = 3 }
-rules.h = { "number", default = 0.05, above = 0 }
+rules.order = { "integer", default = 3, min = 2, max = 3, text = "order of the solver" }
+rules.h = { "number", default = 0.05, above = 0, text = "first step in ln(a/s)" }
 
 return {
   dpm_adaptive = { make = dpm_adaptive, source = 'Lu et al. 2022, "DPM-Solver", app. C',

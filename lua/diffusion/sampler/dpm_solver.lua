@@ -44,5 +44,6 @@ end
 return {
   dpm_solver = { make = dpm_solver, source = 'Lu et al. 2022, "DPM-Solver", algorithms 1 and 2',
     order = 3, evaluations = 3, signal = true,
-    rules = { order = { "integer", default = 3, min = 1, max = 3 } } },
+    rules = { order = { "integer", default = 3, min = 1, max = 3,
+      text = "evaluations of a step" } } },
 }

@@ -41,7 +41,7 @@ return {
   dpm_solver_multistep = { make = dpm_solver_multistep,
     source = 'Lu et al. 2022, "DPM-Solver++", app. B, on eps',
     order = 2, signal = true, remembers = { past = {} }, rules = order.rules {
-    order = { "integer", default = 2, min = 1, max = 3 }, d2 = { "number", default = 2 },
-    form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
+    order = { "integer", default = 2, min = 1, max = 3, text = "values that a step uses" }, d2 = order.d2,
+    form = order.form,
   } },
 }

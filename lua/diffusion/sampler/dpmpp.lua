@@ -135,22 +135,21 @@ local function dpmpp_3m(denoise, process, opts)
 end
 
 local two, three = { m = { "h" }, h = {} }, { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} }
-local form_rule = { one_of = { "midpoint", "heun" }, default = "midpoint" }
 
 return {
   dpmpp_2s = { make = dpmpp_2s, source = 'Lu et al. 2022, "DPM-Solver++", algorithm 1',
     order = 2, evaluations = 2 },
   dpmpp_2s_ancestral = { make = dpmpp_2s_ancestral, source = "k-diffusion, after Lu et al. 2022",
     order = 1, evaluations = 2, stochastic = true,
-    rules = { eta = { "number", default = 1, min = 0 } } },
+    rules = { eta = levels.eta } },
   dpmpp_3s = { make = dpmpp_3s, source = 'Lu et al. 2022, "DPM-Solver++", in three evaluations',
     order = 3, evaluations = 3 },
   dpmpp_2m = { make = dpmpp_2m, source = 'Lu et al. 2022, "DPM-Solver++", algorithm 2',
-    order = 2, remembers = two, rules = order.rules { form = form_rule } },
+    order = 2, remembers = two, rules = order.rules { form = order.form } },
   dpmpp_2m_inversion = { make = dpmpp_2m_inversion, source = "dpmpp_2m backwards, from data to noise",
     order = 2, upward = true, remembers = two,
-    rules = order.rules { form = form_rule } },
+    rules = order.rules { form = order.form } },
   dpmpp_3m = { make = dpmpp_3m,
     source = 'Lu et al. 2022, "DPM-Solver++", three values, second difference corrected',
-    order = 3, remembers = three, rules = order.rules { form = form_rule, d2 = { "number", default = 2 } } },
+    order = 3, remembers = three, rules = order.rules { form = order.form, d2 = order.d2 } },
 }

@@ -6,6 +6,7 @@
 -- m is expanded about t as in dpmpp. gain(k, H) are the integrals. At s = 0 h is infinite, and each
 -- of these samplers returns m.
 local levels = require "diffusion.sampler.levels"
+local order = require "diffusion.sampler.order"
 
 local gain = levels.gain
 
@@ -73,8 +74,8 @@ end
 
 local function rules(more)
   more = more or {}
-  more.eta = { "number", default = 1, min = 0 }
-  more.s_noise = { "number", default = 1, min = 0 }
+  more.eta = levels.eta
+  more.s_noise = { "number", default = 1, min = 0, text = "factor of the noise" }
   return more
 end
 
@@ -83,8 +84,8 @@ return {
     order = 1, evaluations = 2, stochastic = true, rules = rules() },
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {} },
-    rules = rules { form = { one_of = { "midpoint", "heun" }, default = "midpoint" } } },
+    rules = rules { form = order.form } },
   dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, second difference corrected",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} },
-    rules = rules { d2 = { "number", default = 2 } } },
+    rules = rules { d2 = order.d2 } },
 }

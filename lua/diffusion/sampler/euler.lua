@@ -45,5 +45,5 @@ return {
     order = 1, stochastic = true, signal = true, rules = churn.rules },
   euler_ancestral = { make = euler_ancestral, source = "k-diffusion; with eta = 1 it is ddpm",
     order = 1, stochastic = true, signal = true, pair = true,
-    rules = { eta = { "number", default = 1, min = 0 } } },
+    rules = { eta = levels.eta } },
 }

@@ -53,7 +53,7 @@ end
 
 local function one(name)
   local _, solver, options = families.resolve(name)
-  local lines = { ("%s: %s"):format(name, solver.source or "as another library computes it, including its defect"),
+  local lines = { ("%s: %s"):format(name, solver.source),
                   "  " .. traits(solver), "  options: " .. options_text(solver.rules) }
   local given = require("diffusion.sampler.preset").find(name)
   if given and given[1] ~= name then

@@ -58,6 +58,8 @@ for _, file in ipairs(files) do
   end
 end
 table.sort(names)
+opts.declare_choices("sampler", solvers)
+opts.declare_choices("sampler", peers)
 
 --- The names of all samplers, sorted.
 ---@return string[]

@@ -5,9 +5,6 @@ local fail = require "diffusion.fail"
 
 local finite = {}
 
---- The option `nan` of functions that take steps.
-finite.rule = { one_of = { "error", "keep" }, default = "error" }
-
 local function step_text(pair)
   if not pair then return "" end
   local number = pair.i and pair.n and (" %d of %d"):format(pair.i, pair.n) or ""

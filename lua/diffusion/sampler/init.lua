@@ -15,7 +15,6 @@
 --                     increment of a path between two levels, lambda = ln(a/s), in the time
 --                     e^(2 eta lambda). The path is the step's own, or the run's Brownian path
 local core = require "diffusion.core"
-local classes = require "diffusion.classes"
 local conditions = require "diffusion.conditions"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -24,6 +23,7 @@ local families = require "diffusion.sampler.families"
 local finite = require "diffusion.sampler.finite"
 local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
+local option = require "diffusion.sampler.option"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require("diffusion.guidance.cfg").cfg
@@ -40,7 +40,7 @@ local sampler = { names = families.names, explain = require "diffusion.sampler.e
 --- other library only if its name ends in the defect, as "diffusers-ddpm-noise-in-last-step". Other
 --- presets are correct. d.grid.preset has the grids.
 ---@param name string one of d.sampler.presets()
----@param options? table options of that sampler, which replace the preset's
+---@param options? table<string, any> options of that sampler, which replace the preset's
 ---@return table {sampler, option = ...}
 ---@usage d.pp(d.sampler.preset("diffusers-dpmpp-2m", { form = "heun" }))
 function sampler.preset(name, options)
@@ -67,12 +67,18 @@ local function alone(own, process, given)
   return begin
 end
 
+local step_rules = opts.declare("sampler_step", {
+  seed = option.seed, nan = option.nan,
+  mix = { "function", default_text = "d.mix", text = "sum of c x" },
+  mix_noise = { "function", default_text = "by seed", text = "the same plus noise" },
+  mix_path = { "function", default_text = "by seed", text = "the same plus an increment of the noise's path" },
+})
+
 --- The step of a sampler, for a loop of your own.
 ---@param which string|function|table a name, a function, or {name, eta = ...}
 ---@param denoise function (x, t) -> x0, eps
 ---@param process diffusion.process
----@param o? table {seed} of the noise, or the functions {mix, mix_noise, mix_path} that samplers
----  receive; nan = "error", or "keep" to continue with samples that aren't finite
+---@param o diffusion.sampler_step_options?
 ---@return function step (x, {t, s, i, n}, history) -> x; history is a table, empty at first
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "x0" }
 --- local model = d.oracle.gaussian{ std = { 1, 0.2 } }:denoiser(p)
@@ -81,8 +87,7 @@ end
 --- for i, pair in ipairs(grid) do x = step(x, { t = pair[1], s = pair[2], i = i, n = #grid }, history) end
 --- print(x)
 function sampler.step(which, denoise, process, o)
-  o = opts.check("step", o, { seed = { "integer" }, mix = { "function" }, mix_noise = { "function" },
-    mix_path = { "function" }, nan = finite.rule }, 4)
+  o = opts.check("step", o, step_rules, 4)
   local name, solver, own = families.resolve(which)
   opts.callable("step", "denoise", denoise)
   opts.process("step", 3, process, "sampler, denoise, process, options")
@@ -100,23 +105,16 @@ function sampler.step(which, denoise, process, o)
   end
 end
 
-local rules = {
-  model = { "any", required = true, what = "a denoiser (xt, t, {class=})" },
-  process = { "process", required = true },
-  shape = { "table" },
-  sampler = { "any", default = "unipc" },
-  steps = { "integer", min = 1 },
-  grid = { "any" },
-  seed = { "integer" },
-  class = classes.rule,
-  inputs = conditions.rule,
-  guidance = { "number|function" },
-  noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent" },
-  init = { "tensor" },
-  self_condition = { "boolean", default = false },
-  on_step = { "function" },
-  nan = finite.rule,
-}
+local rules = opts.declare("sampler_steps", {
+  model = option.model, process = option.process, sampler = option.sampler, steps = option.steps, grid = option.grid,
+  seed = option.seed, class = option.class, inputs = option.inputs, guidance = option.guidance,
+  self_condition = option.self_condition, on_step = option.on_step, nan = option.nan,
+  shape = { "table", as = "integer[]", default_text = "that of init", text = "{n, ...}, the number of samples first" },
+  init = { "tensor", default_text = "noise of the first level", text = "x at the first level" },
+  noise = { "generator|table|function", one_of = { "independent", "brownian" }, default = "independent",
+    as = '"independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor',
+    text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
+})
 
 -- The model with guidance: a number is the scale of cfg, a function maps the model to another.
 local function guided(model, guidance)
@@ -144,23 +142,12 @@ local function run_of(name, options)
 end
 
 --- A run of a sampler. It takes a step by `run()`, or all by `for step in run do`.
----@param options table {model, process, shape = {n, ...} or init = x, sampler = "unipc" |
----  a name of d.sampler.names() or of d.sampler.presets() | function | {name, eta = ...}, steps = 50,
----  or T where T is less (ddpm, annealed_langevin and predictor_corrector: T; rk45 and dpm_adaptive
----  find their own), grid = "trailing" | another of d.grid.names() or d.grid.presets() | list of t, seed, class,
----  inputs = tensors by the names of the network's inputs, a row a sample, as {context = c},
----  guidance = scale of cfg | function(model) -> denoiser, noise = "independent" | "brownian" (of
----  one path for any number of steps; that of churn, Langevin steps, lcm, tcd and consistency is
----  of no path, and stays independent) | generator | list of them | function(x), self_condition =
----  false: true tells the model the x0 that it said last, on_step, nan = "error": the first step
----  after which a sample isn't finite is an error with its number, its levels and how many samples are
----  so; "keep" goes on}. Where
----  neither grid nor init is given and the process predicts eps or score unclipped, the
----  first step is from where the SNR is 3.7e-5, and steps before it are left out: print(run) shows
----  those that stay. A generator, a list of one for each sample, or a function that returns
----  normals of x's shape is asked for the start, unless there is init, and then at each step that
----  adds noise, as in PyTorch: with one generator sample k depends on its batch, and such a run
----  can't be saved
+--- If neither grid nor init is given and the process predicts eps or score unclipped, the run starts at
+--- SNR 3.7e-5. The steps before are left out; print(run) shows those that stay. With noise = "brownian"
+--- more steps refine one path; the noise of churn, Langevin steps, lcm, tcd and consistency stays
+--- independent. Generators, and functions that return normals of x's shape, draw the start too, as in
+--- PyTorch. With one generator sample k depends on its batch. Such a run can't be saved.
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.run
 ---@usage local model, process = d.load_model "digits"
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
@@ -169,7 +156,7 @@ end
 function sampler.steps(options) return run_of("sampler.steps", options) end
 
 --- Draws samples: d.sampler.steps{...}:finish().
----@param options table as of sampler.steps
+---@param options diffusion.sampler_steps_options
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
 --- d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })

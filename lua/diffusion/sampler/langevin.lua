@@ -64,11 +64,14 @@ return {
     source = "Song et al. 2021 (score SDE), algorithms 2 to 5",
     order = 1, evaluations = 2, stochastic = true, signal = true, every = true,
     rules = {
-      predictor = { one_of = { "reverse", "ancestral" }, default = "reverse" },
-      corrections = { "integer", default = 1, min = 0 }, snr = { "number", default = 0.16, above = 0 },
+      predictor = { one_of = { "reverse", "ancestral" }, default = "reverse",
+        text = "step of the reverse SDE, or of ancestral sampling" },
+      corrections = { "integer", default = 1, min = 0, text = "corrector steps at each level" },
+      snr = { "number", default = 0.16, above = 0, text = "ratio of score to noise in a corrector step" },
     } },
   annealed_langevin = { make = annealed_langevin, source = "Song & Ermon 2019, algorithm 1",
     evaluations = 5, stochastic = true, signal = true, every = true, rules = {
-    inner = { "integer", default = 5, min = 1 }, step = { "number", default = 0.2, above = 0, below = 4 },
+    inner = { "integer", default = 5, min = 1, text = "steps at each level" },
+    step = { "number", default = 0.2, above = 0, below = 4, text = "length of a step, in units of s^2" },
   } },
 }

@@ -20,6 +20,7 @@ end
 return {
   lcm = { make = lcm, source = "Luo et al. 2023, algorithm 3",
     stochastic = true, rules = {
-    timestep_scaling = { "number", default = 10, above = 0 }, sigma_data = { "number", default = 0.5, above = 0 },
+    timestep_scaling = { "number", default = 10, above = 0, text = "factor of t in the skip and output scales" },
+    sigma_data = { "number", default = 0.5, above = 0, text = "standard deviation of the data in these scales" },
   } },
 }

@@ -1,6 +1,9 @@
 --- The numbers of a noise level that solvers need, and the integrals of their steps.
 local levels = {}
 
+--- The option `eta` of solvers that add noise.
+levels.eta = { "number", default = 1, min = 0, text = "factor of the noise: 0 adds none, 1 is the reverse process" }
+
 --- Returns a function from t to the level {t, a, s, sigma, lambda}: signal a, noise s, sigma = s/a and
 --- lambda = ln(a/s).
 ---@param process diffusion.process

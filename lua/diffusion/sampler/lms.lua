@@ -23,6 +23,7 @@ end
 return {
   lms = { make = lms, source = "Adams and Bashforth on Karras et al. 2022, eq. 1",
     order = 4, signal = true, remembers = { past = {} }, rules = {
-    order = { "integer", default = 4, min = 1, max = 4 }, final = { "boolean", default = false },
+    order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+    final = { "boolean", default = false, text = "the step to level 0 is a step like the others, not x0" },
   } },
 }

@@ -2,14 +2,21 @@
 -- code of Lu et al. 2022, "DPM-Solver++", lowers them in runs of fewer than 10 steps.
 local order = {}
 
+--- The option of solvers that use three values.
+order.d2 = { "number", default = 2, text = "factor of the second difference; 1 is what some libraries have" }
+
+--- The option of solvers with two forms of second order.
+order.form = { one_of = { "midpoint", "heun" }, default = "midpoint", text = "formula of the second-order term" }
+
 --- Adds two options to a solver's rules. In runs of fewer than lower_order_final steps, the last
 --- step has order 1 and the one before it at most 2. With euler_at_final the last step of any run
 --- has order 1.
 ---@param rules table<string, table>
 ---@return table<string, table> rules
 function order.rules(rules)
-  rules.lower_order_final = { "integer", default = 0, min = 0 }
-  rules.euler_at_final = { "boolean", default = false }
+  rules.lower_order_final = { "integer", default = 0, min = 0,
+    text = "runs of fewer steps end with steps of order 2 and 1" }
+  rules.euler_at_final = { "boolean", default = false, text = "the last step has order 1" }
   return rules
 end
 

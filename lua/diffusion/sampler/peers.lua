@@ -154,17 +154,18 @@ local function capped(make)
 end
 
 local function with_threshold(solver)
-  local rules = { ratio = { "number", default = 0.995, min = 0, max = 1 },
-                  most = { "number", default = 1, above = 0 } }
+  local rules = { ratio = { "number", default = 0.995, min = 0, max = 1,
+    text = "quantile of |x0| that is the threshold" },
+                  most = { "number", default = 1, above = 0, text = "cap of the threshold" } }
   for name, rule in pairs(solver.rules) do rules[name] = rule end
   return { make = capped(solver.make), order = solver.order, upward = solver.upward, remembers = solver.remembers,
            rules = rules }
 end
 
-local clip = { clip = { "number", above = 0 } }
-local stride = { steps = { "integer", min = 1 } }
+local clip = { clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" } }
+local stride = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" } }
 
-return {
+local peers = {
   ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
   ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
@@ -173,10 +174,14 @@ return {
                                             rules = churn.rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
-                                          rules = { skipped = { "table", required = true } } },
+                                          rules = { skipped = { "table", required = true, as = "number[]",
+                                            text = "the levels before the start" } } },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
                                             remembers = { past = {} },
                                             rules = order.rules {} },
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }
+for _, solver in pairs(peers) do solver.source = "as another library computes it, including its defect" end
+
+return peers

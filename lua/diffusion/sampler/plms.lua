@@ -77,7 +77,8 @@ end
 return {
   plms = { make = plms, source = "Liu et al. 2022 (PNDM), eq. 12",
     order = 2, signal = true, remembers = { past = {} }, rules = {
-    start = { one_of = { "heun", "runge_kutta" }, default = "heun" }, of = { one_of = { "eps", "v" }, default = "eps" },
+    start = { one_of = { "heun", "runge_kutta" }, default = "heun", text = "method of the first steps" },
+    of = { one_of = { "eps", "v" }, default = "eps", text = "the predictions that are combined" },
   } },
   ipndm = { make = ipndm, source = "diffusers, after Liu et al. 2022 (PNDM)",
     order = 2, signal = true, remembers = { past = {} } },

@@ -65,7 +65,10 @@ return {
   sa_solver = { make = sa_solver, source = "Xue et al. 2023, algorithm 1",
     order = 1, stochastic = true,
     remembers = { past = {}, x = { "t", "tau", "past" }, t = {}, tau = {}, fresh = {} }, rules = order.rules {
-    predictor = { "integer", default = 2, min = 1, max = 4 }, corrector = { "integer", default = 2, min = 0, max = 4 },
-    tau = { "number|function", default = 1, min = 0 }, variant = { one_of = { "adams", "bh1" }, default = "adams" },
+    predictor = { "integer", default = 2, min = 1, max = 4, text = "values that the predictor uses" },
+    corrector = { "integer", default = 2, min = 0, max = 4, text = "values that the corrector uses; 0: no corrector" },
+    tau = { "number|function", default = 1, min = 0, as = "number|fun(t: number): number",
+      text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
+    variant = { one_of = { "adams", "bh1" }, default = "adams", text = "weights of two values" },
   } },
 }

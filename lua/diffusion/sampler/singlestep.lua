@@ -11,6 +11,7 @@ local fail = require "diffusion.fail"
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
+local order = require "diffusion.sampler.order"
 
 -- The weights of a block's values, newest first.
 local function weights(g, h, block, form)
@@ -65,9 +66,11 @@ end
 
 local remembers = { block = { "x", "t" }, x = {}, t = {} }
 local rules = {
-  order = { "integer", default = 2, min = 1, max = 3 }, orders = { "table" },
-  form = { one_of = { "midpoint", "heun" }, default = "midpoint" },
-  lower_order_final = { "boolean", default = true },
+  order = { "integer", default = 2, min = 1, max = 3, text = "steps that make one block" },
+  orders = { "table", as = "integer[]", default_text = "1, 2, ... order, repeated",
+    text = "place of each step in its block" },
+  form = order.form,
+  lower_order_final = { "boolean", default = true, text = "the last step is a block of its own if none is left over" },
 }
 
 return {

@@ -18,4 +18,5 @@ local function tcd(denoise, process, opts)
 end
 
 return { tcd = { make = tcd, source = "Zheng et al. 2024, algorithm 4",
-    stochastic = true, rules = { gamma = { "number", default = 0.3, min = 0, max = 1 } } } }
+    stochastic = true, rules = { gamma = { "number", default = 0.3, min = 0, max = 1,
+      text = "share of stochasticity: 0 is ddim, 1 goes to the data and back in each step" } } } }

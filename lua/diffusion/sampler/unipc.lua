@@ -69,9 +69,9 @@ end
 
 local remembers = { past = {}, used = {}, x = { "t", "used" }, t = {} }
 local rules = order_of.rules {
-  order = { "integer", default = 2, min = 1, max = 3 },
-  variant = { one_of = { "bh1", "bh2" }, default = "bh2" },
-  corrector = { "boolean", default = true },
+  order = { "integer", default = 2, min = 1, max = 3, text = "values that the predictor uses" },
+  variant = { one_of = { "bh1", "bh2" }, default = "bh2", text = "B(h) of the paper: h, or e^h - 1" },
+  corrector = { "boolean", default = true, text = "corrects each x with the next step's value" },
 }
 
 return {

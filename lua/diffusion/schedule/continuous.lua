@@ -18,12 +18,18 @@ local function log_snr(ln_alpha_bar) return ln_alpha_bar - log1mexp(ln_alpha_bar
 -- The place of t between level 1 and level T, as 0..1. A schedule of one level has only its last.
 local function way(t, T) return T == 1 and 1 or (t - 1) / (T - 1) end
 
-local function number(value) return { "number", default = value } end
-local function positive(value) return { "number", default = value, above = 0 } end
-local max_beta = { "number", default = 1, above = 0, max = 1 }
+local function number(value, text) return { "number", default = value, text = text } end
+local function positive(value, text) return { "number", default = value, above = 0, text = text } end
+local max_beta = { "number", default = 1, above = 0, max = 1, text = "betas above it are cut" }
 local function rules(own)
   own.T = made.steps
   return own
+end
+
+local function betas() return rules { beta_min = positive(0.1, "beta(0)"), beta_max = positive(20, "beta(1)") } end
+local function sigmas(low, high, more)
+  return rules(opts.joined({ sigma_min = positive(low, "sigma of level 1"),
+    sigma_max = positive(high, "sigma of level T") }, more or {}))
 end
 
 -- ln alpha_bar of the variance-preserving SDE with beta(u) linear.
@@ -33,13 +39,13 @@ local function vp_ln_alpha_bar(o, u) return -u * u * (o.beta_max - o.beta_min) /
 -- core.schedule_from, or "columns" for ln a and ln s.
 local continuous = {
   vp = {
-    rules = rules { beta_min = positive(0.1), beta_max = positive(20) }, key = "log_snr",
+    rules = betas(), key = "log_snr",
     make = function(o)
       return function(u) return log_snr(vp_ln_alpha_bar(o, u)) end
     end,
   },
   sub_vp = {
-    rules = rules { beta_min = positive(0.1), beta_max = positive(20) }, key = "columns",
+    rules = betas(), key = "columns",
     make = function(o)
       return function(u)
         local ln_alpha_bar = vp_ln_alpha_bar(o, u)
@@ -48,20 +54,21 @@ local continuous = {
     end,
   },
   ve = {
-    rules = rules { sigma_min = positive(0.02), sigma_max = positive(100) }, key = "sigma_ve",
+    rules = sigmas(0.02, 100), key = "sigma_ve",
     make = function(o)
       return function(_, t, T) return o.sigma_min * (o.sigma_max / o.sigma_min) ^ way(t, T) end
     end,
   },
   edm = {
-    rules = rules { sigma_min = positive(0.002), sigma_max = positive(80), rho = positive(7) }, key = "sigma_ve",
+    rules = sigmas(0.002, 80, { rho = positive(7, "steps are equal in the rho-th root of sigma") }), key = "sigma_ve",
     make = function(o)
       local low, high = o.sigma_min ^ (1 / o.rho), o.sigma_max ^ (1 / o.rho)
       return function(_, t, T) return (low + way(t, T) * (high - low)) ^ o.rho end
     end,
   },
   flow = {
-    rules = rules { shift = positive(1), sigma_min = { "number", default = 0, min = 0, below = 1 } },
+    rules = rules { shift = positive(1, "moves the path towards noise if above 1"),
+      sigma_min = { "number", default = 0, min = 0, below = 1, text = "noise that is left at the data's end" } },
     key = "columns",
     make = function(o)
       return function(u, t, T)
@@ -73,13 +80,14 @@ local continuous = {
     end,
   },
   exponential = {
-    rules = rules { rate = positive(12) }, key = "log_snr",
+    rules = rules { rate = positive(12, "alpha_bar is e^(-rate u)") }, key = "log_snr",
     make = function(o)
       return function(u) return log_snr(-o.rate * u) end
     end,
   },
   laplace = {
-    rules = rules { mu = number(0), b = positive(0.5), max_beta = max_beta }, key = "log_snr",
+    rules = rules { mu = number(0, "median of ln SNR"), b = positive(0.5, "scale of the Laplace distribution"),
+      max_beta = max_beta }, key = "log_snr",
     make = function(o)
       return function(u)
         if u < 0.5 then return o.mu - o.b * math.log(2 * u) end
@@ -95,8 +103,11 @@ local continuous = {
   },
   cosine_log_snr = {
     rules = rules {
-      log_snr_min = number(-15), log_snr_max = number(15), shift = { "number" }, shift_low = { "number" },
-      shift_high = { "number" },
+      log_snr_min = number(-15, "ln SNR of the last level, before the shift"),
+      log_snr_max = number(15, "ln SNR at u = 0, before the shift"),
+      shift = { "number", default_text = "0", text = "added to ln SNR" },
+      shift_low = { "number", default_text = "shift", text = "added to ln SNR at u = 1" },
+      shift_high = { "number", default_text = "shift", text = "added to ln SNR at u = 0" },
     },
     key = "log_snr",
     make = function(o)
@@ -106,6 +117,7 @@ local continuous = {
     end,
   },
 }
+for name, form in pairs(continuous) do opts.declare("schedule_" .. name, form.rules) end
 
 local function from_numbers(name, form, o, f)
   local values = {}
@@ -137,24 +149,24 @@ end
 
 --- The variance-preserving SDE has ln a = -u^2 (beta_max - beta_min)/4 - u beta_min/2 with u = t/T
 --- (Song et al. 2021, score SDE, eq. 33).
----@param o? {T: integer, beta_min: number, beta_max: number} T = 1000, 0.1, 20
+---@param o diffusion.schedule_vp_options?
 ---@return diffusion.schedule
 function schedule.vp(o) return (by_function("vp", o)) end
 
 --- The sub-variance-preserving SDE has vp's signal a and the noise 1 - a^2, so a^2 + s^2 < 1 (Song et
 --- al. 2021, score SDE, eq. 29).
----@param o? {T: integer, beta_min: number, beta_max: number} as vp
+---@param o diffusion.schedule_sub_vp_options?
 ---@return diffusion.schedule
 function schedule.sub_vp(o) return (by_function("sub_vp", o)) end
 
 --- The variance-exploding SDE has a = 1 and a geometric sigma from sigma_min to sigma_max (Song et
 --- al. 2021, score SDE, eq. 31).
----@param o? {T: integer, sigma_min: number, sigma_max: number} T = 1000, 0.02, 100
+---@param o diffusion.schedule_ve_options?
 ---@return diffusion.schedule
 function schedule.ve(o) return (by_function("ve", o)) end
 
 --- a = 1 and sigma in equal steps of its rho-th root (Karras et al. 2022, eq. 5).
----@param o? {T: integer, sigma_min: number, sigma_max: number, rho: number} T = 1000, 0.002, 80, 7
+---@param o diffusion.schedule_edm_options?
 ---@return diffusion.schedule
 function schedule.edm(o) return (by_function("edm", o)) end
 
@@ -162,27 +174,26 @@ function schedule.edm(o) return (by_function("edm", o)) end
 --- w' = shift w / (1 + (shift - 1) w) (Esser et al. 2024, eq. 23). sigma_min leaves some noise at the
 --- data's end: s = w + sigma_min (1 - w). That is the conditional flow of Lipman et al. 2023, eq. 20
 --- and 22. Its samplers are those for any path.
----@param o? {T: integer, shift: number, sigma_min: number} T = 1000, shift = 1, sigma_min = 0
+---@param o diffusion.schedule_flow_options?
 ---@return diffusion.schedule
 function schedule.flow(o) return (by_function("flow", o)) end
 
 --- alpha_bar = e^(-rate u): beta is 1 - e^(-rate/T) at every step. diffusers calls it "exp".
----@param o? {T: integer, rate: number} T = 1000, rate = 12
+---@param o diffusion.schedule_exponential_options?
 ---@return diffusion.schedule
 function schedule.exponential(o) return (by_function("exponential", o)) end
 
 --- ln SNR as the quantiles of a Laplace distribution, mu - b sgn(1/2 - u) ln(1 - 2 |u - 1/2|) (Hang
 --- et al. 2024). At u = 1 it is -inf, so x_T holds no signal and the network must predict v or x0.
 --- max_beta < 1 cuts the last beta and avoids this.
----@param o? {T: integer, mu: number, b: number, max_beta: number} T = 1000, mu = 0, b = 0.5,
---- max_beta = 1
+---@param o diffusion.schedule_laplace_options?
 ---@return diffusion.schedule
 function schedule.laplace(o) return (by_function("laplace", o)) end
 
 --- alpha_bar = 1 - t/T, so beta_t = 1/(T - t + 1): every step removes the same share of x_0
 --- (Sohl-Dickstein et al. 2015, sec. 2.4.1; "jsd" in Ho et al.'s code). beta_T = 1, so x_T holds no
 --- signal, as with laplace.
----@param o? {T: integer, max_beta: number} T = 1000, max_beta = 1
+---@param o diffusion.schedule_jsd_options?
 ---@return diffusion.schedule
 function schedule.jsd(o) return (by_function("jsd", o)) end
 
@@ -190,9 +201,7 @@ function schedule.jsd(o) return (by_function("jsd", o)) end
 --- (Hoogeboom et al. 2023, simple diffusion, sec. 3.1). shift adapts it to the size of pictures:
 --- 2 ln(64/256) gives 256 x 256 pictures the noise of 64 x 64. u shift_low + (1 - u) shift_high
 --- interpolates between two shifts: shift_low is for high noise and shift_high for low noise.
----@param o? {T: integer, log_snr_min: number, log_snr_max: number, shift: number,
---- shift_low: number, shift_high: number} T = 1000, ends -15 and 15 before the shift, shift = 0,
---- shift_low = shift_high = shift
+---@param o diffusion.schedule_cosine_log_snr_options?
 ---@return diffusion.schedule
 ---@usage print(d.schedule.cosine_log_snr{ shift = 2 * math.log(64 / 256) })
 function schedule.cosine_log_snr(o) return (by_function("cosine_log_snr", o)) end

@@ -7,13 +7,22 @@ local made = require "diffusion.schedule.made"
 
 local schedule = {}
 
-local from_rules = {
-  T = { "integer", min = 1, max = 1000000 }, name = { "string" },
-  max_beta = { "number", above = 0, max = 1 },
-}
-local sigma_rules = {
-  T = from_rules.T, name = from_rules.name, max_beta = from_rules.max_beta,
-  form = { one_of = { "ve", "vp" }, default = "ve" },
+local function from_rules(name)
+  return {
+    T = { "integer", min = 1, max = 1000000, default_text = "length of the list",
+      text = "number of steps; a function needs it" },
+    name = { "string", default_text = name, text = "the schedule's name" },
+    max_beta = { "number", above = 0, max = 1, default_text = "1", text = "betas above it are cut" },
+  }
+end
+
+local rules = {
+  beta = opts.declare("schedule_from_beta", from_rules '"beta"'),
+  alpha_bar = opts.declare("schedule_from_alpha_bar", from_rules '"alpha_bar"'),
+  log_snr = opts.declare("schedule_from_log_snr", from_rules '"log_snr"'),
+  sigma = opts.declare("schedule_from_sigma", opts.joined(from_rules '"sigma"', {
+    form = { one_of = { "ve", "vp" }, default = "ve", text = '"ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1' },
+  })),
 }
 
 local function check_list(what, list)
@@ -57,9 +66,9 @@ local function remedy(message)
   return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
 end
 
-local function from(quantity, source, given, rules, unit)
+local function from(quantity, source, given)
   local what = "schedule.from_" .. quantity
-  local o = opts.check(what, given, rules, 2)
+  local o = opts.check(what, given, rules[quantity], 2)
   local key = quantity == "sigma" and "sigma_" .. o.form or quantity
   local type_ = kind.of(source)
   if type_ ~= "function" and type_ ~= "table" and type_ ~= "tensor" then
@@ -73,37 +82,35 @@ local function from(quantity, source, given, rules, unit)
   if n == 0 or o.T and n ~= o.T then
     fail.raise("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
-  local s, message = fail.call(core.schedule_from, o.name or unit or quantity, key, values, o.max_beta or 1, own)
+  local s, message = fail.call(core.schedule_from, o.name or quantity, key, values, o.max_beta or 1, own)
   return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 
 --- From betas, in (0, 1], 1 at T only.
 ---@param source number[]|fun(u: number, t: integer, T: integer): number T numbers, or a
 --- function of u = t/T
----@param o? {T: integer, name: string, max_beta: number} T is needed with a function; betas
---- above max_beta are cut
+---@param o diffusion.schedule_from_beta_options?
 ---@return diffusion.schedule
-function schedule.from_beta(source, o) return (from("beta", source, o, from_rules)) end
+function schedule.from_beta(source, o) return (from("beta", source, o)) end
 
 --- From alpha_bar_t = a_t^2, strictly falling in (0, 1), 0 at T only. A function is evaluated between
 --- integers too, unless max_beta had to change it.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_beta
----@param o? {T: integer, name: string, max_beta: number}
+---@param o diffusion.schedule_from_alpha_bar_options?
 ---@return diffusion.schedule
 ---@usage print(d.schedule.from_alpha_bar(function(u) return (1 - u) ^ 3 end, { T = 1000, max_beta = 0.999 }))
-function schedule.from_alpha_bar(source, o) return (from("alpha_bar", source, o, from_rules)) end
+function schedule.from_alpha_bar(source, o) return (from("alpha_bar", source, o)) end
 
 --- From ln SNR = ln(a^2/s^2), strictly falling, with a^2 + s^2 = 1.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, max_beta: number}
+---@param o diffusion.schedule_from_log_snr_options?
 ---@return diffusion.schedule
-function schedule.from_log_snr(source, o) return (from("log_snr", source, o, from_rules)) end
+function schedule.from_log_snr(source, o) return (from("log_snr", source, o)) end
 
 --- From sigma = s/a, strictly rising.
 ---@param source number[]|fun(u: number, t: number, T: integer): number as from_alpha_bar
----@param o? {T: integer, name: string, form: "ve"|"vp", max_beta: number} form "ve" (default):
---- a = 1, x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1
+---@param o diffusion.schedule_from_sigma_options?
 ---@return diffusion.schedule
-function schedule.from_sigma(source, o) return (from("sigma", source, o, sigma_rules)) end
+function schedule.from_sigma(source, o) return (from("sigma", source, o)) end
 
 return schedule

@@ -37,7 +37,7 @@ function Schedule:rescale_zero_terminal_snr()
 end
 
 --- Plots a quantity of the schedule against u = t/T; see d.plot.schedules.
----@param o? table {what = "log_snr", file = "schedule.png", ...}
+---@param o diffusion.plot_schedules_options?
 ---@return boolean|nil ok nil with a message if it fails
 ---@return string|nil message
 function Schedule:plot(o)

@@ -5,7 +5,7 @@ local private = require("diffusion.object").private
 local made = {}
 
 --- The rule of the number of steps, an option of every named schedule.
-made.steps = { "integer", default = 1000, min = 1, max = 1000000 }
+made.steps = { "integer", default = 1000, min = 1, max = 1000000, text = "number of steps" }
 
 -- Pairs of options. The first must not be above the second.
 local ends = { { "beta_start", "beta_end" }, { "beta_min", "beta_max" }, { "sigma_min", "sigma_max" },

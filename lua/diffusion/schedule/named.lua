@@ -8,14 +8,13 @@ local schedule = {}
 
 local sinh, cosh = core.sinh, core.cosh
 local steps = made.steps
-local max_beta = { "number", default = 0.999, above = 0, max = 1 }
-local rescale = { "boolean", default = true }
-local function number(value) return { "number", default = value } end
-local function positive(value) return { "number", default = value, above = 0 } end
+local max_beta = { "number", default = 0.999, above = 0, max = 1, text = "betas above it are cut, as the last one is" }
+local rescale = { "boolean", default = true, text = "betas are for T = 1000 and are multiplied by 1000/T" }
+local function number(value, text) return { "number", default = value, text = text } end
+local function positive(value, text) return { "number", default = value, above = 0, text = text } end
 local function ends(first, last, more)
-  local rules = { T = steps, rescale = rescale, beta_start = positive(first), beta_end = positive(last) }
-  for key, rule in pairs(more or {}) do rules[key] = rule end
-  return rules
+  return opts.joined({ T = steps, rescale = rescale, beta_start = positive(first, "beta of the first step"),
+    beta_end = positive(last, "beta of the last step") }, more or {})
 end
 
 -- The place of t in 1..T, as 0..1.
@@ -48,13 +47,14 @@ local named = {
     end,
   },
   constant = {
-    rules = { T = steps, rescale = rescale, beta = positive(0.02) },
+    rules = { T = steps, rescale = rescale, beta = positive(0.02, "beta of every step") },
     make = function(o)
       return function() return o.beta end
     end,
   },
   warmup = {
-    rules = ends(1e-4, 0.02, { fraction = { "number", default = 0.1, above = 0, max = 1 } }),
+    rules = ends(1e-4, 0.02, { fraction = { "number", default = 0.1, above = 0, max = 1,
+      text = "share of the levels in which beta rises" } }),
     make = function(o, T)
       local rising = math.floor(o.fraction * T)
       return function(t) return t <= rising and linear(o, t, rising) or o.beta_end end
@@ -62,7 +62,8 @@ local named = {
   },
   -- alpha_bar(u) ~ cos^2((u + s)/(1 + s) pi/2), and 1 - cos^2 x / cos^2 y = sin(x + y) sin(x - y) / cos^2 y
   cosine = {
-    rules = { T = steps, s = { "number", default = 0.008, min = 0 }, max_beta = max_beta },
+    rules = { T = steps, max_beta = max_beta,
+      s = { "number", default = 0.008, min = 0, text = "offset that keeps beta from vanishing near t = 0" } },
     make = function(o, T)
       local step = math.pi / 2 / ((1 + o.s) * T)
       return function(t)
@@ -76,7 +77,8 @@ local named = {
   -- alpha_bar is a logistic curve S over [start, end] / tau, stretched to fall from 1 to 0. beta is 1 -
   -- (S(end) - S(x)) / (S(end) - S(y)), and S(x) - S(y) = sinh((x - y)/2) / (2 cosh(x/2) cosh(y/2))
   sigmoid = {
-    rules = { T = steps, start = number(-3), ["end"] = number(3), tau = positive(1), max_beta = max_beta },
+    rules = { T = steps, max_beta = max_beta, start = number(-3, "start of the logistic curve, over tau"),
+      ["end"] = number(3, "end of the logistic curve, over tau"), tau = positive(1, "divisor of both ends") },
     make = function(o, T)
       local from, to = o.start / o.tau, o["end"] / o.tau
       local step = (to - from) / T
@@ -90,6 +92,7 @@ local named = {
     end,
   },
 }
+for name, form in pairs(named) do opts.declare("schedule_" .. name, form.rules) end
 
 -- A message for betas that are too large after the multiplication by 1000/T. It names the smallest T
 -- that avoids this.
@@ -115,48 +118,42 @@ local function by_name(name, given)
 end
 
 --- Betas in equal steps (Ho et al. 2020, sec. 4).
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} T = 1000;
---- ends 1e-4 and 0.02, which are meant for T = 1000 and multiplied by 1000/T; with
---- rescale = false they are taken as they stand
+---@param o diffusion.schedule_linear_options?
 ---@return diffusion.schedule
 ---@usage local s = d.schedule.linear{ T = 1000 }
 --- print(s:alpha_bar(500), s:snr(500), s:prior_kl())
 function schedule.linear(o) return (by_name("linear", o)) end
 
---- Square roots of betas in equal steps (Rombach et al. 2022); ends 0.00085 and 0.012. With
---- 1e-4 and 0.02 it is the "quad" of Ho et al.'s code.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Square roots of betas in equal steps (Rombach et al. 2022). With ends 1e-4 and 0.02 it is the
+--- "quad" of Ho et al.'s code.
+---@param o diffusion.schedule_scaled_linear_options?
 ---@return diffusion.schedule
 function schedule.scaled_linear(o) return (by_name("scaled_linear", o)) end
 
---- Betas on a logistic curve (Xu et al. 2022, GeoDiff); ends 1e-4 and 0.02.
----@param o? {T: integer, beta_start: number, beta_end: number, rescale: boolean} as linear
+--- Betas on a logistic curve (Xu et al. 2022, GeoDiff).
+---@param o diffusion.schedule_sigmoid_beta_options?
 ---@return diffusion.schedule
 function schedule.sigmoid_beta(o) return (by_name("sigmoid_beta", o)) end
 
 --- The same beta at every step (Ho et al. 2020, "const" of their code).
----@param o? {T: integer, beta: number, rescale: boolean} T = 1000; beta = 0.02, multiplied by
---- 1000/T unless rescale = false
+---@param o diffusion.schedule_constant_options?
 ---@return diffusion.schedule
 function schedule.constant(o) return (by_name("constant", o)) end
 
 --- Betas in equal steps over the first floor(fraction T) levels, and the last beta from there
 --- on (Ho et al. 2020, "warmup10" and "warmup50" of their code).
----@param o? {T: integer, fraction: number, beta_start: number, beta_end: number, rescale: boolean}
---- fraction = 0.1, in (0, 1]; else as linear
+---@param o diffusion.schedule_warmup_options?
 ---@return diffusion.schedule
 function schedule.warmup(o) return (by_name("warmup", o)) end
 
 --- alpha_bar on a squared cosine (Nichol & Dhariwal 2021, eq. 17).
----@param o? {T: integer, s: number, max_beta: number} T = 1000; s = 0.008 keeps beta from
---- vanishing near t = 0; betas above max_beta = 0.999 are cut, which at T they are
+---@param o diffusion.schedule_cosine_options?
 ---@return diffusion.schedule
 ---@usage print(d.schedule.cosine{ T = 1000 })
 function schedule.cosine(o) return (by_name("cosine", o)) end
 
 --- alpha_bar on a logistic curve (Jabri et al. 2023, alg. 1).
----@param o? {T: integer, start: number, end: number, tau: number, max_beta: number} T = 1000,
---- start = -3, end = 3, tau = 1, max_beta = 0.999
+---@param o diffusion.schedule_sigmoid_options?
 ---@return diffusion.schedule
 function schedule.sigmoid(o) return (by_name("sigmoid", o)) end
 
