@@ -1706,7 +1706,7 @@ return {
     },
     options = {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
-      { name = "ratio", type = "number", range = "(0, 1]", default = "0.33333333333333", text = "a sample stands alone whose nearest is at most this times as far as its second" },
+      { name = "ratio", type = "number", range = "(0, 1]", default = "0.33333333333333", text = "a sample is alone if its nearest is at most this times as far as its second" },
       { name = "share", type = "number", range = "(0, 1)", default = "0.01", text = "share of the fresh data that is nearer to the training set than `distance`" },
     },
     returns = {

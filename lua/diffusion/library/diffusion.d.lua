@@ -463,7 +463,7 @@ local d = {}
 
 ---@class (exact) diffusion.metric_memorisation_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
----@field ratio? number a sample stands alone whose nearest is at most this times as far as its second; range (0, 1]; default 0.33333333333333
+---@field ratio? number a sample is alone if its nearest is at most this times as far as its second; range (0, 1]; default 0.33333333333333
 ---@field share? number share of the fresh data that is nearer to the training set than `distance`; range (0, 1); default 0.01
 
 ---@class (exact) diffusion.metric_mmd_options

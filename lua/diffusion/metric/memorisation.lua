@@ -63,7 +63,7 @@ local rules = opts.declare("metric_memorisation", {
   share = { "number", default = 0.01, above = 0, below = 1,
     text = "share of the fresh data that is nearer to the training set than `distance`" },
   ratio = { "number", default = 1 / 3, above = 0, max = 1,
-    text = "a sample stands alone whose nearest is at most this times as far as its second" },
+    text = "a sample is alone if its nearest is at most this times as far as its second" },
   interval = interval.rule,
 })
 
