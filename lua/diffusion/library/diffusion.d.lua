@@ -1018,7 +1018,7 @@ local d = {}
 
 ---@class (exact) diffusion.schedule_sigmoid_options
 ---@field T? integer number of steps; range >= 1; default 1000
----@field end? number end of the logistic curve, over tau; default 3
+---@field ["end"]? number end of the logistic curve, over tau; default 3
 ---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
 ---@field start? number start of the logistic curve, over tau; default -3
 ---@field tau? number divisor of both ends; range > 0; default 1
