@@ -74,7 +74,8 @@ function help.option_table(list)
   local rows = { "| option | type | default | |", "|---|---|---|---|" }
   local function cell(text) return (text:gsub("|", "\\|")) end
   for _, o in ipairs(list) do
-    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(help.with_range(o)), cell(o.default), cell(o.text))
+    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(help.with_range(o)), cell(o.default),
+      cell(o.text))
   end
   return table.concat(rows, "\n")
 end
