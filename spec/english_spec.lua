@@ -4,7 +4,7 @@ local english = dofile "spec/support/english.lua"
 -- Folders and files whose text has been read and rewritten. It ends as the whole tree.
 local finished = {
   "spec",
-  "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/process",
+  "csrc/base", "csrc/kernels", "csrc/tensor", "csrc/engine", "csrc/ops", "csrc/process",
   "csrc/binding", "csrc/io", "csrc/nn",
   "lua/diffusion",
   "README.md", "examples", "Makefile", ".ci", ".busted", ".luacheckrc",
@@ -86,6 +86,7 @@ describe("a check of English", function()
   accepts("many numbers in a sentence", "a.lua", "-- Sizes are " .. ("64, "):rep(40) .. "and 128.")
   accepts("tags", "a.lua",
     "---@param x diffusion.tensor\n---@return table<string, fun(home: string)> list\n---@class told\n")
+  accepts("a name before a colon", "a.c", 'df_fail(DF_MISUSE, "where: the mask %s doesn\'t fit", s);')
   accepts("code in backticks", "a.md", "Use `nn.guest(f)` or `told = beside` in this case of a large and slow model.")
   accepts("code blocks", "a.md", "Run it:\n```lua\n-- Of what was told.\n```\n")
   accepts("strings of code", "a.lua", 'run("local told = guest(home and sick)")')

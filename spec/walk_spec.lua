@@ -44,7 +44,7 @@ describe("a backward pass for which memory is short", function()
     assert.is_true(refused >= 8 and granted >= 4, ("%d refused, %d granted"):format(refused, granted))
     assert.equal(want, bits((d.grad(loss, x, y))))
     collect()
-    assert.equal(before, core.memory().blocks)
+    assert.is_true(core.memory().blocks <= before) -- fewer if packed weights of other specs were dropped
   end)
 
   local process = d.process { schedule = d.schedule.cosine { T = 50 }, predict = "v" }

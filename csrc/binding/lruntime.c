@@ -231,20 +231,20 @@ static int l_watch_start(lua_State *L) {
 /* -> the op whose result was not finite, and the last parameter used before it */
 static int l_watch_stop(lua_State *L) {
   df_tensor *parameter;
-  const char *sick = df_watch_stop(dfl_tape(L), &parameter);
+  const char *nonfinite_op = df_watch_stop(dfl_tape(L), &parameter);
   if (parameter && !df_scope_own(dfl_tape(L), parameter)) return dfl_raise(L);
-  lua_pushstring(L, sick);
+  lua_pushstring(L, nonfinite_op);
   if (!parameter) return 1;
   dfl_push(L, parameter);
   return 2;
 }
 
-/* sick_samples(x {B,...}) -> number of samples that contain a non-finite value */
-static int l_sick_samples(lua_State *L) {
+/* nonfinite_samples(x {B,...}) -> number of samples that contain a non-finite value */
+static int l_nonfinite_samples(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
   if (x->dtype != DF_REAL || x->form != DF_ROWS || !df_tensor_is_dense(x))
     luaL_argerror(L, 1, "dense samples expected");
-  lua_pushinteger(L, df_sick_samples(x));
+  lua_pushinteger(L, df_nonfinite_samples(x));
   return 1;
 }
 
@@ -302,7 +302,7 @@ static const luaL_Reg functions[] = {
   { "set_random_state", l_set_random_state },
   { "watch_start", l_watch_start },
   { "watch_stop", l_watch_stop },
-  { "sick_samples", l_sick_samples },
+  { "nonfinite_samples", l_nonfinite_samples },
   { "same_tensor", l_same_tensor },
   { "profile_start", l_profile_start },
   { "profile_stop", l_profile_stop },

@@ -1,6 +1,6 @@
-/* Attention by panels of queries. Scores are computed turned, keys in rows and queries in
-** columns: then a panel of 32 queries (AVX-512) is a dense matrix that is softmaxed without
-** sums across vectors, and then, as it lies, the packed operand of the next product. */
+/* Attention by panels of queries. Scores are computed transposed: keys in rows, queries
+** in columns. So a panel of 32 queries (AVX-512) is a dense matrix whose softmax needs no
+** sums across vectors. As it lies, it is the packed operand of the next product. */
 #include "engine/attention.h"
 
 #include <math.h>
@@ -14,29 +14,30 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-#define QUERIES  64  /* of a block of the backward; all kernels' panels divide it */
-#define KEYS     256 /* of a tile of the backward: its scores stay in the first caches */
+#define QUERIES  64  /* size of a backward block; all kernels' panels divide it */
+#define KEYS     256 /* size of a backward tile, whose scores stay in the first caches */
 #define STRIPE   64  /* keys of a mask that are transposed at once */
-#define PART     512 /* keys that the backward of one head gives to a thread, at least */
+#define PART     512 /* keys of one head that a thread gets in backward, at least */
 #define PARTS    4
-#define FORWARDS 256 /* queries of an item of the forward, for which v is turned once */
+#define FORWARDS 256 /* queries of a forward item, for which v is transposed once */
 
 typedef struct attend {
   df_attend a;
   df_attend_kept in;
   df_factors f;
   df_real *y, *softmax, *dq, *dk, *dv;
-  df_real *partial; /* of dq: parts, then as dq; NULL where there is one part */
-  df_int width;     /* heads D, from a token to the next where dense */
+  df_real *partial; /* parts of dq, each as dq; NULL if there is one part */
+  df_int width;     /* heads D, the pitch of dense tokens */
   df_int parts, panel;
   df_real scale;
   df_workspace room;
 } attend;
 
-/* Heads are padded to 32, which must not eat what bf16 gains: two planes do 1.3 to 2 times
-** the rate of reals where the padding is less than a quarter, nothing at a width of 40, and
-** one plane gains where a head fills half a block. Each product errs by 4e-6 then, outputs
-** and gradients by 6e-6 to 8e-6 where scores have a standard deviation of 1. */
+/* Heads are padded to 32 channels, which must not cost what bf16 gains. Two planes run at
+** 1.3 to 2 times the rate of reals if padding is less than a quarter, and gain nothing at
+** a width of 40. One plane gains if a head fills half a block. The error is then 4e-6 for
+** each product, and 6e-6 to 8e-6 for outputs and gradients if scores have a standard
+** deviation of 1. */
 static df_factors factors_of(const df_attend *a) {
   df_factors f = df_factors_of(a->precision);
   df_int wide = df_half_width(a->D);
@@ -56,7 +57,7 @@ static attend attend_of(const df_attend *a, const df_attend_kept *in) {
 /* ==== one head ====================================================================== */
 
 typedef struct head {
-  df_int sample, index; /* of the batch, in the sample */
+  df_int sample, index; /* sample in the batch, head in the sample */
 } head;
 
 /* Token i of this head. */
@@ -64,12 +65,12 @@ static const df_real *token(const attend *t, df_tokens x, head h, df_int i) {
   return x.at + h.sample * x.sample + i * x.token + h.index * t->a.D;
 }
 
-/* The same of a dense array of `count` tokens a sample. */
+/* Token i of this head in a dense array of `count` tokens per sample. */
 static df_int dense(const attend *t, head h, df_int count, df_int i) {
   return (h.sample * count + i) * t->width + h.index * t->a.D;
 }
 
-/* Where `softmax` has its pair of numbers of query i: one here, one N further. */
+/* The place in `softmax` of query i's pair of numbers: one here, one N further. */
 static df_int pair(const attend *t, head h, df_int i) {
   return (h.sample * t->a.heads + h.index) * 2 * t->a.N + i;
 }
@@ -86,15 +87,15 @@ static head head_of(const attend *t, df_int index) {
 
 /* ==== masks ========================================================================= */
 
-/* The number of keys to score for query i. It is at least 1: a query that sees no key has
-** the first one hidden from it. */
+/* The number of keys to score for query i. It is at least 1: for a query that sees no
+** key, the first one is hidden by its score. */
 static df_int seen(const attend *t, df_int i) {
   const df_attend *a = &t->a;
   return a->causal ? df_max(1, df_min(i + 1 + a->M - a->N, a->M)) : a->M;
 }
 
-/* Scores before the softmax: m keys from `key` on in rows, a panel of n queries from
-** `query` on in columns. */
+/* Scores before the softmax. Rows are the m keys from `key` on, and columns a panel of n
+** queries from `query` on. */
 typedef struct scored {
   df_real *at;
   df_int key, m, query, n;
@@ -105,8 +106,8 @@ static df_int mask_room(const attend *t) {
   return t->in.mask.at && t->in.mask.query ? STRIPE * t->panel : 0;
 }
 
-/* The softmax multiplies by `scale`, so the mask is divided by it. Columns from n on add
-** zeros: they must stay finite. */
+/* The softmax multiplies by `scale`, so the mask is divided by it. To columns from n on
+** zeros are added, since they must stay finite. */
 static void add_turned(const attend *t, const scored *s, const df_real *mask,
                        df_real *room) {
   df_int C = t->panel;
@@ -132,7 +133,7 @@ static void add_mask(const attend *t, head h, const scored *s, df_real *room) {
   }
 }
 
-/* Sets the scores of keys that come too late for a query to -inf. */
+/* Sets the scores of keys that a causal query must not see to -inf. */
 static void hide_later(const attend *t, const scored *s) {
   df_int visible = s->query + 1 + t->a.M - t->a.N; /* keys of the first query */
   for (df_int i = df_max(0, visible - s->key); i < s->m; i++) {
@@ -148,8 +149,8 @@ static void mask_scores(const attend *t, head h, scored s, df_real *room) {
 
 /* ==== forward ======================================================================= */
 
-/* Of one item: v turned and k, then for each panel its queries, scores (as they are, and
-** as weights) and its y turned. */
+/* The room of one item: v transposed, k, and for each panel its queries, its scores (as
+** they are, and as weights) and its y transposed. */
 static df_int forward_room(const attend *t) {
   const df_attend *a = &t->a;
   df_int C = t->panel;
@@ -162,7 +163,7 @@ typedef struct operands {
   df_left keys, values; /* M x D; D x M */
 } operands;
 
-/* n queries from `from` on, a panel at most. */
+/* n queries from `from` on, at most a panel. */
 static void forward_panel(const attend *t, head h, const operands *o, df_int from,
                           df_int n, df_real *room) {
   const df_kernels *kernel = df_kernel();
@@ -218,21 +219,27 @@ df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_t
 }
 
 /* ==== backward ======================================================================
-** y = p v, p = softmax(s), s = scale q k^T; so dv = p^T dy, dp = dy v^T,
-** ds = scale p (dp - sum(dp p)) with sum(dp p) = sum(dy y), dq = ds k, dk = ds^T q. An item
-** is a part of the keys of one head: it alone adds to their dk and dv, and where a head has
-** several parts each has its own dq, added up in order in the end. */
+** With s = scale q k^T, p = softmax(s) and y = p v:
+**   dv = p^T dy
+**   dp = dy v^T
+**   ds = scale p (dp - sum(dp p)), where sum(dp p) = sum(dy y)
+**   dq = ds k
+**   dk = ds^T q
+** An item is a part of the keys of one head. No other item adds to their dk and dv. If a
+** head has several parts, each has its own dq, and these are added up in order at the
+** end. */
 
-/* A block of queries; all with panels of `panel` queries, zeros beyond n. */
+/* A block of queries. All arrays have panels of `panel` queries, with zeros after the
+** n-th. */
 typedef struct block {
   df_int from, n, panels;
   df_right queries[QUERIES], slopes[QUERIES]; /* columns: panels of q and of dy */
-  df_right q, dy;                             /* weights: all of them, D columns */
-  df_real *top, *share, *mean;                /* of each query */
+  df_right q, dy;                             /* weights: all queries, D columns */
+  df_real *top, *share, *mean;                /* one per query */
   df_real *p, *ds;                            /* panels of KEYS x panel */
-  df_real *dq;                                /* turned: panels of D x panel */
+  df_real *dq;                                /* transposed: panels of D x panel */
   df_real *columns, *weights;                 /* room for the first four */
-  df_real *left, *right;                      /* and for p and ds as operands */
+  df_real *left, *right;                      /* room for p and ds as operands */
 } block;
 
 static df_int weights_size(const attend *t) {
@@ -241,7 +248,7 @@ static df_int weights_size(const attend *t) {
 static df_int columns_size(const attend *t) {
   return df_right_size(t->f, t->a.D, t->panel);
 }
-/* Of all keys of a part: converted once, not for each block of queries. */
+/* All keys of a part are converted once, not for each block of queries. */
 static df_int keys_size(const attend *t) {
   return df_left_size(t->f, t->a.M / t->parts + 1, t->a.D);
 }
@@ -267,7 +274,7 @@ static void claim_block(const attend *t, block *b, df_real **room) {
   b->right = claim(room, df_right_size(t->f, KEYS, t->panel));
 }
 
-/* n tokens as panels of columns; and as weights, zeros from n on. */
+/* n tokens as panels of columns; and as weights, with zeros from n on. */
 static void pack_columns(const attend *t, df_right *to, df_real *room, const df_real *x,
                          df_int ld, const block *b) {
   for (df_int i = 0; i < b->panels; i++, room += columns_size(t)) {
@@ -290,7 +297,7 @@ static void fill_block(const attend *t, head h, block *b, df_int from) {
   pack_columns(t, b->slopes, more, dy, t->width, b);
   if (t->dk) b->q = pack_weights(t, b->weights, q, t->in.q.token, b);
   if (t->dv) b->dy = pack_weights(t, b->weights + weights_size(t), dy, t->width, b);
-  memset(b->top, 0, 3 * QUERIES * sizeof *b->top); /* share and mean with it */
+  memset(b->top, 0, 3 * QUERIES * sizeof *b->top); /* and share and mean */
   memcpy(b->top, t->in.softmax + at, (size_t)b->n * sizeof *b->top);
   memcpy(b->share, t->in.softmax + at + N, (size_t)b->n * sizeof *b->share);
   for (df_int i = 0; i < b->n; i++)
@@ -302,7 +309,7 @@ static void fill_block(const attend *t, head h, block *b, df_int from) {
 typedef struct tile {
   df_int from, m;
   df_left k, v;   /* m x D */
-  df_left turned; /* of k: D x m */
+  df_left turned; /* k transposed: D x m */
 } tile;
 
 /* p and ds of a tile's keys and a block's queries, panel by panel. */
@@ -313,14 +320,14 @@ static void score_tile(const attend *t, head h, const block *b, const tile *k) {
     df_real *p = b->p + i * KEYS * C, *ds = b->ds + i * KEYS * C;
     scored s = { p, k->from, k->m, b->from + i * C, df_min(C, b->n - i * C) };
     df_multiply(t->f, p, C, k->k, b->queries[i], false, k->m, D, C);
-    mask_scores(t, h, s, ds); /* ds is written later: room for the mask */
+    mask_scores(t, h, s, ds); /* ds is written later, so it is room for the mask */
     kernel->softmax_again(p, b->top + i * C, b->share + i * C, t->scale, k->m, C);
     df_multiply(t->f, ds, C, k->v, b->slopes[i], false, k->m, D, C);
     kernel->softmax_back_columns(ds, p, b->mean + i * C, t->scale, k->m, C);
   }
 }
 
-/* to (m x D, of the dense tokens) += scores (m x n) weights (n x D) */
+/* to (m x D, rows of the dense tokens) += scores (m x n) weights (n x D) */
 static void add_keys(const attend *t, df_real *to, df_real *scores, df_right weights,
                      const block *b, df_int m) {
   df_left x = df_left_panels(t->f, b->left, scores, KEYS * t->panel, b->panels, m);
@@ -339,7 +346,8 @@ static void work_tile(const attend *t, head h, const block *b, const tile *k,
   }
 }
 
-/* dq of a block: into the part's own, or added to dq itself. `line` is a panel x D. */
+/* dq of a block goes to the part's own, or is added to dq itself. `line` is a panel x
+** D. */
 static void put_queries(const attend *t, head h, const block *b, df_int part,
                         df_real *line) {
   const df_kernels *kernel = df_kernel();

@@ -7,27 +7,28 @@
 
 /* softmax(q k^T / sqrt(D) + mask) v in each head.
 **   q, y: B, N, heads D    k, v: B, M, heads D
-** With `causal`, query i sees the keys 0 .. i + M - N only. */
+** With `causal`, query i sees only the keys 0 .. i + M - N. */
 typedef struct df_attend {
   df_int B, N, M, heads, D;
   df_precision precision;
   bool causal;
 } df_attend;
 
-/* Tokens to read: thirds of one projection, say. The heads D reals of one are adjacent. */
+/* Tokens to read, such as thirds of one projection. The heads D reals of a token are
+** adjacent. */
 typedef struct df_tokens {
   const df_real *at;
   df_int token, sample; /* reals from a token to the next, from a sample to the next */
 } df_tokens;
 
-/* Reals that are added to the scores. The M reals of one query are adjacent. */
+/* Reals that are added to the scores. The M reals of a query are adjacent. */
 typedef struct df_mask {
   const df_real *at;          /* NULL: no mask */
-  df_int sample, head, query; /* reals to the next one, 0 where all have the same */
+  df_int sample, head, query; /* reals to the next one; 0 if all have the same */
 } df_mask;
 
-/* y is dense; so is `softmax`, what the backward needs to have the probabilities again:
-** the largest score and one over the sum of each query.   softmax: B, heads, 2, N */
+/* y is dense, and so is `softmax`: each query's largest score and one over its sum.
+** Backward recomputes the probabilities from them.   softmax: B, heads, 2, N */
 df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
                           df_tokens k, df_tokens v, df_mask mask);
 
@@ -37,9 +38,10 @@ typedef struct df_attend_kept {
   const df_real *y, *softmax, *dy;
 } df_attend_kept;
 
-/* Adds to dq, dk and dv (dense; NULL: not wanted), which may be one and the same where q, k
-** and v are. The probabilities are computed again instead of kept: they cost one product in
-** five, but B heads N M reals to keep, 600 MB for four heads on a batch of 64 at 28 x 28. */
+/* Adds to dq, dk and dv, which are dense; NULL: not wanted. They may be the same if q, k
+** and v are. The probabilities are recomputed, which costs one product in five. Saving
+** them would take B heads N M reals: 600 MB for four heads and a batch of 64 at 28 x
+** 28. */
 df_code df_attend_backward(const df_attend *a, df_real *dq, df_real *dk, df_real *dv,
                            const df_attend_kept *kept);
 

@@ -3,13 +3,13 @@
 
 #include "engine/workspace.h"
 
-#define BLOCK_BYTES ((size_t)16 << 20) /* of packed weights, if one panel is not more */
+#define BLOCK_BYTES ((size_t)16 << 20) /* packed weights, or one panel if it is more */
 #define PANEL       32                 /* a multiple of the panel of each kernel table */
 
 typedef struct columns {
-  df_conv c;             /* of the block at hand */
-  df_int *width, total;  /* its number of columns, in c; that of all blocks */
-  df_int panels, blocks; /* of PANEL columns; the number of blocks */
+  df_conv c;             /* the current block */
+  df_int *width, total;  /* columns of the block, in c; of all blocks */
+  df_int panels, blocks; /* panels of PANEL columns; number of blocks */
   df_workspace room;
 } columns;
 
@@ -25,7 +25,7 @@ static df_code open_columns(columns *b, size_t (*bytes)(const df_conv *)) {
   return df_workspace_open(&b->room, reals, 1);
 }
 
-/* Makes block i the one at hand; returns its first column. */
+/* Makes block i the current one; returns its first column. */
 static df_int to_block(columns *b, df_int i) {
   df_int from = i * b->panels / b->blocks * PANEL;
   *b->width = df_min(b->total, (i + 1) * b->panels / b->blocks * PANEL) - from;

@@ -1,6 +1,6 @@
 /* Convolutions by weights that are not kept packed. Blocks of columns are packed into a
-** workspace of a few MiB and multiplied, one after the other. A column is summed as in one
-** product of all, so the bits are the same. */
+** workspace of a few MiB and multiplied, one after the other. A column is summed as in
+** one product of all, so the bits are the same. */
 #ifndef df_conv_columns_h
 #define df_conv_columns_h
 

@@ -16,8 +16,8 @@
 #define POINTS 36
 #define TAPS   9
 
-/* Reals of an odd number of cache lines: 36 streams that lie powers of two apart would
-** share a few sets of the first cache. */
+/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
+** few sets of the first cache. */
 static df_int odd_lines(df_int reals) {
   df_int line = DF_ALIGN / (df_int)sizeof(df_real), lines = df_ceil_div(reals, line);
   return (lines | 1) * line;

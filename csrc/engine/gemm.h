@@ -6,11 +6,11 @@
 #include "base/base.h"
 #include "base/error.h"
 
-/* -- rows against packed weights
-** ------------------------------------------------------ */
+/* -- rows against packed weights ----------------------------------------------------- */
 
-/* y (m x K) = or += x (m x C) W + bias (K) + add (m x K). x is dense; rows of y and of add
-** are ldy apart. A row's bits don't depend on the other rows. bias and add may be NULL. */
+/* y (m x K) = or += x (m x C) W + bias (K) + add (m x K). x is dense; rows of y and of
+** add are ldy apart. A row's bits don't depend on the other rows. bias and add may be
+** NULL. */
 typedef struct df_rows {
   df_int m, C, K, ldy;
   df_real *y;

@@ -8,7 +8,7 @@
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
-#define BLOCK_REALS 16384 /* of a block that is converted; also the grain of tasks */
+#define BLOCK_REALS 16384 /* size of a converted block; also the grain of tasks */
 #define CUT         32    /* panels and planes of bf16 begin at multiples of it */
 
 static const char *element(const df_weights *w, df_int k, df_int t, df_int c) {

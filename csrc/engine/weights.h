@@ -1,5 +1,5 @@
-/* Weights as they are stored: any float type, any strides. They are read as reals, a block
-** at a time, so packing needs no dense copy of them. */
+/* Weights as they are stored: any float type, any strides. They are read as reals, a
+** block at a time, so packing needs no dense copy of them. */
 #ifndef df_weights_h
 #define df_weights_h
 
@@ -13,7 +13,7 @@ typedef void df_weight_reader(df_real *y, const void *x, df_int n);
 ** elements behind `at`. */
 typedef struct df_weights {
   const char *at;
-  int bytes;              /* of an element */
+  int bytes;              /* bytes of an element */
   df_weight_reader *read; /* NULL: the elements are reals */
   df_int K, R, S, C;
   df_int k_step, r_step, s_step, c_step;
@@ -23,8 +23,8 @@ typedef struct df_weights {
 df_weights df_weights_outputs(const df_weights *w, df_int from, df_int n);
 df_weights df_weights_inputs(const df_weights *w, df_int from, df_int n);
 
-/* Outputs [k, k + K), all taps, inputs [c, c + C) as reals. Element (i, t, j) of the block
-** is at[i row + t tap + j]. */
+/* Outputs [k, k + K), all taps, inputs [c, c + C) as reals. Element (i, t, j) of the
+** block is at[i row + t tap + j]. */
 typedef struct df_weight_block {
   df_int k, K, c, C;
   const df_real *at;
@@ -34,8 +34,8 @@ typedef struct df_weight_block {
 typedef void df_weight_task(const void *context, const df_weight_block *block);
 
 /* Calls `task` for blocks of `outputs` x `inputs`, over the pool. One of the two may be
-** DF_WEIGHTS_ALL. It is then all of them if the weights are read in place, else a multiple
-** of 32. */
+** DF_WEIGHTS_ALL. It is then all of them if the weights are read in place, else a
+** multiple of 32. */
 #define DF_WEIGHTS_ALL 0
 df_code df_weights_each(const df_weights *w, df_int outputs, df_int inputs,
                         df_weight_task *task, const void *context);

@@ -1,5 +1,5 @@
-/* Attention with heads. The probabilities aren't kept; the engine computes them again on
-** the way back, from the largest score and the sum of each query. */
+/* Attention with heads. The probabilities aren't saved. In the backward pass the engine
+** recomputes them from the largest score and the sum of each query. */
 #include <math.h>
 
 #include "base/pool.h"
@@ -27,7 +27,7 @@ static bool check(const df_tensor *q, const df_tensor *k, const df_tensor *v,
   return true;
 }
 
-/* What is read where it lies: thirds of one projection are three windows on it. */
+/* x if the engine can read it as it is, such as a third of one projection; or a copy. */
 static df_tensor *readable(df_tape *tape, df_tensor *x) {
   return x->dtype == DF_REAL && x->form == DF_ROWS && x->stride[x->shape.ndim - 1] == 1
              ? x

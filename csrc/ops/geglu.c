@@ -1,5 +1,5 @@
-/* A gated unit: the first half of the last dimension times gelu of the second, row by row in
-** cache.
+/* A gated unit: the first half of the last dimension times gelu of the second, row by row
+** in cache.
 **   y = a gelu(b)    da = dy gelu(b)    db = dy a gelu'(b) */
 #include "base/pool.h"
 #include "kernels/kernels.h"

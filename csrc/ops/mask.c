@@ -105,7 +105,7 @@ static bool is_finite(const df_real *x, df_int n) {
   return n == 0 || (isfinite(k->max(x, n)) && isfinite(k->min(x, n)));
 }
 
-df_int df_sick_samples(const df_tensor *x) {
+df_int df_nonfinite_samples(const df_tensor *x) {
   df_int B = x->shape.ndim ? x->shape.size[0] : 1, all = df_tensor_count(x), count = 0;
   const df_real *v = df_tensor_reals(x);
   if (is_finite(v, all)) return 0;
@@ -122,7 +122,7 @@ df_tensor *df_isfinite(df_tape *tape, df_tensor *x) {
   return y;
 }
 
-/* ==== where ========================================================================= */
+/* ==== the op where ================================================================== */
 
 typedef struct choice {
   df_array mask, a, b;

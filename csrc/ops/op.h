@@ -136,7 +136,7 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
 df_tensor *df_compare(df_tape *tape, const char *relation, df_tensor *a, df_tensor *b);
 df_tensor *df_isfinite(df_tape *tape, df_tensor *x);
 /* the number of samples of dense reals {B,...} that hold NaN or infinity */
-df_int df_sick_samples(const df_tensor *x);
+df_int df_nonfinite_samples(const df_tensor *x);
 /* a if mask isn't 0, else b; i64 if both are integers */
 df_tensor *df_where(df_tape *tape, df_tensor *mask, df_tensor *a, df_tensor *b);
 /* one shape, and |a - b| <= atol + rtol |b| throughout; NaN is close to nothing */
@@ -289,8 +289,8 @@ typedef struct df_attention_opts {
 **   q: B, N, heads D    k, v: B, M, heads D   ->  B, N, heads D
 **   mask: B, M (of keys)    B, N, M    or B, heads, N, M; B, heads and N may be 1
 ** A mask of floats is added to the scores. In a mask of u8 or i64, 0 hides a key and any
-** other value keeps it. A query that sees no key gets zeros and gives no gradient. keeps q,
-** k, v, the mask, its result, and two reals for each query and head; the scores are
+** other value keeps it. A query that sees no key gets zeros and gives no gradient. keeps
+** q, k, v, the mask, its result, and two reals for each query and head; the scores are
 ** recomputed in the backward pass. fails: the mask wants a gradient; it has none. */
 df_tensor *df_attention(df_tape *tape, df_tensor *q, df_tensor *k, df_tensor *v,
                         const df_attention_opts *opts);

@@ -16,13 +16,13 @@ static bool finite(const df_tensor *y) {
 }
 
 void df_watch_op(df_watch *w, const df_tensor *y, const df_note *note) {
-  if (!w->on || !y || w->sick) return;
+  if (!w->on || !y || w->nonfinite_op) return;
   for (int i = 0; i < note->n; i++) {
     if (!note->x[i] || !note->x[i]->leaf) continue;
     df_tensor_release(w->parameter);
     w->parameter = df_tensor_retain(note->x[i]);
   }
-  if (!finite(y)) w->sick = note->op->name;
+  if (!finite(y)) w->nonfinite_op = note->op->name;
 }
 
 void df_watch_clear(df_watch *w) {
@@ -40,5 +40,5 @@ const char *df_watch_stop(df_tape *tape, df_tensor **parameter) {
   w->on = false;
   *parameter = w->parameter;
   w->parameter = NULL;
-  return w->sick;
+  return w->nonfinite_op;
 }

@@ -6,8 +6,8 @@
 
 typedef struct df_watch {
   bool on;
-  const char *sick;     /* the op that was found, or NULL */
-  df_tensor *parameter; /* the last that an op used so far, retained */
+  const char *nonfinite_op; /* the op that was found, or NULL */
+  df_tensor *parameter;     /* the last that an op used so far, retained */
 } df_watch;
 
 void df_watch_start(df_tape *tape);

@@ -103,9 +103,9 @@ local function missing(own, facts)
 end
 
 local function optimiser_state(tensors, facts)
-  local told = facts.opt
-  return { first = take(tensors, "first"), second = take(tensors, "second"), steps = told.steps,
-           skipped = told.skipped, lr = told.lr }
+  local saved = facts.opt
+  return { first = take(tensors, "first"), second = take(tensors, "second"), steps = saved.steps,
+           skipped = saved.skipped, lr = saved.lr }
 end
 
 -- The reason why the file doesn't fit, or nil. Nothing is changed.

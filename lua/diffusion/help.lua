@@ -224,8 +224,8 @@ end
 
 -- A guide, unless the word is the full name of an entry: data is a guide, d.data is an entry.
 local function guide_of_word(word)
-  local asked = word:match "^guide%s+(.-)%s*$"
-  if asked then return guide.text(asked) end
+  local topic = word:match "^guide%s+(.-)%s*$"
+  if topic then return guide.text(topic) end
   if not (reference[word] or reference["d." .. word]) then return guide.text(word) end
 end
 

@@ -52,15 +52,15 @@ function runtime.profile(fn, ...)
   if not results[1] then error(results[2], 0) end
   table.sort(rows, function(a, b) return a.seconds > b.seconds end)
   print(("%-24s %9s %7s %8s %9s"):format("op", "ms", "calls", "share", "kept MiB"))
-  local told = 0
+  local counted = 0
   for _, row in ipairs(rows) do
-    told = told + row.seconds
+    counted = counted + row.seconds
     local kept = row.kept > 0 and legible.format("%9.2f", row.kept / 2 ^ 20) or ""
     print(legible.said("%-24s %9.2f %7d %7.1f%% %s", row.name .. (row.backward and " back" or ""),
       row.seconds * 1e3, row.calls, 100 * row.seconds / total, kept))
   end
-  print(legible.format("%-24s %9.2f %7s %7.1f%%", "between ops, after them", (total - told) * 1e3, "",
-    100 * (total - told) / total))
+  print(legible.format("%-24s %9.2f %7s %7.1f%%", "between ops, after them", (total - counted) * 1e3, "",
+    100 * (total - counted) / total))
   return table.unpack(results, 2, results.n)
 end
 

@@ -26,8 +26,8 @@ local function wide_enough(columns) return columns and columns >= 2 and columns 
 --- The width of a line: COLUMNS, or the columns of the terminal on standard output, or 80.
 ---@return integer
 function terminal.width()
-  local asked = math.tointeger(tonumber(os.getenv "COLUMNS" or ""))
-  return wide_enough(asked) or wide_enough(core.columns(1)) or 80
+  local columns = math.tointeger(tonumber(os.getenv "COLUMNS" or ""))
+  return wide_enough(columns) or wide_enough(core.columns(1)) or 80
 end
 
 -- The nearest of 256 colours. They are a cube of 6 x 6 x 6 from 16, and 24 greys from 232.

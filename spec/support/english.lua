@@ -135,7 +135,7 @@ local private = {
 
 local function opening_fault(sentence, kind)
   local first = sentence:match "^%a+"
-  if not first or kind == "cell" or sentence:find "%?$" then return nil end
+  if not first or kind == "cell" or sentence:find "%?$" or sentence:find "^%a+: " then return nil end
   for _, word in ipairs(openings) do
     if first:lower() == word then return ("begins with %q"):format(first) end
   end

@@ -79,11 +79,11 @@ end
 -- The end of the sampler as y = x/a, from y at the first level, the number of evaluations, and
 -- whether it added noise. Its first `start` steps get the exact x, and only fill its history.
 local function sampled_end(sampler, oracle, process, y, o, N)
-  local schedule, times, asked, seen = process.schedule, levels(process.schedule, o, N), 0, {}
+  local schedule, times, evaluations, seen = process.schedule, levels(process.schedule, o, N), 0, {}
   local model, history = oracle:denoiser(process), {}
   local name, solver, own = families.resolve(sampler)
   local function denoise(x, t)
-    asked = asked + 1
+    evaluations = evaluations + 1
     return process:estimate(model(x, t), x, t)
   end
   local step, x = solver.make(denoise, process, arithmetic(own, name, schedule, o.seed, seen)), nil
@@ -94,13 +94,13 @@ local function sampled_end(sampler, oracle, process, y, o, N)
     end
     x = step(x, { i = i, n = N, t = times[i], s = times[i + 1] }, history)
   end
-  return x / schedule:signal(times[N + 1]), asked, seen.path
+  return x / schedule:signal(times[N + 1]), evaluations, seen.path
 end
 
 local head = "%8s %12s %12s %8s  error from %s"
 
-local function print_row(N, asked, gap, order)
-  print(legible.format("%8d %12d %12.3e %8s", N, asked, gap, order and legible.format("%.2f", order) or ""))
+local function print_row(N, evaluations, gap, order)
+  print(legible.format("%8d %12d %12.3e %8s", N, evaluations, gap, order and legible.format("%.2f", order) or ""))
 end
 
 -- Smaller errors are those of rounding.

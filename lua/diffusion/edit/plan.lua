@@ -26,10 +26,10 @@ Plan.__index = Plan
 
 local function strength_text(p)
   if not p.strength then return "" end
-  local asked = p.strength * p.T
-  local whole = math.floor(asked + 0.5)
-  local why = whole ~= p.start and "; past the start SNR < 3.7e-5" or asked ~= whole and "; rounded" or ""
-  return (" (strength %g of it is %g%s)"):format(p.strength, asked, why)
+  local exact = p.strength * p.T
+  local whole = math.floor(exact + 0.5)
+  local why = whole ~= p.start and "; past the start SNR < 3.7e-5" or exact ~= whole and "; rounded" or ""
+  return (" (strength %g of it is %g%s)"):format(p.strength, exact, why)
 end
 
 function Plan.__tostring(p)

@@ -52,20 +52,20 @@ local function read_header(text)
   if m.descr == nil or type(m.fortran_order) ~= "boolean" or type(m.shape) ~= "table" or m.shape.kind ~= "tuple" then
     fault("header lacks its descr, its fortran_order or its shape")
   end
-  local told = types.of(m.descr)
-  if not told then fault("type %s isn't one of NumPy's", type(m.descr) == "string" and m.descr or "of elements") end
-  return told, read_shape(m.shape), m.fortran_order
+  local element = types.of(m.descr)
+  if not element then fault("type %s isn't one of NumPy's", type(m.descr) == "string" and m.descr or "of elements") end
+  return element, read_shape(m.shape), m.fortran_order
 end
 
 local function shape_text(shape) return "[" .. table.concat(shape, ",") .. "]" end
 
 -- The bytes after the header must be the array's. Only Python knows the size of its objects.
-local function check_size(told, shape, room)
-  if told.objects then return end
-  local bytes = told.width
+local function check_size(element, shape, room)
+  if element.objects then return end
+  local bytes = element.width
   for _, size in ipairs(shape) do
     if size > 0 and bytes > math.maxinteger // size then
-      fault("%s of %s is too large", shape_text(shape), told.name)
+      fault("%s of %s is too large", shape_text(shape), element.name)
     end
     bytes = bytes * size
   end
@@ -80,19 +80,19 @@ local function reversed(list)
   return out
 end
 
-local function unread(source, told, shape, why)
+local function unread(source, element, shape, why)
   need(source.verify())
-  return arrays.unread(source.name, told.name, shape, why)
+  return arrays.unread(source.name, element.name, shape, why)
 end
 
 local function read(source)
   local from, length = header_place(source)
-  local told, shape, fortran = read_header(source.text(from + length):sub(from + 1))
-  check_size(told, shape, source.bytes - from - length)
-  if not told.kind then return unread(source, told, shape) end
-  local x, message = need(source.file()):tensor(told.kind, fortran and reversed(shape) or shape, from + length, true,
-    told.big)
-  if not x then return unread(source, told, shape, message) end
+  local element, shape, fortran = read_header(source.text(from + length):sub(from + 1))
+  check_size(element, shape, source.bytes - from - length)
+  if not element.kind then return unread(source, element, shape) end
+  local x, message = need(source.file()):tensor(element.kind, fortran and reversed(shape) or shape, from + length, true,
+    element.big)
+  if not x then return unread(source, element, shape, message) end
   if not fortran or #shape < 2 then return x end
   local order = {}
   for i = 1, #shape do order[i] = #shape + 1 - i end

@@ -18,7 +18,7 @@ local rules = opts.declare("guidance_classifier", {
 
 -- The classes to evaluate log_prob for, and a mask of the samples without one (class 0), or nil.
 -- Those samples get class 1, since log_prob may not take 0. Returns nil if no sample has a class.
-local function asked(class, B)
+local function wanted(class, B)
   local each = classes.of("classifier", class, B)
   local none = each and each:eq(0)
   if not each or none:all() then return nil end
@@ -28,7 +28,7 @@ local function asked(class, B)
 end
 
 -- The options for the model itself: without the class if it is unconditional.
-local function told(model, given)
+local function model_options(model, given)
   if not given or networks.takes_class(model) then return given end
   return strength.without_class(given)
 end
@@ -61,9 +61,9 @@ return function(model, process, log_prob, options)
   opts.callable("classifier", "log_prob", log_prob)
   local o = strength.options("classifier", model, options, rules, 4)
   return trained.wrap(function(xt, t, given)
-    local out = strength.answer("classifier", (model(xt, t, told(model, given))), xt)
+    local out = strength.answer("classifier", (model(xt, t, model_options(model, given))), xt)
     local scale = strength.at(o, t, 0)
-    local class, none = asked(given and given.class, xt:size(1))
+    local class, none = wanted(given and given.class, xt:size(1))
     if not class or scale == 0 then return out end
     local g = gradient.grad(function(x)
       return answer.per_sample("classifier: log_prob", log_prob(x, t, class), x):sum()

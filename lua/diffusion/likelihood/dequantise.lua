@@ -28,13 +28,13 @@ end
 --- x0 with a uniform u in [0, 1) added to each number. y = 2 (k + u - 1/2)/(levels - 1) - 1 has the
 --- levels' centres from -1 to 1, as images here. y = 2 (k + u)/levels - 1 has their edges there.
 ---@param x0 diffusion.tensor
----@param asked boolean|table|nil
+---@param wanted boolean|table|nil
 ---@param seed integer
 ---@return diffusion.tensor y
 ---@return number constant to add to -log2 of y's density per dimension
-return function(x0, asked, seed)
-  if not asked then return x0, 0 end
-  local o = opts.check("dequantise", asked ~= true and asked or nil, rules)
+return function(x0, wanted, seed)
+  if not wanted then return x0, 0 end
+  local o = opts.check("dequantise", wanted ~= true and wanted or nil, rules)
   local centres = o.span == "centres"
   local n = centres and o.levels - 1 or o.levels
   local y = levels_of(x0, o.levels) + given.uniform(seed, 0, x0:shape())

@@ -93,8 +93,8 @@ end
 
 local function measured(x, y, kernel, o)
   local n, m, P = x:size(1), y:size(1), o.interval and o.permutations or 0
-  local told = P > 0 and labels(n, n + m, P, o.seed) or nil
-  local sums, labelled = core.pair_sums(core.ops.cat({ x, y }, 1), n, kernel[1], kernel[2], told)
+  local rows = P > 0 and labels(n, n + m, P, o.seed) or nil
+  local sums, labelled = core.pair_sums(core.ops.cat({ x, y }, 1), n, kernel[1], kernel[2], rows)
   sums = sums:totable()
   local r = means(sums, n, m)
   local value = 2 * r.xy.mean - r.xx.mean - r.yy.mean

@@ -26,13 +26,13 @@ end
 ---@param v diffusion.tensor as x0
 ---@return diffusion.tensor {B}
 function hybrid.term(process, how, x0, xt, t, value, v)
-  local believed = process:convert(value:detach(), { from = process.predict, to = "x0", xt = xt, t = t })
+  local predicted = process:convert(value:detach(), { from = process.predict, to = "x0", xt = xt, t = t })
   local log_variance = process:learned_log_variance(v, t)
-  local each = divergence(process, x0, believed, t, log_variance)
+  local each = divergence(process, x0, predicted, t, log_variance)
   local first = t:eq(1)
   if first:any() then
     if how ~= "gaussian" then check_range(how, x0) end
-    each = core.ops.where(first:over(x0), -decoder[how](x0, believed, log_variance), each)
+    each = core.ops.where(first:over(x0), -decoder[how](x0, predicted, log_variance), each)
   end
   return samples.rows(each):mean(2)
 end

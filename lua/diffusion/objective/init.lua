@@ -66,10 +66,10 @@ local function first_guess(self, model, xt, t, given)
 end
 
 -- The weighted error of the prediction. If the variance is learned, its variational term is added.
-local function weighted_error(self, model, x0, xt, eps, t, told)
+local function weighted_error(self, model, x0, xt, eps, t, model_opts)
   local own, process = private[self], self.process
   local target = process:target(x0, eps, t)
-  local out = answer.of_denoiser("objective", model(xt, t, told), xt, process.outputs)
+  local out = answer.of_denoiser("objective", model(xt, t, model_opts), xt, process.outputs)
   local value, v = process:split(out)
   local snr = process.schedule:snr(t)
   local weight = own.weighting.of(t, snr) * weightings.factor(process, process.predict, t, snr)
@@ -87,7 +87,7 @@ local function noise_of(self, x0, eps)
   fail.raise("objective: eps is given, so option 'offset_noise' = %g would have no effect", c)
 end
 
--- If the loss isn't finite, the data is checked before anyone blames the network.
+-- If the loss isn't finite, the data is checked before the network.
 local function check_finite(loss, x0)
   local value = loss:item()
   local fault = value - value ~= 0 and batches.fault(x0)

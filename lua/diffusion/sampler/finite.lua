@@ -27,7 +27,7 @@ end
 ---@param pair table
 ---@param x diffusion.tensor {B, ...}
 function finite.check(who, pair, x)
-  local count = core.sick_samples(x:contiguous())
+  local count = core.nonfinite_samples(x:contiguous())
   if count > 0 then finite.fail(who, pair, count, x:size(1)) end
 end
 

@@ -15,26 +15,26 @@ local fault = parser.fault()
 
 local function is_key(key) return type(key) == "string" or type(key) == "number" and key == key end
 
-local function check_told(fine, what, name)
+local function check_stored(fine, what, name)
   if not fine then fault("its %s %s is damaged", what, name) end
 end
 
 -- The history of a file of form 1, stored as lists of {key, value}. Form 2 stores it as it is. Raises
 -- a fault if the file has anything else. The tensors are those of the file.
-local function unpacked(told, tensors, name)
-  check_told(type(told) == "table", "value", name)
-  if told.tensor ~= nil then
-    check_told(core.is_tensor(tensors[told.tensor]), "tensor", name)
-    return tensors[told.tensor]
+local function unpacked(stored, tensors, name)
+  check_stored(type(stored) == "table", "value", name)
+  if stored.tensor ~= nil then
+    check_stored(core.is_tensor(tensors[stored.tensor]), "tensor", name)
+    return tensors[stored.tensor]
   end
-  if told.entries == nil then
-    check_told(type(told.value) ~= "table" and told.value ~= nil, "value", name)
-    return told.value
+  if stored.entries == nil then
+    check_stored(type(stored.value) ~= "table" and stored.value ~= nil, "value", name)
+    return stored.value
   end
-  check_told(type(told.entries) == "table", "table", name)
+  check_stored(type(stored.entries) == "table", "table", name)
   local out = {}
-  for _, entry in ipairs(told.entries) do
-    check_told(type(entry) == "table" and is_key(entry[1]), "table", name)
+  for _, entry in ipairs(stored.entries) do
+    check_stored(type(entry) == "table" and is_key(entry[1]), "table", name)
     out[entry[1]] = unpacked(entry[2], tensors, ("%s.%s"):format(name, entry[1]))
   end
   return out
@@ -101,17 +101,17 @@ function saved.save(own, path)
   return container.write(path, "run", tensors, facts)
 end
 
-local function is_pair(told)
-  return type(told) == "table" and type(told[1]) == "number" and type(told[2]) == "number"
+local function is_pair(stored)
+  return type(stored) == "table" and type(stored[1]) == "number" and type(stored[2]) == "number"
 end
 
-local function same_grid(own, told)
-  if type(told) ~= "table" then return "its grid is missing" end
-  if #told ~= #own.grid then return ("it has %d steps, this run has %d"):format(#told, #own.grid) end
+local function same_grid(own, stored)
+  if type(stored) ~= "table" then return "its grid is missing" end
+  if #stored ~= #own.grid then return ("it has %d steps, this run has %d"):format(#stored, #own.grid) end
   for i, step in ipairs(own.grid) do
-    if not is_pair(told[i]) then return ("its step %d is damaged"):format(i) end
-    if told[i][1] ~= step[1] or told[i][2] ~= step[2] then
-      return ("its step %d goes from t = %g to %g, this run's from %g to %g"):format(i, told[i][1], told[i][2],
+    if not is_pair(stored[i]) then return ("its step %d is damaged"):format(i) end
+    if stored[i][1] ~= step[1] or stored[i][2] ~= step[2] then
+      return ("its step %d goes from t = %g to %g, this run's from %g to %g"):format(i, stored[i][1], stored[i][2],
         step[1], step[2])
     end
   end
