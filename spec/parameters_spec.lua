@@ -65,7 +65,9 @@ describe("an adopted parameter", function()
   end
 
   it("may have any strides", function()
-    local function net(values) return nn.model(nn.sequence(nn.conv(4, 8), nn.silu, nn.linear(8, 3)), { adopt = values }) end
+    local function net(values)
+      return nn.model(nn.sequence(nn.conv(4, 8), nn.silu, nn.linear(8, 3)), { adopt = values })
+    end
     local plain = net {}
     for _, dtype in ipairs { "f32", "f16" } do
       local values, dense = values_of(plain, dtype, true), {}

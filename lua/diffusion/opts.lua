@@ -190,7 +190,8 @@ local function list_of(owner, argument, name, list, rule)
     out[i] = settled(list[i], each)
   end
   if rule.entries and #out ~= rule.entries or #out < (rule.least or 0) then
-    refuse(owner, argument, "option '%s': %d entries expected, got %d", name, rule.entries or rule.least, #out)
+    refuse(owner, argument, "option '%s': %s%d entries expected, got %d", name, rule.entries and "" or "at least ",
+      rule.entries or rule.least, #out)
   end
   return out
 end

@@ -141,7 +141,7 @@ return {
     },
     options = {
       { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
-      { name = "betas", type = "list of numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
+      { name = "betas", type = "list of 2 numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
       { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
       { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },
