@@ -242,7 +242,7 @@ describe("a run's file that lies", function()
     says({ "its step 2" }, load(function(f) f.grid[2] = { 1 } end))
     says({ "its step 2" }, load(function(f) f.grid[2] = 7 end))
     says({ "history" }, load(function(f) f.history = nil end))
-    says({ "unipc keeps of x [2,3]" }, load(function() end, (function()
+    says({ "unipc stores for x [2,3]" }, load(function() end, (function()
       local other = copied(tensors)
       for name in pairs(tensors) do if name ~= "x" then other[name] = d.zeros(3, 3) end end
       return other

@@ -139,6 +139,47 @@ describe("weights of any float type and strides", function()
   end)
 end)
 
+describe("parameters of any float type and strides", function()
+  -- A vector and a table in each type, dense, with steps, and as one number for all.
+  local function each(shape, fn)
+    for _, dtype in ipairs { core.real, "f32", "f16", "bf16" } do
+      local given = d.randn(shape):to(dtype)
+      fn(given)
+      fn(inside(given))
+      fn(given:permute(table.unpack(#shape == 2 and { 2, 1 } or { 1 })):contiguous()
+        :permute(table.unpack(#shape == 2 and { 2, 1 } or { 1 })))
+      fn(d.randn { 1 }:to(dtype):expand(shape))
+    end
+  end
+
+  it("are the biases of products and the scales of norms", function()
+    local x, image, w, k = d.randn(5, 8), d.randn(2, 4, 4, 8), d.randn(8, 8), d.randn(8, 3, 3, 8)
+    each({ 8 }, function(p)
+      local q = plain(p)
+      assert.equal(bits(core.ops.linear(x, w, q)), bits(core.ops.linear(x, w, p)))
+      assert.equal(bits(core.ops.conv2d(image, k, q, { pad = 1 })), bits(core.ops.conv2d(image, k, p, { pad = 1 })))
+      assert.equal(bits(core.ops.layer_norm(x, q, q)), bits(core.ops.layer_norm(x, p, p)))
+      assert.equal(bits(core.ops.group_norm(image, q, q, { groups = 2 })),
+        bits(core.ops.group_norm(image, p, p, { groups = 2 })))
+    end)
+  end)
+
+  it("are tables, of which the wanted rows are read", function()
+    local index = d.tensor({ 3, 0, 1, 7, 7 }, { dtype = "i64" })
+    each({ 7, 5 }, function(p)
+      assert.equal(bits(core.ops.embedding(index, plain(p))), bits(core.ops.embedding(index, p)))
+    end)
+    local g = d.grad(function(t) return core.ops.embedding(index, t):sum() end, d.randn(5, 7):t())
+    assert.same({ { 1, 0, 1, 0, 0, 0, 2 } }, g:t():narrow(1, 1, 1):totable())
+    local table16 = d.zeros(1 << 16, 128, { dtype = "f16" })
+    collect()
+    local before = core.memory().live
+    core.memory_reset_peak()
+    core.ops.embedding(index, table16):free()
+    assert.is_true(core.memory().peak - before < 1 << 16)
+  end)
+end)
+
 describe("packed weights that are kept", function()
   before_each(function()
     collect()

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
 #include "ops/whole.h"
@@ -14,27 +15,41 @@
 
 /* ==== embedding ===================================================================== */
 
+/* The table is read in its own type, and only the rows that are asked for. */
 typedef struct lookup {
+  const int64_t *index;
+  df_int n, D;
+  df_array table;
+  df_real *to;
+} lookup;
+
+static void copy_row(const lookup *l, df_int row, df_real *to) {
+  df_int step;
+  const df_real *from = df_fetch(&l->table, DF_REAL, row * l->D, l->D, to, &step);
+  for (df_int i = 0; step == 0 && i < l->D; i++) to[i] = *from;
+  if (step == 1 && from != to) memcpy(to, from, (size_t)l->D * sizeof *to);
+}
+
+static void copy_rows(void *context, df_int begin, df_int end) {
+  const lookup *l = context;
+  for (df_int i = begin; i < end; i++) {
+    df_real *to = l->to + i * l->D;
+    if (l->index[i] == 0) memset(to, 0, (size_t)l->D * sizeof *to);
+    else copy_row(l, l->index[i] - 1, to);
+  }
+}
+
+typedef struct addition {
   const int64_t *index;
   df_int n, D;
   const df_real *from;
   df_real *to;
-} lookup;
-
-static void copy_rows(void *context, df_int begin, df_int end) {
-  const lookup *l = context;
-  size_t bytes = (size_t)l->D * sizeof *l->to;
-  for (df_int i = begin; i < end; i++) {
-    df_real *to = l->to + i * l->D;
-    if (l->index[i] == 0) memset(to, 0, bytes);
-    else memcpy(to, l->from + (l->index[i] - 1) * l->D, bytes);
-  }
-}
+} addition;
 
 /* With y_i = w[index_i]: dw[index_i] += dy_i, in the order of i, for columns [begin,
 ** end) */
 static void add_columns(void *context, df_int begin, df_int end) {
-  const lookup *l = context;
+  const addition *l = context;
   for (df_int i = 0; i < l->n; i++) {
     if (l->index[i] == 0) continue;
     const df_real one = 1, *dy = l->from + i * l->D + begin;
@@ -50,8 +65,8 @@ static df_code embedding_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   if (df_sink_open_parts(node, 0, &s) != DF_OK) return df_error_code();
   if (!s.to) return DF_OK;
   df_int D = dy->shape.size[dy->shape.ndim - 1];
-  lookup l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(dy),
-               s.to };
+  addition l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(dy),
+                 s.to };
   df_parallel(D, COLUMNS, add_columns, &l);
   return DF_OK;
 }
@@ -73,15 +88,16 @@ static df_code check_lookup(const df_tensor *index, const df_tensor *w) {
 df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
   static const df_op op = { "embedding", embedding_backward };
   index = df_indices(tape, "embedding: index", index);
-  w = df_dense(tape, w);
+  if (w && !df_dtype_is_float(w->dtype)) w = df_dense(tape, w);
   if (!index || !w || check_lookup(index, w) != DF_OK) return NULL;
+  if (df_computable("embedding: w", w) != DF_OK) return NULL;
   df_shape shape = index->shape;
   df_int D = shape.size[shape.ndim++] = w->shape.size[1];
   df_tensor *y = df_result(tape, &shape);
   if (!y) return NULL;
-  lookup l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(w),
-               df_tensor_reals(y) };
-  df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
+  lookup l = { df_tensor_data(index), df_tensor_count(index), D,
+               df_array_of(w, &w->shape), df_tensor_reals(y) };
+  if (D > 0) df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
   df_note note = { .op = &op, .n = 1, .x = &w, .kept = 1, .keep = &index };
   return df_tape_note(tape, y, note);
 }
