@@ -329,7 +329,8 @@ describe("a learned variance", function()
   it("says what doesn't fit", function()
     local o, single = d.objective { process = learned }, d.mlp { hidden = 8, depth = 1 }
     fails("[4,4] expected, since the variance is learned", o, single, d.zeros(4, 2))
-    fails("a network made with outputs = 2", d.sample, { model = single, process = learned, shape = { 4, 2 }, steps = 2 })
+    fails("a network made with outputs = 2", d.sample, { model = single, process = learned, shape = { 4, 2 },
+      steps = 2 })
     fails("an output of even width expected", learned.split, learned, d.zeros(2, 3))
     fails("got 5", learned.split, learned, 5)
     fails("v of process:split expected, got nil", learned.step_variance, learned, 5, 4)

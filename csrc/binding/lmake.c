@@ -97,8 +97,8 @@ static char *fill_by_place(lua_State *L, df_tensor *x, int depth, df_int *at, ch
   const char *stray = dfl_stray(L, -1);
   if (stray)
     luaL_error(L,
-               "tensor: a list of numbers takes no field '%s'; options, where there are "
-               "any, are a table of their own behind it",
+               "tensor: a list of numbers takes no field '%s'; give options "
+               "in a table of their own, after the list",
                stray);
   for (df_int i = 0; i < x->shape.size[depth]; i++) {
     at[depth] = i;
@@ -185,7 +185,8 @@ df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y)
 
 /* Raises: the value on top is not an integer. Place 0 means that it is not in a list. */
 static void refuse(lua_State *L, const char *what, lua_Integer place) {
-  if (place > 0) what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
+  if (place > 0)
+    what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
   if (lua_type(L, -1) != LUA_TNUMBER) lua_pushfstring(L, "a %s", luaL_typename(L, -1));
   luaL_error(L, "%s is %s, not a whole number of 64 bits", what, dfl_briefly(L, -1));
 }

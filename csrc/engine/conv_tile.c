@@ -324,8 +324,8 @@ static bool winograd_is_faster(const df_conv *c, df_direction d) {
          && df_conv_winograd.pays(c, d);
 }
 
-/* Channels are padded to 32, and so are columns, for which `rows` has panels of 16 if
-** there are few. At twice the rate of `rows`, padding must not lose the gain. */
+/* Channels and columns are padded to 32 here, while `rows` pads a few columns to 16. This
+** algorithm has twice the rate of `rows`; padding must not cost more than that gains. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int C = d == DF_DATA ? c->K : c->C, K = d == DF_DATA ? c->C : c->K;
   if (df_kernel()->pairs_pay < df_flat_planes(c->precision)) return false;

@@ -85,7 +85,7 @@ static df_code place(df_home *h, df_param *p, df_int at) {
   return DF_OK;
 }
 
-/* After its model is gone, a parameter keeps its value, and no gradient arrives. */
+/* Parameters outlive their model. They keep their values and get no gradients. */
 static void move_out(df_param *p) {
   p->home = NULL;
   p->leaf.trainable = false;

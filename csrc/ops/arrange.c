@@ -1,5 +1,5 @@
-/* Tensors joined, turned and padded: copies into windows. Ops that others can express are
-** made of those. */
+/* cat, flip, roll, pad: copies into windows of the result. An op that can be composed of
+** other ops is composed of them. */
 #include <string.h>
 
 #include "base/alloc.h"

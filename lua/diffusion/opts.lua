@@ -232,7 +232,7 @@ end
 ---@return table
 function opts.check(name, given, rules, argument)
   argument = argument or 1
-  if given ~= nil and type(given) ~= "table" then
+  if given ~= nil and kind.of(given) ~= "table" then
     refuse(name, argument, "a table of options expected, got %s", kind.shown(given))
   end
   for key in pairs(given or {}) do

@@ -57,11 +57,11 @@ local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- values of level 0
 -- Advice to add to the core's message, if the remedy is clear.
 local function remedy(message)
   if message:find "must %a+ with t" then
-    return "; numbers that run from noise to data have to be turned round, and two that are equal made one"
+    return "; reverse a list that runs from noise to data, and remove repeated numbers"
   end
   local name, t, value = message:match "([%a_]+)%[(%d+)%] = (%S+)$"
   if t == "1" and tonumber(value) == clean[name] or t == "1" and name == "log_snr" and value == "inf" then
-    return "; numbers start at t = 1, level 0 isn't among them"
+    return "; a list starts at t = 1, without level 0"
   end
   return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
 end
