@@ -43,6 +43,42 @@ describe("option tables", function()
     assert.matches("a table of options expected, got 7", message(7))
   end)
 
+  it("hold lists whose entries have a rule", function()
+    local lists = { image = { "table", each = { "integer", min = 1 }, entries = 3 },
+                    mult = { "table", each = { "integer", min = 1 }, least = 1, default = { 1, 2 } } }
+    local function check_lists(given) return opts.check("unet", given, lists) end
+    local function says(text, given)
+      local ok, told = pcall(check_lists, given)
+      assert.is_false(ok)
+      assert.matches(text, told, 1, true)
+    end
+    local given = { 8.0, 8, 1 }
+    local o = check_lists{ image = given }
+    assert.equal("integer", math.type(o.image[1]))
+    assert.same({ 1, 2 }, o.mult)
+    o.mult[1], o.image[1] = 5, 9 -- both are the caller's own
+    assert.same({ { 1, 2 }, 8.0 }, { check_lists{}.mult, given[1] })
+    says("(option 'image': 3 entries expected, got 2)", { image = { 8, 8 } })
+    says("(option 'mult': at least 1 entries expected, got 0)", { mult = {} })
+    says("(option 'image': entry 2: integer in [1, inf) expected, got 0.5)", { image = { 8, 0.5, 1 } })
+    says("(option 'mult': a list takes no field 'a')", { mult = { 1, a = 2 } })
+  end)
+
+  it("are declared by name, and joined", function()
+    local own = opts.declare("of a spec", opts.joined(rules, { eta = opts.joined(rules.eta, { default = 1 }) }))
+    assert.equal(own, opts.declared["of a spec"])
+    assert.same({ 50, 1 }, { opts.check("f", nil, own).steps, opts.check("f", nil, own).eta })
+    assert.equal(0, rules.eta.default)
+    opts.declared["of a spec"] = nil
+  end)
+
+  it("hold arguments that are given by place", function()
+    assert.equal("integer", math.type(opts.argument("conv", 1, "channels", 3.0, rules.steps)))
+    local ok, told = pcall(opts.argument, "conv", 2, "channels", 0, rules.steps)
+    assert.is_false(ok)
+    assert.matches("bad argument #2 to 'conv' (channels: integer in [1, 1000] expected, got 0)", told, 1, true)
+  end)
+
   it("report the user's line, however deep the check lies", function()
     local chunk = assert(load("local f, rules = ...\n\nlocal o = f(rules)\nreturn o", "=user"))
     local ok, text = pcall(chunk, function(r) return opts.check("f", { stpes = 1 }, r) end, rules)

@@ -2,6 +2,7 @@
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
+local large = require "spec.support.large_network"
 local nn = d.nn
 
 local function bits(x) return x:clone():bytes() end
@@ -133,13 +134,8 @@ describe("an adopted parameter", function()
 end)
 
 describe("a model file", function()
-  local big = d.network { inputs = { { "x", shape = { "B", 512 } } }, build = function(net)
-    local h = net.x
-    for i = 1, 4 do h = net:linear("layer." .. i, h, { out = 512 }) end
-    return h
-  end }
-  local bytes = 4 * (512 * 512 + 512) * 2
-  local path = saved(big, values_of(big, "f16"))
+  local path = os.tmpname()
+  local bytes = large.write(path, 512, 4)
   teardown(function() os.remove(path) end)
 
   local function growth(options)

@@ -63,11 +63,11 @@ static df_layer_opts options(lua_State *L, const df_kind_row *kind) {
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     const df_option *option = df_layer_option(kind, name);
-    if (!option)
+    if (option) read_option(L, option, &o);
+    else
       luaL_argerror(
           L, 2,
           lua_pushfstring(L, "%s has no option '%s'", kind->name, dfl_briefly(L, -2)));
-    read_option(L, option, &o);
   }
   return o;
 }

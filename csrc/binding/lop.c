@@ -30,7 +30,7 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 ** @param w? diffusion.tensor {C}
 ** @param b? diffusion.tensor {C}
 ** @param opts diffusion.group_norm_options
-** @option groups integer (required; >= 1) groups of channels; they divide C
+** @option groups integer (required; >= 1) number of groups, which divides C
 ** @option epsilon number (1e-5; > 0) added to the variance
 ** @option silu boolean (false) applies silu to the result
 ** @option dropout number (0; [0, 1)) probability that an element is set to 0

@@ -79,7 +79,7 @@ static df_tensor *run_conv2d(lua_State *L, df_tape *tape) {
 ** @param k diffusion.tensor {B,M,heads D}
 ** @param v diffusion.tensor {B,M,heads D}
 ** @param opts? diffusion.attention_options
-** @option heads integer (1; >= 1) heads; they divide the width
+** @option heads integer (1; >= 1) number of heads, which divides the width
 ** @option causal boolean (false) token i attends to tokens 1 .. i
 ** @option mask diffusion.tensor the mask, as above
 ** @return diffusion.tensor {B,N,heads D} of x {B,N,heads D}

@@ -157,7 +157,7 @@ local rules = opts.declare("checkpoint", {
   path = { "path", required = true, text = "the file" },
   model = { "model", required = true, text = "the network" },
   opt = { "adamw", text = "the optimiser" },
-  ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages" },
+  ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages that are saved" },
   batches = { "any", as = "diffusion.batches", text = "the batches, whose place is saved" },
 })
 

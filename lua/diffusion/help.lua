@@ -59,8 +59,10 @@ local function sorted(t)
   return names
 end
 
--- "integer >= 1", "number in [0, 1)"
-local function with_range(o)
+--- The type of an option with its range: "integer >= 1", "number in [0, 1)".
+---@param o table {type, range}
+---@return string
+function help.with_range(o)
   if not o.range then return o.type end
   return o.type .. (o.range:find "^[%[(]" and " in " or " ") .. o.range
 end
@@ -72,7 +74,8 @@ function help.option_table(list)
   local rows = { "| option | type | default | |", "|---|---|---|---|" }
   local function cell(text) return (text:gsub("|", "\\|")) end
   for _, o in ipairs(list) do
-    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(with_range(o)), cell(o.default), cell(o.text))
+    rows[#rows + 1] = ("| `%s` | %s | %s | %s |"):format(o.name, cell(help.with_range(o)), cell(o.default),
+      cell(o.text))
   end
   return table.concat(rows, "\n")
 end
@@ -82,13 +85,13 @@ local function options(lines, list)
   if not list then return end
   local names, types = #"option", #"type"
   for _, o in ipairs(list) do
-    names, types = math.max(names, #o.name), math.max(types, math.min(#with_range(o), 40))
+    names, types = math.max(names, #o.name), math.max(types, math.min(#help.with_range(o), 40))
   end
   local row = ("  %%-%ds  %%-%ds  %%s"):format(names, types)
   lines[#lines + 1] = row:format("option", "type", "default")
   lines[#lines + 1] = "  " .. ("-"):rep(width - 4)
   for _, o in ipairs(list) do
-    local own, default = with_range(o), o.default
+    local own, default = help.with_range(o), o.default
     local long = #own > types or names + types + #default + 6 > width
     lines[#lines + 1] = row:format(o.name, own, long and "" or default):gsub("%s+$", "")
     local text = long and ("%s (default: %s)"):format(o.text, default) or o.text

@@ -272,7 +272,7 @@ end
 
 local adamw_rules = opts.declare("adamw", {
   lr = opts.joined(learning_rate, { default = 1e-3 }),
-  betas = { "table", default = { 0.9, 0.999 }, as = "number[]", text = "decays of both moments, in [0, 1)" },
+  betas = { "table", each = beta, entries = 2, default = { 0.9, 0.999 }, text = "decays of both moments, in [0, 1)" },
   epsilon = { "number", default = 1e-8, min = least_epsilon, text = "added to the root of the second moment" },
   weight_decay = opts.joined(weight_decay, { default = 0 }),
   clip = { "number", above = 0, text = "largest L2 norm of the whole gradient" },
@@ -303,13 +303,7 @@ local function survey(models, groups)
 end
 
 local function core_options(o)
-  local beta1, beta2 = o.betas[1], o.betas[2]
-  local fine = #o.betas == 2 and opts.allows(beta1, beta) and opts.allows(beta2, beta)
-  if not fine then
-    fail.raise("bad argument #2 to 'adamw' (option 'betas': two numbers in [0, 1) expected, got %s and %s)",
-      kind.shown(beta1), kind.shown(beta2))
-  end
-  return { beta1 = beta1, beta2 = beta2, epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
+  return { beta1 = o.betas[1], beta2 = o.betas[2], epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
 
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of

@@ -94,13 +94,18 @@ local function path_fault(text)
   return at and ("a path has no byte 0, but byte %d of this one is"):format(at)
 end
 
+-- The names in "integer|tensor" as a set, made once for each such string.
+local type_sets = setmetatable({}, { __index = function(sets, types)
+  local set = {}
+  for name in types:gmatch "[^|]+" do set[name == "path" and "string" or name] = true end
+  sets[types] = set
+  return set
+end })
+
 -- Whether the value has one of the types "a|b|c". A whole number counts as an integer.
 local function has_type(value, types)
-  local own = kind.of(value)
-  for name in types:gmatch "[^|]+" do
-    if name == "any" or name == own or name == type(value) or name == "path" and own == "string" then return true end
-  end
-  return false
+  local set = type_sets[types]
+  return set.any or set[type(value)] or set[kind.of(value)] or false
 end
 
 local function range_text(rule)
@@ -185,7 +190,8 @@ local function list_of(owner, argument, name, list, rule)
     out[i] = settled(list[i], each)
   end
   if rule.entries and #out ~= rule.entries or #out < (rule.least or 0) then
-    refuse(owner, argument, "option '%s': %d entries expected, got %d", name, rule.entries or rule.least, #out)
+    refuse(owner, argument, "option '%s': %s%d entries expected, got %d", name, rule.entries and "" or "at least ",
+      rule.entries or rule.least, #out)
   end
   return out
 end

@@ -194,7 +194,8 @@ function options.class(name, list)
   local out = { "---@class (exact) diffusion." .. name .. "_options" }
   for _, o in ipairs(list) do
     local mark = o.default == "required" and "" or "?"
-    if not o.nested then out[#out + 1] = ("---@field %s%s %s %s"):format(o.name, mark, o.as, sentence(o)) end
+    local key = o.name == "end" and '["end"]' or o.name -- a keyword
+    if not o.nested then out[#out + 1] = ("---@field %s%s %s %s"):format(key, mark, o.as, sentence(o)) end
   end
   return out
 end

@@ -121,10 +121,21 @@ local function items(out, list)
   out[#out + 1] = "</dl>"
 end
 
+local function options(out, list)
+  if not list or #list == 0 then return end
+  out[#out + 1] = "<table><thead><tr><th>option</th><th>type</th><th>default</th><th></th></tr></thead><tbody>"
+  for _, o in ipairs(list) do
+    out[#out + 1] = ("<tr><td><code>%s</code></td><td>%s</td><td>%s</td><td>%s</td></tr>"):format(escaped(o.name),
+      escaped(help.with_range(o)), escaped(o.default), escaped(o.text))
+  end
+  out[#out + 1] = "</tbody></table>"
+end
+
 local function entry(out, e)
   out[#out + 1] = ('<h3 class="entry" id="%s">%s</h3><p>%s</p>'):format(escaped(e.name), escaped(e.signature),
     escaped(e.text))
   items(out, e.params)
+  options(out, e.options)
   items(out, e.returns)
   if e.usage then out[#out + 1] = "<pre><code>" .. escaped(e.usage) .. "</code></pre>" end
 end
@@ -185,6 +196,7 @@ end
 local function index_entry(out, e)
   local words = { e.text }
   for _, p in ipairs(e.params) do words[#words + 1] = (p.name or "") .. " " .. (p.text or "") end
+  for _, o in ipairs(e.options or {}) do words[#words + 1] = o.name .. " " .. o.text end
   for _, r in ipairs(e.returns) do words[#words + 1] = r.text or "" end
   out[#out + 1] = { title = e.name, url = "reference.html#" .. e.name, kind = "reference",
                     text = table.concat(words, " ") }

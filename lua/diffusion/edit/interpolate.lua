@@ -122,7 +122,7 @@ local function settled(o)
 end
 
 local rules = opts.declare("edit_interpolate", given.rules(plan.steps, {
-  a = given.tensor "the first pictures {B, ...}", b = given.tensor "the second pictures, as many",
+  a = given.tensor "the first pictures {B, ...}", b = given.tensor "the second pictures, of a's shape",
   u = { "number|table", default = 0.5, as = "number|number[]",
     text = "place between them, 0 is a and 1 is b; or n places" },
   by = { one_of = { "noise", "inversion" }, default = "noise", text = "the way: shared noise, or inversion" },

@@ -105,7 +105,8 @@ end
 local rules = opts.declare("posthoc_ema", {
   sigma_rel = { "number", required = true, above = 0, below = decays.widest,
     text = "standard deviation of the average's profile over 0..1" },
-  updates = { "integer", min = 1, default_text = "those of the last snapshot", text = "updates after which it is" },
+  updates = { "integer", min = 1, default_text = "those of the last snapshot",
+    text = "number of updates after which the average is taken" },
 })
 
 -- The last update of any snapshot. The target must not lie after it.

@@ -29,7 +29,7 @@ local d = {}
 ---@field atol? number absolute tolerance; range >= 0; default 1e-8
 
 ---@class (exact) diffusion.attention_options
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
@@ -61,13 +61,13 @@ local d = {}
 ---@field model diffusion.model the network
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
----@field ema? diffusion.ema|diffusion.ema[] averages
+---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
 ---@field opt? diffusion.adamw the optimiser
 
 ---@class (exact) diffusion.context_mlp_options
----@field context? integer numbers of a context vector; range >= 1; default 2
----@field depth? integer residual blocks; range >= 1; default 3
----@field dim? integer numbers of a point; range >= 1; default 2
+---@field context? integer dimensions of a context vector; range >= 1; default 2
+---@field depth? integer number of residual blocks; range >= 1; default 3
+---@field dim? integer dimensions of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 64
 
 ---@class (exact) diffusion.conv2d_options
@@ -129,9 +129,9 @@ local d = {}
 ---@class (exact) diffusion.dit_options
 ---@field image integer[] {H, W, C} of an image
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field depth? integer blocks; range >= 1; default 4
+---@field depth? integer number of blocks; range >= 1; default 4
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
----@field heads? integer heads of each attention; range >= 1; default 4
+---@field heads? integer number of heads of each attention; range >= 1; default 4
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field patch? integer height and width of the pixels that become one token; range >= 1; default 2
 ---@field ratio? integer inner width of a block's two products, in multiples of `width`; range >= 1; default 4
@@ -168,7 +168,7 @@ local d = {}
 
 ---@class (exact) diffusion.edit_interpolate_options
 ---@field a diffusion.tensor the first pictures {B, ...}
----@field b diffusion.tensor the second pictures, as many
+---@field b diffusion.tensor the second pictures, of a's shape
 ---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field at? number level of the mixture; default T/2; by inversion the start of edit.invert
@@ -325,7 +325,7 @@ local d = {}
 ---@field round? boolean rounds times to whole levels; false leaves them real; default true
 
 ---@class (exact) diffusion.group_norm_options
----@field groups integer groups of channels; they divide C; range >= 1
+---@field groups integer number of groups, which divides C; range >= 1
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field silu? boolean applies silu to the result; default false
 ---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
@@ -487,7 +487,7 @@ local d = {}
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field p? number power of the distance; range [1, 8]; default 1
 ---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 39
----@field projections? integer directions; range >= 1; default 100
+---@field projections? integer number of directions; range >= 1; default 100
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_two_sample_options
@@ -503,8 +503,8 @@ local d = {}
 
 ---@class (exact) diffusion.mlp_options
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field depth? integer residual blocks; range >= 1; default 4
----@field dim? integer numbers of a point; range >= 1; default 2
+---@field depth? integer number of residual blocks; range >= 1; default 4
+---@field dim? integer dimensions of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 128
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
@@ -529,7 +529,7 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
 ---@field fused? boolean q, k and v have one weight; default true without a context
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
@@ -538,7 +538,7 @@ local d = {}
 ---@class (exact) diffusion.net_attention_block_options
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -572,8 +572,8 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_embedding_options
+---@field inp integer rows of the table; range >= 1
 ---@field out integer channels or width of the result; range >= 1
----@field inp? integer rows of the table; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_gate_options
@@ -664,9 +664,9 @@ local d = {}
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
 
 ---@class (exact) diffusion.net_time_embed_options
+---@field inp integer width of the sinusoid, even; range >= 2
 ---@field out integer width of the result; range >= 1
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
----@field inp? integer width of the sinusoid, even; range >= 2; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
@@ -693,7 +693,7 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
 ---@field fused? boolean q, k and v have one weight; default true without a context
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 
@@ -770,7 +770,7 @@ local d = {}
 ---@class (exact) diffusion.objective_floor_options
 ---@field data? diffusion.tensor|diffusion.set samples {n, ...}: the loss of the best affine network, by their covariance
 ---@field oracle? diffusion.oracle a known distribution: the loss of its best denoiser
----@field samples? integer samples of the oracle; range >= 2; default 20000
+---@field samples? integer number of samples of the oracle; range >= 2; default 20000
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field std? number|number[]|diffusion.tensor standard deviations of Gaussian data along its axes: exact
 
@@ -797,7 +797,7 @@ local d = {}
 ---@field std? number each point is a Gaussian of this standard deviation; range > 0
 
 ---@class (exact) diffusion.oracle_entropy_options
----@field samples? integer samples of the mean, if there is one; range >= 2; default 20000
+---@field samples? integer number of samples, if there is no formula; range >= 2; default 20000
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.oracle_gaussian_options
@@ -836,36 +836,36 @@ local d = {}
 
 ---@class (exact) diffusion.plot_lines_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field logy? boolean the vertical axis is logarithmic; default false
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis
 ---@field ylabel? string name of the vertical axis
 
 ---@class (exact) diffusion.plot_order_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
 ---@field guides? number[] orders of the dashed lines; default {1, 2, 3}
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
 ---@field xlabel? string name of the horizontal axis; default by x
 ---@field ylabel? string name of the vertical axis; default "error"
 
 ---@class (exact) diffusion.plot_points_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 
 ---@class (exact) diffusion.plot_schedules_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field logy? boolean the vertical axis is logarithmic; default false
 ---@field title? string the picture's title
 ---@field what? "alpha_bar"|"beta"|"log_snr"|"snr"|"signal"|"noise"|"sigma" the quantity; default "log_snr"
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis; default "u = t/T"
 ---@field ylabel? string name of the vertical axis; default what
 
@@ -873,15 +873,15 @@ local d = {}
 ---@field count? integer the first samples that are drawn; range >= 1; default 50
 ---@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
 ---@field ylabel? string name of the vertical axis; default "x"; none in the plane
 
 ---@class (exact) diffusion.posthoc_ema_options
 ---@field sigma_rel number standard deviation of the average's profile over 0..1; range (0, 0.28867513459481)
----@field updates? integer updates after which it is; range >= 1; default those of the last snapshot
+---@field updates? integer number of updates after which the average is taken; range >= 1; default those of the last snapshot
 
 ---@class (exact) diffusion.precondition_options
 ---@field kind? "edm"|"vp"|"ve"|"iddpm" the row of the paper's table 1; default "edm"
@@ -1018,7 +1018,7 @@ local d = {}
 
 ---@class (exact) diffusion.schedule_sigmoid_options
 ---@field T? integer number of steps; range >= 1; default 1000
----@field end? number end of the logistic curve, over tau; default 3
+---@field ["end"]? number end of the logistic curve, over tau; default 3
 ---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
 ---@field start? number start of the logistic curve, over tau; default -3
 ---@field tau? number divisor of both ends; range > 0; default 1
@@ -1081,12 +1081,12 @@ local d = {}
 ---@class (exact) diffusion.unet_options
 ---@field image integer[] {H, W, C} of an image
 ---@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
----@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field blocks? integer number of residual blocks of a level; one more on the way up; range >= 1; default 2
 ---@field channels? integer channels of the first level, even; range >= 2; default 32
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field heads? integer heads of each attention; range >= 1; default 1
+---@field heads? integer number of heads of each attention; range >= 1; default 1
 ---@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false

@@ -56,7 +56,7 @@ local function measured(x, y, o)
 end
 
 local rules = opts.declare("metric_sliced_wasserstein", {
-  projections = { "integer", default = 100, min = 1, text = "directions" },
+  projections = { "integer", default = 100, min = 1, text = "number of directions" },
   p = { "number", default = 1, min = 1, max = 8, text = "power of the distance" },
   permutations = opts.joined(labels.permutations, { default = 39 }),
   seed = measure.seed,

@@ -4,10 +4,10 @@ local family = require "diffusion.nn.family"
 local context_mlp = { name = "context_mlp" }
 
 context_mlp.options = family.declare(context_mlp.name, {
-  dim = family.size(2, 1, "numbers of a point"),
-  context = family.size(2, 1, "numbers of a context vector"),
+  dim = family.size(2, 1, "dimensions of a point"),
+  context = family.size(2, 1, "dimensions of a context vector"),
   hidden = family.size(64, 2, "width of the blocks, even"),
-  depth = family.count(3, "residual blocks"),
+  depth = family.count(3, "number of residual blocks"),
 })
 
 function context_mlp.check(o)

@@ -4,9 +4,9 @@ local family = require "diffusion.nn.family"
 local mlp = { name = "mlp" }
 
 mlp.options = family.declare(mlp.name, {
-  dim = family.size(2, 1, "numbers of a point"),
+  dim = family.size(2, 1, "dimensions of a point"),
   hidden = family.size(128, 2, "width of the blocks, even"),
-  depth = family.count(4, "residual blocks"),
+  depth = family.count(4, "number of residual blocks"),
   classes = family.classes,
   outputs = family.outputs,
   self_condition = family.self_condition,

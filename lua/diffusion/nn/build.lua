@@ -133,7 +133,8 @@ for name, kind in pairs(kinds) do
   if type(kind) == "table" then
     local sizes = {}
     for key, rule in pairs(kind.sizes) do
-      sizes[key] = opts.joined(rule, { default_text = key == "inp" and "width of the input" or "required" })
+      local inferred = key == "inp" and name ~= "embedding" and name ~= "time_embed"
+      sizes[key] = opts.joined(rule, { default_text = inferred and "width of the input" or "required" })
     end
     step_rules[name] = opts.declare("net_" .. name, opts.joined(kind.rules, sizes, { recompute = recompute_rule }))
   end

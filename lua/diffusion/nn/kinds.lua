@@ -20,7 +20,7 @@ local groups = { "integer", min = 1, max = WIDEST, text = "groups of channels of
   default_text = "largest divisor <= 32 of the channels that leaves 4 each" }
 local dropout = { "number", default = 0, min = 0, below = 1,
   text = "probability that an element is set to 0 in training" }
-local heads = { "integer", default = 1, min = 1, max = WIDEST, text = "heads; they divide the width" }
+local heads = { "integer", default = 1, min = 1, max = WIDEST, text = "number of heads, which divides the width" }
 local kernel = { "integer", default = 3, min = 1, max = WIDEST, text = "height and width of the kernel" }
 local stride = { "integer", default = 1, min = 1, max = WIDEST, text = "step between two places of the kernel" }
 local pad = { "integer|table", min = 0, each = { "integer", min = 0 }, entries = 4, as = "integer|integer[]",

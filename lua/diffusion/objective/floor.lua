@@ -55,7 +55,7 @@ local rules = opts.declare("objective_floor", {
     text = "standard deviations of Gaussian data along its axes: exact" },
   data = { "tensor|set", text = "samples {n, ...}: the loss of the best affine network, by their covariance" },
   oracle = { "oracle", text = "a known distribution: the loss of its best denoiser" },
-  samples = { "integer", default = 20000, min = 2, text = "samples of the oracle" }, seed = measure.seed,
+  samples = { "integer", default = 20000, min = 2, text = "number of samples of the oracle" }, seed = measure.seed,
 })
 
 --- The options that describe the data.

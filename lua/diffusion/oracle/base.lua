@@ -186,7 +186,7 @@ local function sampled_entropy(o, options)
 end
 
 local entropy_rules = opts.declare("oracle_entropy", {
-  samples = { "integer", default = 20000, min = 2, text = "samples of the mean, if there is one" },
+  samples = { "integer", default = 20000, min = 2, text = "number of samples, if there is no formula" },
   seed = measure.seed,
 })
 

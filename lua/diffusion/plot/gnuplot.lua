@@ -12,8 +12,8 @@ local gnuplot = {}
 local common = {
   file = { "path", default_text = "a window, or the terminal", text = "a file that ends in .png or .svg" },
   title = { "string", text = "the picture's title" },
-  width = { "integer", default = 800, min = 100, max = 10000, text = "pixels" },
-  height = { "integer", default = 600, min = 100, max = 10000, text = "pixels" },
+  width = { "integer", default = 800, min = 100, max = 10000, text = "width in pixels" },
+  height = { "integer", default = 600, min = 100, max = 10000, text = "height in pixels" },
 }
 
 --- The options xlabel and ylabel of plots that have both.

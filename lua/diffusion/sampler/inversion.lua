@@ -67,7 +67,7 @@ return {
   ddim_inversion = { make = ddim_inversion,
     source = 'Song et al. 2021, "Denoising diffusion implicit models", sec. 4.3',
     order = 1, upward = true, remembers = { residual = {} }, rules = {
-    at = { one_of = { "s", "t" }, default = "s", text = "level at which the model is asked" },
+    at = { one_of = { "s", "t" }, default = "s", text = "level at which the model is evaluated" },
     exact = { "boolean", default = false, text = "solves each step by iteration, so that ddim returns to the data" },
     tolerance = { "number", default = 1e-6, above = 0, text = "residual at which the iteration ends" },
     iterations = { "integer", default = 100, min = 1, text = "iterations of a step at most" },
