@@ -13,9 +13,7 @@ local rule = require "diffusion.rule"
 
 local rules = opts.declare("check_moments", {
   process = rule.process,
-  grid = { "grid|table", as = "diffusion.grid|number[]", default_text = "trailing",
-    text = "a grid or a list of times" },
-  steps = option.steps,
+  grid = option.grid, steps = option.steps,
   mean = { "number", default = 0, text = "mean of the data" },
   std = { "number", default = 1, min = 0, text = "standard deviation of the data" },
   exact_start = { "boolean", default = false, text = "starts from x_T's own distribution, not from noise" },
