@@ -236,14 +236,14 @@ df_layer *df_net_new(const char *name, const char *text, const df_net_input *inp
   return df_fail_null(DF_MEMORY, "not enough memory for a network");
 }
 
-static bool make_room(net *n) {
-  if (n->steps < n->room) return true;
+static df_code make_room(net *n) {
+  if (n->steps < n->room) return DF_OK;
   const int room = 2 * n->room + 16;
   step *grown = realloc(n->step, (size_t)room * sizeof *grown);
-  if (!grown) return df_fail(DF_MEMORY, "not enough memory for a network's steps"), false;
+  if (!grown) return df_fail(DF_MEMORY, "not enough memory for a network's steps");
   n->step = grown;
   n->room = room;
-  return true;
+  return DF_OK;
 }
 
 static df_code check_slots(const net *n, const int *in, int count) {
@@ -312,7 +312,7 @@ static df_layer *take_over(df_layer *l, const char *path, df_layer *layer) {
 int df_net_add(df_layer *l, const char *path, df_layer *layer, const int *in, int count,
                bool recompute) {
   net *n = (net *)l->kind;
-  if (check_slots(n, in, count) || check_step(n, layer, count) || !make_room(n)) {
+  if (check_slots(n, in, count) || check_step(n, layer, count) || make_room(n)) {
     df_layer_release(layer);
     return -1;
   }
@@ -339,8 +339,7 @@ int df_net_again(df_layer *l, const char *path, const int *in, int count) {
   const df_layer *layer = part_at(l, path);
   if (!layer || layer == l)
     return df_fail(DF_MISUSE, "%s: there is no part '%s' yet", n->name, path), -1;
-  if (check_slots(n, in, count) || check_step(n, layer, count) || !make_room(n))
-    return -1;
+  if (check_slots(n, in, count) || check_step(n, layer, count) || make_room(n)) return -1;
   return append(n, layer, in, count, false);
 }
 

@@ -211,10 +211,10 @@ return {
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
-      { name = "grid", type = "grid or list of numbers", default = "trailing", text = "a grid or a list of times" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -549,7 +549,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
@@ -579,7 +579,7 @@ return {
       { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
       { name = "u", type = "number or list of numbers", default = "0.5", text = "place between them, 0 is a and 1 is b; or n places" },
     },
@@ -609,7 +609,7 @@ return {
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "start", type = "number", default = "T, or the last whole level at which x0 can be predicted", text = "level of the noise" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
     },
     returns = {
@@ -628,7 +628,7 @@ return {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
@@ -657,7 +657,7 @@ return {
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -677,7 +677,7 @@ return {
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -811,8 +811,8 @@ return {
       { name = "options", type = "diffusion.gradcheck_options?", optional = true },
     },
     options = {
-      { name = "step", type = "number", range = "> 0", default = "1e-5 in double, else 1e-2", text = "step of the differences, times max(1, |x|)" },
-      { name = "tolerance", type = "number", range = ">= 0", default = "1e-6 in double, else 1e-2", text = "largest difference that passes" },
+      { name = "step", type = "number", range = "> 0", default = "1e-05 in double, else 0.01", text = "step of the differences, times max(1, |x|)" },
+      { name = "tolerance", type = "number", range = ">= 0", default = "1e-06 in double, else 0.01", text = "largest difference that passes" },
     },
     returns = {
       { type = "boolean", text = "ok" },
@@ -2724,7 +2724,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "size", type = "integer", range = ">= 1", default = "1000", text = "samples that are drawn at a time" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2752,7 +2752,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2821,7 +2821,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2870,7 +2870,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.run" },

@@ -39,10 +39,10 @@ local d = {}
 ---@class (exact) diffusion.check_moments_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
----@field grid? diffusion.grid|number[] a grid or a list of times; default trailing
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.check_order_options
 ---@field exact? integer steps of the ODE's solution; range >= 10; default 500
@@ -163,7 +163,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
 
 ---@class (exact) diffusion.edit_interpolate_options
@@ -181,7 +181,7 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
 ---@field u? number|number[] place between them, 0 is a and 1 is b; or n places; default 0.5
 
@@ -199,14 +199,14 @@ local d = {}
 ---@field on_step? fun(step: table) called with each step after it
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level of the noise; default T, or the last whole level at which x0 can be predicted
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
 
 ---@class (exact) diffusion.edit_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
 
 ---@class (exact) diffusion.edit_repaint_options
@@ -224,7 +224,7 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
@@ -232,7 +232,7 @@ local d = {}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.ema_options
 ---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
@@ -251,8 +251,8 @@ local d = {}
 ---@field seed? integer seed of the numbers; default 0
 
 ---@class (exact) diffusion.gradcheck_options
----@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-5 in double, else 1e-2
----@field tolerance? number largest difference that passes; range >= 0; default 1e-6 in double, else 1e-2
+---@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-05 in double, else 0.01
+---@field tolerance? number largest difference that passes; range >= 0; default 1e-06 in double, else 0.01
 
 ---@class (exact) diffusion.grid_beta_options
 ---@field alpha? number first parameter of the Beta distribution; range (0, 1000]; default 0.6
@@ -914,7 +914,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.sampler_step_options
 ---@field mix? function sum of c x; default d.mix
@@ -938,7 +938,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field shape? integer[] {n, ...}, the number of samples first; default that of init
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.schedule_constant_options
 ---@field T? integer number of steps; range >= 1; default 1000

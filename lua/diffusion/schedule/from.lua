@@ -11,16 +11,16 @@ local function from_rules(name)
   return {
     T = { "integer", min = 1, max = 1000000, default_text = "length of the list",
       text = "number of steps; a function needs it" },
-    name = { "string", default_text = name, text = "the schedule's name" },
-    max_beta = { "number", above = 0, max = 1, default_text = "1", text = "betas above it are cut" },
+    name = { "string", default = name, text = "the schedule's name" },
+    max_beta = { "number", above = 0, max = 1, otherwise = 1, text = "betas above it are cut" },
   }
 end
 
 local rules = {
-  beta = opts.declare("schedule_from_beta", from_rules '"beta"'),
-  alpha_bar = opts.declare("schedule_from_alpha_bar", from_rules '"alpha_bar"'),
-  log_snr = opts.declare("schedule_from_log_snr", from_rules '"log_snr"'),
-  sigma = opts.declare("schedule_from_sigma", opts.joined(from_rules '"sigma"', {
+  beta = opts.declare("schedule_from_beta", from_rules "beta"),
+  alpha_bar = opts.declare("schedule_from_alpha_bar", from_rules "alpha_bar"),
+  log_snr = opts.declare("schedule_from_log_snr", from_rules "log_snr"),
+  sigma = opts.declare("schedule_from_sigma", opts.joined(from_rules "sigma", {
     form = { one_of = { "ve", "vp" }, default = "ve", text = '"ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1' },
   })),
 }
@@ -82,7 +82,8 @@ local function from(quantity, source, given)
   if n == 0 or o.T and n ~= o.T then
     fail.raise("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
-  local s, message = fail.call(core.schedule_from, o.name or quantity, key, values, o.max_beta or 1, own)
+  local s, message = fail.call(core.schedule_from, o.name, key, values,
+    o.max_beta or rules[quantity].max_beta.otherwise, own)
   return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 
