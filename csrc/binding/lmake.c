@@ -185,8 +185,7 @@ df_tensor *dfl_written(lua_State *L, df_tape *tape, int arg, const df_tensor *y)
 
 /* Raises: the value on top is not an integer. Place 0 means that it is not in a list. */
 static void refuse(lua_State *L, const char *what, lua_Integer place) {
-  if (place > 0)
-    what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
+  if (place > 0) what = lua_pushfstring(L, "%s %I", what, place), lua_insert(L, -2);
   if (lua_type(L, -1) != LUA_TNUMBER) lua_pushfstring(L, "a %s", luaL_typename(L, -1));
   luaL_error(L, "%s is %s, not a whole number of 64 bits", what, dfl_briefly(L, -1));
 }
