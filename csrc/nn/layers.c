@@ -194,10 +194,15 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
   for (int i = 0; i < layer->kind->least; i++)
     if (!inputs[i]) return NULL;
   size_t mark = df_scope_open(tape);
-  df_tensor *y = layer->kind->forward(tape, layer, inputs);
+  return df_scope_yield(tape, mark, df_layer_forward(tape, layer, inputs));
+}
+
+df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x) {
+  if (layer->weight && !layer->weight->value) return refuse(layer, 0), NULL;
+  df_tensor *y = layer->kind->forward(tape, layer, x);
   if (!y && layer->parts == 0 && layer->path && *layer->path)
     df_error_prefix("%s: ", layer->path);
-  return df_scope_yield(tape, mark, y);
+  return y;
 }
 
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {
