@@ -233,7 +233,7 @@ static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;
   run.p.groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
   df_int items = blocks * run.p.groups;
-  df_int bytes = (ROWS_BLOCK + DF_BEHIND) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
+  df_int bytes = (rows + DF_BEHIND) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
   if (df_workspace_open(&run.p.room, reals_for(bytes), items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, rows_items, &run);
   df_workspace_close(&run.p.room);
