@@ -123,6 +123,42 @@ describe("an adopted parameter", function()
     assert.equal(bits(p), bits(ema:state()["1.weight"]))
   end)
 
+  it("can't be unfrozen in a call with an average's values, which would be lost", function()
+    local inside
+    local m
+    local Root = nn.module("root", function(r)
+      r.a = nn.linear(2, 2)
+      function r:forward(x)
+        if inside then m:unfreeze "a.weight" end
+        return self.a(x)
+      end
+    end)
+    m = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
+    local average = d.ema(m)
+    inside = true
+    fails("model: 'a.weight' can't be unfrozen while the model has the values of an average", average, d.ones(1, 2))
+    inside = false
+    average(d.ones(1, 2))
+    assert.equal(core.real, m:unfreeze().a.weight:dtype())
+  end)
+
+  it("hides no write to a value that a recomputed block needs", function()
+    local path = os.tmpname()
+    local x = d.randn(3, 4)
+    d.network { inputs = { { "x", shape = { "B", 4 } } }, build = function(net)
+      return net:block("b", net.x, { recompute = true }, function(b, h)
+        return b:linear("two", b:silu(b:linear("one", h, { out = 4 })), { out = 2 })
+      end)
+    end }:save(path)
+    for _, name in ipairs { "b.one.weight", "b.two.weight" } do
+      local m = assert(d.load_model(path, { frozen = true })):unfreeze "two"
+      local loss = d.record(function() return m(x):sum() end)
+      m:state()[name]:mul_(2)
+      fails("was written to in place after it was used", loss.backward, loss)
+    end
+    os.remove(path)
+  end)
+
   it("must be a parameter's, floats and of its shape", function()
     local function adopt(values) return nn.model(nn.sequence(nn.linear(2, 8), nn.linear(8, 1)), { adopt = values }) end
     fails("unknown parameter '1.wight'; did you mean '1.weight'?", adopt, { ["1.wight"] = d.zeros(8, 2) })

@@ -246,6 +246,11 @@ static df_code make_own(df_home *h, df_param *p) {
 df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
   df_param *p = h->param[i];
   if (p->leaf.trainable == trainable) return DF_OK;
+  if (trainable && p->at < 0 && h->lent)
+    return df_fail(DF_MISUSE,
+                   "model: '%s' can't be unfrozen while the model has the values of an "
+                   "average",
+                   p->name);
   df_home_forget(h);
   if (trainable && p->at < 0 && make_own(h, p) != DF_OK) return df_error_code();
   p->leaf.trainable = trainable;
