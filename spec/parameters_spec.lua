@@ -165,6 +165,9 @@ describe("an adopted parameter", function()
     fails("model: '1.weight' is [2,8], but the network's is [8,2]", adopt, { ["1.weight"] = d.zeros(2, 8) })
     fails("model: '1.weight' must be floats, got i64 [8,2]", adopt, { ["1.weight"] = d.arange(1, 16):reshape(8, 2) })
     fails("model: '1.weight' must be a tensor, got 3", adopt, { ["1.weight"] = 3 })
+    if core.real == "f64" then return end
+    fails("model: '1.weight' is f64, which is computed in the verification build only", adopt,
+      { ["1.weight"] = d.zeros({ 8, 2 }, { dtype = "f64" }) })
   end)
 end)
 
@@ -224,6 +227,18 @@ describe("a parameter buffer", function()
     fails("it has been started already", home.start, home)
     fails("model: 'weight' has its value already", home.give, home, 1, d.ones(3, 2))
     fails("is in a model already", core.home, { { "", layer } })
+  end)
+
+  it("that was refused is forgotten: the layers are free at once, and their values are drawn", function()
+    local function layers() return nn.sequence(nn.linear(2, 3), nn.linear(3, 1)) end
+    local net, seven = layers(), d.full({ 3, 2 }, 7):to "f16"
+    fails("model: '2.weight' is [3,3]", nn.model, net, { adopt = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) } })
+    d.manual_seed(1)
+    local m = nn.model(net)
+    d.manual_seed(1)
+    local twin = nn.model(layers())
+    assert.equal(13, (select(2, m:count())))
+    for name, p in twin:parameters() do assert.equal(bits(p), bits(m:state()[name])) end
   end)
 
   it("that is dropped before its start leaves its layers free", function()

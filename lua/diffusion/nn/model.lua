@@ -466,7 +466,11 @@ function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
-  start(own.home, facts.adopt or {}, facts.give or {})
+  local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
+  if not fine then
+    own.home:drop()
+    error(why, 0)
+  end
   return object.new(models, own)
 end
 
