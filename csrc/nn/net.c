@@ -304,6 +304,10 @@ static df_layer *group_of(df_layer *parent, const char **path) {
   name[length] = '\0';
   *path = dot + 1;
   df_layer *group = (df_layer *)df_layer_part(parent, name);
+  if (group && group->kind->forward)
+    return df_fail_null(DF_MISUSE,
+                        "the part '%s' is a %s, which can't get a part of its own", name,
+                        group->kind->name);
   if (!group) group = df_layer_add(parent, df_group_layer(), name);
   return group_of(group, path);
 }

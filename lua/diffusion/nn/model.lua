@@ -468,7 +468,11 @@ function model.pack(root, facts)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.sample_dims = own.config.image and 3 or own.config.dim and 1 or nil
-  start(own.home, facts.adopt or {}, facts.give or {})
+  local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
+  if not fine then
+    own.home:drop()
+    error(why, 0)
+  end
   return object.new(models, own)
 end
 
