@@ -168,9 +168,16 @@ describe("an unknown option", function()
     local core = require "diffusion.core"
     local long = ("ab"):rep(40)
     assert.equal(long, core.nearest(long:sub(1, 70), { "ab", long }))
-    assert.is_nil(core.nearest(long:sub(1, 50), { "ab", long }))
+    assert.is_nil(core.nearest(long:sub(2, 51), { "ab", long }))
     assert.equal("steps", core.nearest("stpes", { "seed", "steps", "stops" }))
     assert.is_nil(core.nearest("steps", {}))
+  end)
+
+  it("is near a name that it is the beginning of", function()
+    local core = require "diffusion.core"
+    assert.equal("learning_rate", core.nearest("learn", { "clip", "learning_rate" }))
+    assert.is_nil(core.nearest("rate", { "clip", "learning_rate" }))
+    assert.is_nil(core.nearest("le", { "clip", "learning_rate" }))
   end)
 end)
 

@@ -70,6 +70,66 @@ describe("the house", function()
   }, "circle of calls: csrc/binding/lcheck.c -> csrc/binding/lshow.c (dfl_show) -> "
      .. "csrc/binding/lcheck.c (dfl_fail)")
 
+  -- Two files of ops that call each other; `a` and `b` are their texts, `header` is added to op.h.
+  local function calling(a, b, header)
+    return {
+      ["csrc/ops/op.h"] = "void df_a(void);\nvoid df_b(void);\nextern int df_g;\n" .. (header or ""),
+      ["csrc/ops/a.c"] = '#include "ops/op.h"\n' .. a,
+      ["csrc/ops/b.c"] = '#include "ops/op.h"\n' .. (b or "void df_b(void) { df_a(); }\n"),
+    }
+  end
+  local circle = "circle of calls: csrc/ops/a.c -> csrc/ops/b.c (%s) -> csrc/ops/a.c (df_a)"
+  local shapes = {
+    ["a macro with arguments"] = { "void df_a(void) { GO(1); }\n", nil,
+      "#define GO(x) \\\n  do { \\\n    df_b(); \\\n  } while (0)\n" },
+    ["a macro of a macro"] = { "void df_a(void) { TWO(); }\n", nil, "#define ONE df_b\n#define TWO ONE\n" },
+    ["an inline function"] = { "void df_a(void) { go(); }\n", nil, "static inline void go(void) { df_b(); }\n" },
+    ["a variable"] = { "void df_a(void) { df_g = 1; }\n", "int df_g;\nvoid df_b(void) { df_a(); }\n", nil, "df_g" },
+    ["a definition under another name"] = { "void df_a(void) { df_b(); }\n",
+      "#define ME df_b\nvoid ME(void) { df_a(); }\n" },
+    ["a result that is a function"] = { "void df_a(void) { df_b(); }\n",
+      "int (*df_b(void))(int) { df_a(); }\n" },
+    ["comments within strings"] = { 'void df_a(void) { f("/*"); df_b(); f("*/"); }\n' },
+    ["quotes as characters"] = { "void df_a(void) { f('\"'); df_b(); f('\"'); }\n" },
+    ["braces opened by each branch of an #if"] = {
+      "void df_z(void) {\n#if X\n  if (x) {\n#else\n  if (y) {\n#endif\n  }\n}\n"
+        .. "void df_a(void) { df_b(); }\n" },
+  }
+  for what, shape in pairs(shapes) do
+    it("finds a circle of calls through " .. what, function()
+      local found = faults(calling(shape[1], shape[2], shape[3]))
+      assert(found:find(circle:format(shape[4] or "df_b"), 1, true), found)
+    end)
+  end
+
+  broken("a table of functions that calls back", {
+    ["csrc/ops/op.h"] = "void df_a(void);\nextern const op *const df_t[];\n",
+    ["csrc/ops/a.c"] = '#include "ops/op.h"\nvoid df_a(void) { use(df_t[0]); }\n',
+    ["csrc/ops/b.c"] = '#include "ops/op.h"\nconst op *const df_t[] = { df_a };\n',
+  }, circle:format "df_t")
+
+  broken("a circle through the text of a header", {
+    ["csrc/kernels/kernels.h"] = "void df_a(void);\nvoid df_b(void);\n",
+    ["csrc/kernels/body/x.h"] = "static void x(void) { df_b(); }\n",
+    ["csrc/kernels/a.c"] = '#include "kernels/kernels.h"\n#include "kernels/body/x.h"\nvoid df_a(void) { x(); }\n',
+    ["csrc/kernels/b.c"] = '#include "kernels/kernels.h"\nvoid df_b(void) { df_a(); }\n',
+  }, "circle of calls: csrc/kernels/a.c -> csrc/kernels/b.c (df_b) -> csrc/kernels/a.c (df_a)")
+
+  broken("a function whose name a macro makes",
+    calling("void df_a(void) {}\n", "#define MAKE(n) void df_##n(void) { df_a(); }\nMAKE(b)\n"),
+    "csrc/ops/op.h declares df_b, which no file defines in plain sight")
+
+  broken("a call upward by a prototype of one's own", {
+    ["csrc/base/a.c"] = "void df_b(void);\nvoid df_a(void) { df_b(); }\n",
+    ["csrc/ops/b.c"] = "void df_b(void) {}\n",
+  }, "csrc/base/a.c names csrc/ops/b.c, a floor above it")
+
+  broken("a call across the landing", {
+    ["csrc/base/base.h"] = "void df_b(void);\n",
+    ["csrc/nn/a.c"] = '#include "base/base.h"\nvoid df_a(void) { df_b(); }\n',
+    ["csrc/process/b.c"] = "void df_b(void) {}\n",
+  }, "csrc/nn/a.c names csrc/process/b.c, across the landing")
+
   broken("a type declared twice", {
     ["csrc/io/write.h"] = "typedef struct df_part {\n  int n;\n} df_part;\n",
     ["csrc/nn/layers.h"] = "typedef struct df_part {\n  int x; /*\n} df_kind; */\n} df_part;\n",
@@ -94,6 +154,18 @@ describe("the house", function()
 
   broken("a computed module name", {
     ["lua/diffusion/data.lua"] = 'require("diffusion." .. name)\n',
+  }, "lua/diffusion/data.lua computes a module's name")
+
+  local requires = { "pcall(require, 'diffusion.b')", "require [[diffusion.b]]", "require 'diffusion.b'",
+                     'package.loaded["diffusion.b"].run()', "local function f() return require('diffusion.b') end" }
+  for _, text in ipairs(requires) do
+    broken("a circle by " .. text, {
+      ["lua/diffusion/a.lua"] = text .. "\n", ["lua/diffusion/b.lua"] = 'require "diffusion.a"\n',
+    }, "circle: lua/diffusion/a.lua -> lua/diffusion/b.lua -> lua/diffusion/a.lua")
+  end
+
+  broken("require under another name", {
+    ["lua/diffusion/data.lua"] = "local import = require\n",
   }, "lua/diffusion/data.lua computes a module's name")
 
   broken("output from the core", {

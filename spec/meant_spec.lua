@@ -211,7 +211,7 @@ describe("help", function()
   local text = require("diffusion.help").text
 
   it("of sample has the options of sampler.steps", function()
-    for _, word in ipairs { "\n  guidance ", "\n  steps ", "50, or T if T is less", "\n  grid ", "\n  seed " } do
+    for _, word in ipairs { "\n  guidance ", "\n  steps ", "50, or T if less", "\n  grid ", "\n  seed " } do
       assert(text "sample":find(word, 1, true), word)
     end
   end)

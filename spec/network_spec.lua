@@ -198,6 +198,10 @@ describe("a builder", function()
     fails("n: input 1 of add is nil, not a value of this network", builds(function(net) return net:add { nil,
       net.x } end))
     fails("n: build must return a value of the network, got nil", builds(function() end))
+    fails("n: a path is names joined by dots, 'blocks.1.conv'; block has 3", builds(function(net)
+      return net:block(3, net.x, {}, function(b, x) return b:silu(x) end) end))
+    fails("n: a path is names joined by dots, 'blocks.1.conv'; again has nil", builds(function(net)
+      return net:again(nil, net.x) end))
     fails("n: the result must be what a step computes", builds(function(net) return net.x end))
     fails("n: there is no part 'a' yet", builds(function(net) return net:again("a", net.x) end))
     fails("n: there is no part 'b' to order", builds(function(net)
@@ -221,6 +225,31 @@ describe("a builder", function()
     fails('a dimension is a name "B", a size of 1 or more or {"H", multiple = 4}, got 0', of { "x", shape = { 0 } })
     fails("unknown option 'shap'; did you mean 'shape'?", of { "x", shap = { 1 } })
     fails("a network has 1 to 8 inputs", of("a", "b", "c", "e", "f", "g", "h", "i", "j"))
+  end)
+
+  it("may name an input as anything but a layer or a method", function()
+    local path = os.tmpname()
+    for _, name in ipairs { "text", "name", "core", "steps", "inputs", "limit", "first", "result", "width", "make" } do
+      local m = d.network { inputs = { "x", { name, shape = { "B", 3 } } }, build = function(net)
+        return net:add { net:linear("a", net.x, { inp = 2, out = 4 }), net:linear("b", net[name], { out = 4 }) }
+      end }
+      local x, more = d.randn(2, 2), { [name] = d.randn(2, 3) }
+      assert(m:save(path), name)
+      assert.is_true(assert(d.load_model(path))(x, more):equal(m(x, more)), name)
+    end
+    os.remove(path)
+    fails("n: 'order' is a method of a net, so no input can have that name",
+      builds(function(net) return net:silu(net.x) end, { "x", "order" }))
+  end)
+
+  it("can't change a net, nor read what it doesn't declare", function()
+    fails("a net never changes, so its 'y' can't be written", builds(function(net) net.y = net.x end))
+    fails("n: unknown input or kind of layer 'steps'", builds(function(net) return net.steps end))
+  end)
+
+  it("can't give a layer a part that its kind would use", function()
+    fails("the part 'rb' is a res_block, which can't get a part of its own", builds(function(net)
+      return net:conv("rb.skip", net:res_block("rb", net.x, { out = 2 }), { out = 2 }) end))
   end)
 
   it("can't mix values of two networks", function()

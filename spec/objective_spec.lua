@@ -329,7 +329,8 @@ describe("a learned variance", function()
   it("says what doesn't fit", function()
     local o, single = d.objective { process = learned }, d.mlp { hidden = 8, depth = 1 }
     fails("[4,4] expected, since the variance is learned", o, single, d.zeros(4, 2))
-    fails("outputs = 2 of d.mlp", d.sample, { model = single, process = learned, shape = { 4, 2 }, steps = 2 })
+    fails("a network made with outputs = 2", d.sample, { model = single, process = learned, shape = { 4, 2 },
+      steps = 2 })
     fails("an output of even width expected", learned.split, learned, d.zeros(2, 3))
     fails("got 5", learned.split, learned, 5)
     fails("v of process:split expected, got nil", learned.step_variance, learned, 5, 4)
@@ -587,8 +588,8 @@ describe("reflow", function()
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
     fails("reflow: classes count from 1, got some from 0 to 2", d.reflow, function() error "asked" end, flow,
       { shape = { 3, 2 }, class = { 1, 0, 2 } })
-    fails("ddpm adds noise, so its end doesn't depend on the start alone",
-      d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
+    fails("ddpm adds noise, so its end doesn't depend on the start alone", d.reflow, model, flow,
+      { shape = { 3, 2 }, sampler = "ddpm" })
     fails("ddim adds noise, so its end", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
     fails("eps is [3,1], but x is [3,2]", d.data.set, { x = made.x, eps = d.zeros(3, 1) })

@@ -116,6 +116,21 @@ describe("options", function()
     end)
   end)
 
+  -- A default that could be a value is one, so that the function and the text read the same.
+  it("have no value in default_text", function()
+    local twice = {}
+    for name, rules in pairs(opts.declared) do
+      for key, rule in pairs(rules) do
+        local text = rule.default_text or ""
+        if text:find "^%-?[%d.]+e?[-+]?%d*$" or text == "true" or text == "false" or text:find '^"[^"]*"$' then
+          twice[#twice + 1] = ("%s %s: %s"):format(name, key, text)
+        end
+      end
+    end
+    table.sort(twice)
+    assert.equal("", table.concat(twice, "\n"))
+  end)
+
   it("are in the definitions for editors", function()
     local text = read(doc.paths.definitions)
     each_set(function(e)
@@ -168,6 +183,9 @@ describe("a written default", function()
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))
       return model(d.ones(1, 4, 4, 2)):shape()
+    end,
+    ["d.check.moments"] = function(o)
+      return select(2, d.check.moments("ddim", opts.joined({ process = process, steps = 4 }, o or {})))
     end,
     ["d.ema"] = function(o) return tostring(d.ema(with_ema, o)) end,
     ["set:batches"] = function(o) return d.data.toy.moons(10):batches(opts.joined({ size = 3 }, o or {})).steps end,

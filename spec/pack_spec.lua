@@ -327,11 +327,11 @@ describe("the memory of a product by weights of 16 bits", function()
     local x, w = d.randn(4, C), d.zeros(K, C, { dtype = "f16" })
     local function run() core.ops.linear(x, w):free() end
     local whole = K * C * real
-    assert.is_true(peak_of(0, run) < 20 * MIB, ("%.1f MiB"):format(peak_of(0, run) / MIB))
+    assert.is_true(peak_of(0, run) < 24 * MIB, ("%.1f MiB"):format(peak_of(0, run) / MIB))
     assert.equal(0, packs())
     if single then
       local most = peak_of(256 * MIB, run)
-      assert.is_true(most >= whole and most < whole + 4 * MIB, ("%.1f MiB"):format(most / MIB))
+      assert.is_true(most >= whole and most < whole + 8 * MIB, ("%.1f MiB"):format(most / MIB))
     end
   end)
 

@@ -124,12 +124,51 @@ describe("an adopted parameter", function()
     assert.equal(bits(p), bits(ema:state()["1.weight"]))
   end)
 
+  it("can't be unfrozen in a call with an average's values, which would be lost", function()
+    local inside
+    local m
+    local Root = nn.module("root", function(r)
+      r.a = nn.linear(2, 2)
+      function r:forward(x)
+        if inside then m:unfreeze "a.weight" end
+        return self.a(x)
+      end
+    end)
+    m = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
+    local average = d.ema(m)
+    inside = true
+    fails("model: 'a.weight' can't be unfrozen while the model has the values of an average", average, d.ones(1, 2))
+    inside = false
+    average(d.ones(1, 2))
+    assert.equal(core.real, m:unfreeze().a.weight:dtype())
+  end)
+
+  it("hides no write to a value that a recomputed block needs", function()
+    local path = os.tmpname()
+    local x = d.randn(3, 4)
+    d.network { inputs = { { "x", shape = { "B", 4 } } }, build = function(net)
+      return net:block("b", net.x, { recompute = true }, function(b, h)
+        return b:linear("two", b:silu(b:linear("one", h, { out = 4 })), { out = 2 })
+      end)
+    end }:save(path)
+    for _, name in ipairs { "b.one.weight", "b.two.weight" } do
+      local m = assert(d.load_model(path, { frozen = true })):unfreeze "two"
+      local loss = d.record(function() return m(x):sum() end)
+      m:state()[name]:mul_(2)
+      fails("was written to in place after it was used", loss.backward, loss)
+    end
+    os.remove(path)
+  end)
+
   it("must be a parameter's, floats and of its shape", function()
     local function adopt(values) return nn.model(nn.sequence(nn.linear(2, 8), nn.linear(8, 1)), { adopt = values }) end
     fails("unknown parameter '1.wight'; did you mean '1.weight'?", adopt, { ["1.wight"] = d.zeros(8, 2) })
     fails("model: '1.weight' is [2,8], but the network's is [8,2]", adopt, { ["1.weight"] = d.zeros(2, 8) })
     fails("model: '1.weight' must be floats, got i64 [8,2]", adopt, { ["1.weight"] = d.arange(1, 16):reshape(8, 2) })
     fails("model: '1.weight' must be a tensor, got 3", adopt, { ["1.weight"] = 3 })
+    if core.real == "f64" then return end
+    fails("model: '1.weight' is f64, which is computed in the verification build only", adopt,
+      { ["1.weight"] = d.zeros({ 8, 2 }, { dtype = "f64" }) })
   end)
 end)
 
@@ -184,6 +223,18 @@ describe("a parameter buffer", function()
     fails("it has been started already", home.start, home)
     fails("model: 'weight' has its value already", home.give, home, 1, d.ones(3, 2))
     fails("is in a model already", core.home, { { "", layer } })
+  end)
+
+  it("that was refused is forgotten: the layers are free at once, and their values are drawn", function()
+    local function layers() return nn.sequence(nn.linear(2, 3), nn.linear(3, 1)) end
+    local net, seven = layers(), d.full({ 3, 2 }, 7):to "f16"
+    fails("model: '2.weight' is [3,3]", nn.model, net, { adopt = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) } })
+    d.manual_seed(1)
+    local m = nn.model(net)
+    d.manual_seed(1)
+    local twin = nn.model(layers())
+    assert.equal(13, (select(2, m:count())))
+    for name, p in twin:parameters() do assert.equal(bits(p), bits(m:state()[name])) end
   end)
 
   it("that is dropped before its start leaves its layers free", function()

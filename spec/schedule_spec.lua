@@ -173,7 +173,7 @@ describe("named schedules", function()
   it("print their ends, prior KL and a sparkline", function()
     assert.matches("^schedule linear: T = 1000, alpha_bar 0.9999 .. 4.036e%-05, sigma 0.01 .. 157.4, "
       .. "prior KL 2.91e%-05 bits/dim  █", tostring(S.linear()))
-    assert.matches("x_T keeps signal, SNR 0.00468", tostring(S.scaled_linear()))
+    assert.matches("x_T keeps signal %(SNR 0.00468%)", tostring(S.scaled_linear()))
     assert.not_matches("keeps signal", tostring(S.linear()))
   end)
 end)
@@ -289,13 +289,13 @@ describe("impossible schedules", function()
     says("beta%[2%] = %-?nan$", S.from_beta, { 0.1, 0 / 0 })
     says("beta%[2%] = 1; max_beta = 0.999 cuts such betas$", S.from_beta, { 0.1, 1, 0.5 })
     says("alpha_bar must fall with t, but alpha_bar%[3%] = 0.5 comes after alpha_bar%[2%] = 0.5; "
-      .. "numbers that run from noise to data have to be turned round",
+      .. "reverse a list that runs from noise to data",
       S.from_alpha_bar, { 0.9, 0.5, 0.5 })
     says("alpha_bar must be in %(0, 1%), or 0 at t = T = 2, but alpha_bar%[1%] = 1; "
-      .. "numbers start at t = 1, level 0 isn't among them$",
+      .. "a list starts at t = 1, without level 0$",
       S.from_alpha_bar, { 1, 0.5 })
     says("log_snr must fall", S.from_log_snr, { 1, 2 })
-    says("log_snr%[1%] = inf; numbers start at t = 1", S.from_log_snr, { inf, 2 })
+    says("log_snr%[1%] = inf; a list starts at t = 1", S.from_log_snr, { inf, 2 })
     says("sigma must rise with t, but sigma%[2%] = 1 comes after sigma%[1%] = 2", S.from_sigma, { 2, 1 })
     says("sigma%[2%] = inf", S.from_sigma, { 1, inf })
     says("the noise must grow at every step, but log_snr%[2%]", S.from_beta, { 0.999, 1e-300 })
@@ -312,7 +312,7 @@ describe("impossible schedules", function()
   end)
 
   it("of a function, that rises", function()
-    says("alpha_bar must fall with t, but alpha_bar%[2%] = 0.2 comes after alpha_bar%[1%] = 0.1; numbers that run",
+    says("alpha_bar must fall with t, but alpha_bar%[2%] = 0.2 comes after alpha_bar%[1%] = 0.1; reverse a list",
       S.from_alpha_bar, function(u) return u end, { T = 10 })
   end)
 

@@ -131,8 +131,8 @@ describe("warnings", function()
   end)
 
   it("tell of steps that an optimiser could not take", function()
-    warns("adamw: a step was not taken, after step 0: the gradient's norm is nan; first isn't finite: the gradient of "
-      .. "'weight'; is the batch finite?", [[
+    warns("adamw: a step was not taken, after step 0: the gradient's norm is nan; the first that isn't finite is the "
+      .. "gradient of 'weight'; check the batch for NaN", [[
     local model = d.nn.model(d.nn.linear(2, 2))
     local opt, x = d.adamw(model), d.ones(4, 2)
     x[1][1] = 0 / 0

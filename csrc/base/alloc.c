@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,17 +141,35 @@ void *df_alloc_if_free(size_t bytes) {
   return allocate(bytes, &m, &spare);
 }
 
+/* "2.5 MiB", or "12 bytes". */
+static const char *size_text(size_t bytes, char text[32]) {
+  static const char *const unit[] = { "KiB", "MiB", "GiB", "TiB" };
+  double size = (double)bytes / 1024;
+  int i = 0;
+  for (; i < 3 && size >= 1024; i++) size /= 1024;
+  if (bytes < 1024) snprintf(text, 32, "%zu bytes", bytes);
+  else snprintf(text, 32, "%.1f %s", size, unit[i]);
+  return text;
+}
+
+static void *short_of(size_t bytes, const df_memory *m) {
+  char wanted[32], live[32], limit[32];
+  size_text(bytes, wanted), size_text(m->live, live), size_text(m->limit, limit);
+  if (m->limit)
+    return df_fail_null(DF_MEMORY, "not enough memory: %s requested, %s in use, limit %s",
+                        wanted, live, limit);
+  return df_fail_null(DF_MEMORY,
+                      "not enough memory: %s requested, %s in use; no limit is set",
+                      wanted, live);
+}
+
 void *df_alloc(size_t bytes) {
   df_memory m;
   size_t (*spare)(size_t);
   void *memory = allocate(bytes, &m, &spare);
   if (!memory && spare && spare(bytes) > 0) memory = allocate(bytes, &m, &spare);
   if (memory) return memory;
-  return df_fail_null(
-      DF_MEMORY,
-      m.limit ? "not enough memory: %.1f MiB asked for, %.1f MiB in use, limit %.1f MiB"
-              : "not enough memory: %.1f MiB asked for, %.1f MiB in use; no limit is set",
-      (double)bytes / 1048576, (double)m.live / 1048576, (double)m.limit / 1048576);
+  return short_of(bytes, &m);
 }
 
 void *df_alloc_zeros(size_t bytes) {

@@ -26,6 +26,9 @@ df_tape *dfl_tape(lua_State *L); /* the context of this Lua state */
 
 /* Raises the last error of the core. */
 int dfl_raise(lua_State *L);
+/* Raises the sentence on top at the user's line, even if a function in C such as ipairs
+** made the call. */
+int dfl_raise_at_user(lua_State *L);
 /* Returns nil and the error, for failures of files. */
 int dfl_nil(lua_State *L);
 /* Returns nil and "path: error" (path may be NULL); raises if memory ran out. */

@@ -37,8 +37,8 @@ int dfl_list(lua_State *L, int index, int arg) {
   if (stray)
     luaL_argerror(L, arg,
                   lua_pushfstring(L,
-                                  "a list takes no field '%s'; options, where there are "
-                                  "any, are a table of their own behind it",
+                                  "a list takes no field '%s'; give options in a table "
+                                  "of their own, after the list",
                                   stray));
   return (int)lua_rawlen(L, index);
 }
@@ -178,8 +178,20 @@ int dfl_option(lua_State *L, int arg, const char *otherwise, const char *const *
       lua_pushfstring(L, "no '%s'; there are %s", dfl_printable(L, arg, false), valid));
 }
 
-/* For x:to "cuda", as in PyTorch. */
-static const char *device_advice(const char *name) {
+/* Names of our types in PyTorch and NumPy. */
+static const char *const dtypes[][2] = {
+  { "float32", "f32" }, { "float", "f32" },   { "single", "f32" }, { "float64", "f64" },
+  { "double", "f64" },  { "float16", "f16" }, { "half", "f16" },   { "bfloat16", "bf16" },
+  { "uint8", "u8" },    { "byte", "u8" },     { "int64", "i64" },  { "long", "i64" },
+  { "int", "i64" },     { "integer", "i64" },
+};
+
+/* Advice for a name from PyTorch: x:to "float32", x:to "cuda". */
+static const char *dtype_advice(lua_State *L, const char *name) {
+  if (strncmp(name, "torch.", 6) == 0) name += 6;
+  for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+    if (strcmp(name, dtypes[i][0]) == 0)
+      return lua_pushfstring(L, "; '%s' is called '%s' here", name, dtypes[i][1]);
   static const char *const devices[] = {
     "cuda", "cpu", "gpu", "mps", "hip", "xpu", NULL
   };
@@ -198,7 +210,7 @@ df_dtype dfl_dtype(lua_State *L, int arg, df_dtype otherwise) {
                   lua_pushfstring(L,
                                   "no type '%s'; there are f32, f64, f16, "
                                   "bf16, u8, i64%s",
-                                  dfl_printable(L, arg, false), device_advice(name)));
+                                  dfl_printable(L, arg, false), dtype_advice(L, name)));
   return dtype;
 }
 

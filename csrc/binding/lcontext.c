@@ -42,6 +42,17 @@ void dfl_make_context(lua_State *L) {
 
 /* ==== errors ======================================================================== */
 
+int dfl_raise_at_user(lua_State *L) {
+  lua_Debug at;
+  int level = 1;
+  while (lua_getstack(L, level, &at) && lua_getinfo(L, "l", &at) && at.currentline < 0)
+    level++;
+  luaL_where(L, level);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 /* The sentence is taken first: to say where we are may run a finaliser that fails too. */
 int dfl_raise(lua_State *L) {
   lua_pushstring(L, df_error_text());

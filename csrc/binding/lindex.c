@@ -57,11 +57,19 @@ static df_tensor *window(lua_State *L, df_tape *tape) {
 static void check_followed(lua_State *L, const df_tensor *x) {
   if (!df_followed(dfl_tape(L), x)) return;
   dfl_check_open(L, dfl_context(L));
-  luaL_error(L,
-             "x[i] of a tensor %s that is being recorded: a plain number would lose its "
-             "gradient; take x:select(dim, i) or x[{ {i, i} }], or x:detach()[i] for a "
-             "constant",
-             df_tensor_text(x));
+  lua_pushfstring(L,
+                  "x[i] of a tensor %s that is being recorded: a plain number would lose "
+                  "its gradient; take x:select(dim, i) or x[{ {i, i} }], or "
+                  "x:detach()[i] for a constant",
+                  df_tensor_text(x));
+  dfl_raise_at_user(L);
+}
+
+/* One number has no x[i]. ipairs reads x[1] too. */
+static void check_dimensions(lua_State *L, const df_tensor *x) {
+  if (x->shape.ndim > 0 || lua_type(L, 2) != LUA_TNUMBER) return;
+  lua_pushliteral(L, "x[i] of a tensor [], which is one number; x:item() reads it");
+  dfl_raise_at_user(L);
 }
 
 /* x[#x + 1] reads as nil, so that ipairs ends there. Places beyond it are errors. */
@@ -74,6 +82,7 @@ static bool is_end(lua_State *L, const df_tensor *x) {
 
 int dfl_index(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
+  check_dimensions(L, x);
   if (is_end(L, x)) {
     lua_pushnil(L);
     return 1;

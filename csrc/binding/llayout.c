@@ -247,6 +247,8 @@ static df_tensor *run_detach(lua_State *L, df_tape *tape) {
 /* Reads the list of tensors at 1, as pointers in a userdata left on the stack. */
 static df_tensor **list(lua_State *L, int *n) {
   lua_settop(L, 2);
+  if (dfl_test(L, 1))
+    luaL_argerror(L, 1, "a list of tensors expected, as {x, y}, got a tensor");
   luaL_checktype(L, 1, LUA_TTABLE);
   *n = dfl_list(L, 1, 1);
   if (*n == 0) luaL_argerror(L, 1, "a list of at least one tensor expected");

@@ -97,8 +97,8 @@ static char *fill_by_place(lua_State *L, df_tensor *x, int depth, df_int *at, ch
   const char *stray = dfl_stray(L, -1);
   if (stray)
     luaL_error(L,
-               "tensor: a list of numbers takes no field '%s'; options, where there are "
-               "any, are a table of their own behind it",
+               "tensor: a list of numbers takes no field '%s'; give options "
+               "in a table of their own, after the list",
                stray);
   for (df_int i = 0; i < x->shape.size[depth]; i++) {
     at[depth] = i;

@@ -13,7 +13,8 @@ df_home *dfl_home(lua_State *L, int arg) {
   return dfl_living(L, arg, b->home);
 }
 
-static int l_gc(lua_State *L) {
+/* home:drop(), and its finaliser: the layers are free again if it was not started */
+static int l_drop(lua_State *L) {
   home_box *b = luaL_checkudata(L, 1, DFL_HOME);
   df_home *home = b->home;
   b->home = NULL;
@@ -170,17 +171,12 @@ static int l_adopted(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "count", l_count },
-  { "elements", l_elements },
-  { "name", l_name },
-  { "value", l_value },
-  { "trainable", l_trainable },
-  { "set_trainable", l_set_trainable },
-  { "adopt", l_adopt },
-  { "give", l_give },
-  { "start", l_start },
-  { "adopted", l_adopted },
-  { NULL, NULL },
+  { "count", l_count },         { "elements", l_elements },
+  { "name", l_name },           { "value", l_value },
+  { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
+  { "adopt", l_adopt },         { "give", l_give },
+  { "start", l_start },         { "adopted", l_adopted },
+  { "drop", l_drop },           { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
@@ -192,7 +188,7 @@ static const luaL_Reg functions[] = {
 void dfl_open_model(lua_State *L) {
   dfl_functions(L, functions);
   luaL_newmetatable(L, DFL_HOME);
-  lua_pushcfunction(L, l_gc);
+  lua_pushcfunction(L, l_drop);
   lua_setfield(L, -2, "__gc");
   lua_newtable(L);
   dfl_set_functions(L, methods);

@@ -33,12 +33,19 @@ static size_t distance(lua_State *L, const char *a, size_t m, const char *b, siz
   return apart;
 }
 
+/* Whether the word is the beginning of a name: "drop" of "dropout". It counts as one
+** change. */
+static bool begins(const char *word, size_t letters, const char *name, size_t n) {
+  return letters >= 3 && letters < n && strncmp(word, name, letters) == 0;
+}
+
 size_t dfl_near(size_t letters) { return (letters / 3 > 1 ? letters / 3 : 1) + 1; }
 
 bool dfl_nearer(lua_State *L, const char *word, size_t letters, const char *name,
                 size_t *least) {
   size_t n = strlen(name), apart = letters > n ? letters - n : n - letters;
-  if (apart < *least) apart = distance(L, word, letters, name, n);
+  if (begins(word, letters, name, n)) apart = 1;
+  else if (apart < *least) apart = distance(L, word, letters, name, n);
   if (apart >= *least) return false;
   *least = apart;
   return true;

@@ -140,16 +140,13 @@ static int l_index(lua_State *L) {
   return 1;
 }
 
-/* Called by pairs, so the user's line is two levels up. */
 static int l_pairs(lua_State *L) {
   const df_tensor *x = dfl_tensor(L, 1);
-  luaL_where(L, 2);
   lua_pushfstring(L,
                   "pairs(x) of a tensor %s: ipairs(x) goes through its first dimension, "
                   "x:totable() makes a table",
                   df_tensor_text(x));
-  lua_concat(L, 2);
-  return lua_error(L);
+  return dfl_raise_at_user(L);
 }
 
 static const luaL_Reg methods[] = {

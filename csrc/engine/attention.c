@@ -1,6 +1,6 @@
 /* Attention by panels of queries. Scores are computed transposed: keys in rows, queries
 ** in columns. So a panel of 32 queries (AVX-512) is a dense matrix whose softmax needs no
-** sums across vectors. As it lies, it is the packed operand of the next product. */
+** sums across vectors. Its layout is that of a packed operand of the next product. */
 #include "engine/attention.h"
 
 #include <math.h>
@@ -106,8 +106,8 @@ static df_int mask_room(const attend *t) {
   return t->in.mask.at && t->in.mask.query ? STRIPE * t->panel : 0;
 }
 
-/* The softmax multiplies by `scale`, so the mask is divided by it. To columns from n on
-** zeros are added, since they must stay finite. */
+/* Adds the mask, transposed. It is divided by `scale`, since the softmax multiplies by
+** that. Columns from n on get zeros, because they must stay finite. */
 static void add_turned(const attend *t, const scored *s, const df_real *mask,
                        df_real *room) {
   df_int C = t->panel;

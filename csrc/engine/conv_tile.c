@@ -233,7 +233,7 @@ static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;
   run.p.groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
   df_int items = blocks * run.p.groups;
-  df_int bytes = (ROWS_BLOCK + DF_BEHIND) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
+  df_int bytes = (rows + DF_BEHIND) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
   if (df_workspace_open(&run.p.room, reals_for(bytes), items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, rows_items, &run);
   df_workspace_close(&run.p.room);
@@ -324,8 +324,8 @@ static bool winograd_is_faster(const df_conv *c, df_direction d) {
          && df_conv_winograd.pays(c, d);
 }
 
-/* Channels are padded to 32, and so are columns, for which `rows` has panels of 16 if
-** there are few. At twice the rate of `rows`, padding must not lose the gain. */
+/* Channels and columns are padded to 32 here, while `rows` pads a few columns to 16. This
+** algorithm has twice the rate of `rows`; padding must not cost more than that gains. */
 static bool pays(const df_conv *c, df_direction d) {
   df_int C = d == DF_DATA ? c->K : c->C, K = d == DF_DATA ? c->C : c->K;
   if (df_kernel()->pairs_pay < df_flat_planes(c->precision)) return false;

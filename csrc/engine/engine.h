@@ -15,6 +15,8 @@
 **     few: 1 to 3 out    taps as columns of one product, added shifted      conv_few
 **   matmul, 1 x 1 to w   blocks of 112 x 128 x 256 through `rows` or        gemm, factor
 **                        `pairs`; OpenBLAS if kernels are scalar (core64)
+**   weights, packed      read in blocks of any float type and strides       weights
+**     and not kept       blocks of columns, packed and multiplied in turn   conv_columns
 **   attention            the same, and a softmax of columns, by panels      attention
 **                        of queries
 **

@@ -300,9 +300,9 @@ static df_int rounded(df_int pixels) {
   return df_ceil_div(pixels, df_kernel()->pairs_step) * df_kernel()->pairs_step;
 }
 
-/* Flat rows of 7 lines of 7 pixels in 2 images have 119 rows for 98 outputs. Lines that
-** are summed apart have 14 times 8 rows, since pairs come in steps of 2. The shorter way
-** is taken. */
+/* Chooses the cut with fewer rows. Example: 2 images of 7 x 7 pixels have 98 outputs. As
+** flat rows they take 119 rows. Line by line they take 14 times 8, since pairs come in
+** steps of 2. */
 static void cut_blocks(gradient *g) {
   df_flat_open(&g->flat, BLOCK_PIXELS);
   df_int lines = g->flat.blocks.images * g->flat.blocks.lines;

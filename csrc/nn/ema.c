@@ -103,4 +103,5 @@ void df_ema_swap(df_ema *e) {
     p->value = e->value[i];
     e->value[i] = value;
   }
+  e->home->lent = !e->home->lent;
 }

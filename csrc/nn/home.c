@@ -85,11 +85,14 @@ static df_code place(df_home *h, df_param *p, df_int at) {
   return DF_OK;
 }
 
-/* After its model is gone, a parameter keeps its value, and no gradient arrives. */
+/* Parameters outlive their model. They keep their values and get no gradients. A parameter
+** without a value is as before. */
 static void move_out(df_param *p) {
   p->home = NULL;
-  p->leaf.trainable = false;
+  df_tensor_release(p->source);
+  p->source = NULL;
   if (p->value) {
+    p->leaf.trainable = false;
     p->value->leaf = NULL;
     p->value->record = 0;
   }
@@ -147,22 +150,27 @@ static df_code check_fit(const df_home *h, const df_param *p, const df_tensor *x
                  df_tensor_text(x), df_shape_text(&p->shape));
 }
 
-static df_code take(df_home *h, int i, df_tensor *x, df_init_kind kind) {
+static df_code take(df_home *h, int i, df_tensor *x, bool adopted) {
   df_param *p = h->param[i];
   if (check_fit(h, p, x) != DF_OK) return DF_MISUSE;
   df_tensor_retain(x);
-  df_tensor_release(p->init.given);
-  p->init = (df_init){ .kind = kind, .given = x };
+  df_tensor_release(p->source);
+  p->source = x;
+  p->adopted = adopted;
   return DF_OK;
 }
 
 df_code df_home_adopt(df_home *h, int i, df_tensor *x) {
-  return take(h, i, x, DF_INIT_ADOPTED);
+  if (x->dtype == DF_F64 && DF_REAL != DF_F64)
+    return df_fail(
+        DF_MISUSE,
+        "model: '%s' is f64, which is computed in the verification build only; "
+        "adopt x:to \"f32\", or load the file without frozen",
+        h->param[i]->name);
+  return take(h, i, x, true);
 }
 
-df_code df_home_give(df_home *h, int i, df_tensor *x) {
-  return take(h, i, x, DF_INIT_GIVEN);
-}
+df_code df_home_give(df_home *h, int i, df_tensor *x) { return take(h, i, x, false); }
 
 /* ==== the start ==================================================================== */
 
@@ -176,15 +184,13 @@ static void count_adopted(df_home *h, df_int bytes) {
   df_pack_adopted(bytes);
 }
 
-static bool is_adopted(const df_param *p) { return p->init.kind == DF_INIT_ADOPTED; }
+static bool is_adopted(const df_param *p) { return p->source && p->adopted; }
 
 static df_code adopt(df_home *h, df_param *p) {
-  const df_tensor *x = p->init.given;
+  const df_tensor *x = p->source;
   df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
   if (!value) return DF_MEMORY;
   count_adopted(h, (df_int)bytes_of(p, x->dtype));
-  df_tensor_release(p->init.given);
-  p->init.given = NULL;
   p->at = -1;
   p->leaf.trainable = false;
   bind(p, value);
@@ -206,11 +212,28 @@ static df_code make_values(df_home *h) {
   return DF_OK;
 }
 
+/* After a failure there are no values, as before. */
+static void undo_values(df_home *h) {
+  for (int i = 0; i < h->n; i++) {
+    df_param *p = h->param[i];
+    df_tensor_release(p->value);
+    p->value = NULL;
+    p->leaf.trainable = true;
+  }
+  df_storage_release(h->values);
+  h->values = NULL;
+  count_adopted(h, -h->adopted);
+}
+
 df_code df_home_start(df_home *h, uint64_t seed) {
   if (h->values) return df_fail(DF_MISUSE, "model: it has been started already");
-  if (make_values(h) != DF_OK) return df_error_code();
-  for (int i = 0; i < h->n; i++)
-    if (h->param[i]->at >= 0) df_param_start(h->param[i], seed);
+  if (make_values(h) != DF_OK) return undo_values(h), df_error_code();
+  for (int i = 0; i < h->n; i++) {
+    df_param *p = h->param[i];
+    if (p->at >= 0) df_param_start(p, seed);
+    df_tensor_release(p->source);
+    p->source = NULL;
+  }
   return DF_OK;
 }
 
@@ -246,6 +269,11 @@ static df_code make_own(df_home *h, df_param *p) {
 df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
   df_param *p = h->param[i];
   if (p->leaf.trainable == trainable) return DF_OK;
+  if (trainable && p->at < 0 && h->lent)
+    return df_fail(DF_MISUSE,
+                   "model: '%s' can't be unfrozen while the model has the values of an "
+                   "average",
+                   p->name);
   df_home_forget(h);
   if (trainable && p->at < 0 && make_own(h, p) != DF_OK) return df_error_code();
   p->leaf.trainable = trainable;

@@ -14,6 +14,7 @@ typedef struct df_home {
   df_storage *values; /* `count` reals; NULL until the start */
   df_int count;       /* each parameter begins at a cache line; gaps are 0 */
   df_int adopted;     /* bytes of adopted values */
+  bool lent;          /* its parameters have an average's values: see df_ema_swap */
 } df_home;
 
 /* Takes new parameters, named by df_layer_name. Fails if two have one name. */
@@ -31,7 +32,8 @@ df_code df_home_give(df_home *h, int i, df_tensor *x);
 df_code df_home_start(df_home *h, uint64_t seed);
 
 /* Releases all gradients if it changes anything. An adopted parameter that becomes
-** trainable is copied into the vector first, as reals. */
+** trainable is copied into the vector first, as reals. That fails while the home is
+** lent. */
 df_code df_home_set_trainable(df_home *h, int i, bool trainable);
 void df_home_forget(df_home *h); /* releases the gradients */
 

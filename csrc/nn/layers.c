@@ -194,10 +194,15 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
   for (int i = 0; i < layer->kind->least; i++)
     if (!inputs[i]) return NULL;
   size_t mark = df_scope_open(tape);
-  df_tensor *y = layer->kind->forward(tape, layer, inputs);
+  return df_scope_yield(tape, mark, df_layer_forward(tape, layer, inputs));
+}
+
+df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x) {
+  if (layer->weight && !layer->weight->value) return refuse(layer, 0), NULL;
+  df_tensor *y = layer->kind->forward(tape, layer, x);
   if (!y && layer->parts == 0 && layer->path && *layer->path)
     df_error_prefix("%s: ", layer->path);
-  return df_scope_yield(tape, mark, y);
+  return y;
 }
 
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {
@@ -213,26 +218,32 @@ static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
 
 static void release_layer(void *layer) { df_layer_release(layer); }
 
-/* The value of one parameter. All of them are in one vector. */
-static df_tensor *any_value(const df_layer *layer) {
-  df_tensor *value = layer->weight ? layer->weight->value : NULL;
+static df_tensor *value_if(const df_param *p, bool adopted) {
+  return p && (p->at < 0) == adopted ? p->value : NULL;
+}
+
+/* The first value that is adopted, or that is not: those are in one vector. */
+static df_tensor *first_value(const df_layer *layer, bool adopted) {
+  df_tensor *value = value_if(layer->weight, adopted);
+  if (!value) value = value_if(layer->bias, adopted);
   for (int i = 0; i < layer->parts && !value; i++)
-    value = any_value(layer->part[i].layer);
+    value = first_value(layer->part[i].layer, adopted);
   return value;
 }
 
 df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,
                                int n) {
-  df_tensor *keep[DF_INPUTS + 1] = { NULL };
+  df_tensor *keep[DF_INPUTS + 2] = { NULL };
   int most = layer->kind->most;
   if (!x[0] || !df_tape_recording(tape)) return df_layer_call(tape, layer, x, n);
   for (int i = 0; i < n; i++) keep[i] = x[i];
-  keep[most] = any_value(layer);
+  keep[most] = first_value(layer, false);
+  keep[most + 1] = first_value(layer, true);
   const df_stretch s = { .run = run_layer,
                          .what = df_layer_retain((df_layer *)layer),
                          .release = release_layer,
                          .n = most,
-                         .kept = most + 1 };
+                         .kept = most + 2 };
   size_t mark = df_scope_open(tape);
   return df_scope_yield(tape, mark, df_recompute(tape, &s, keep));
 }

@@ -83,6 +83,9 @@ df_layer *df_layer_furnish(df_layer *layer, const df_shape *weight, df_init w,
 ** front of an error. Returns NULL if a required input is NULL. */
 df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const *x,
                          int n);
+/* The same in the caller's scope. x has DF_INPUTS entries, and the required ones are not
+** NULL. */
+df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x);
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer,
                        df_tensor *x); /* one input */
 /* Like df_layer_call, but saves only the inputs for the backward pass, which computes the

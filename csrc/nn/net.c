@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 
+#define FEW 32 /* places that need no allocation */
+
 typedef struct step {
   const df_layer *layer; /* a part of the network */
   int in[DF_INPUTS];     /* places; -1: none. Slots until the network is done */
@@ -79,8 +81,11 @@ static df_code check_multiples(const net *n, const df_net_input *in, const df_te
 
 static df_code check_input(const net *n, const df_net_input *in, const df_tensor *x) {
   if (!in->whole && !df_dtype_is_float(x->dtype))
-    return df_fail(DF_MISUSE, "%s: %s must be floats, got %s %s", n->name, in->name,
-                   df_dtype_name(x->dtype), df_tensor_text(x));
+    return df_fail(
+        DF_MISUSE,
+        "%s: %s must be floats, got %s %s; d.image.to_float brings images into "
+        "[-1, 1]",
+        n->name, in->name, df_dtype_name(x->dtype), df_tensor_text(x));
   if (in->ndim == 0) return DF_OK;
   if (x->shape.ndim != in->ndim) return refuse_shape(n, in, x);
   for (int i = 0; i < in->ndim; i++)
@@ -129,7 +134,7 @@ static df_tensor *run_step(df_tape *tape, const step *s, df_tensor *const *slot)
   for (int i = 0; i < s->n; i++) x[i] = s->in[i] < 0 ? NULL : slot[s->in[i]];
   size_t mark = df_scope_open(tape);
   df_tensor *y = s->recompute ? df_layer_recomputed(tape, s->layer, x, s->n)
-                              : df_layer_call(tape, s->layer, x, s->n);
+                              : df_layer_forward(tape, s->layer, x);
   df_tensor_retain(y);
   df_scope_close(tape, mark);
   return y;
@@ -165,21 +170,29 @@ static df_tensor *absent_result(const net *n) {
                       n->name);
 }
 
-static df_tensor *net_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  const net *n = net_of(l);
-  if (n->result < 0)
-    return df_fail_null(DF_MISUSE, "%s: the network has no result yet", n->name);
-  if (check_inputs(n, x) != DF_OK) return NULL;
-  const size_t places = (size_t)n->places;
-  df_tensor **slot = df_alloc(places * sizeof *slot), *y = NULL;
-  if (!slot) return NULL;
-  memset(slot, 0, places * sizeof *slot);
+/* `slot` has room for all places. */
+static df_tensor *run(df_tape *tape, const net *n, df_tensor **slot,
+                      df_tensor *const *x) {
+  df_tensor *y = NULL;
+  memset(slot, 0, (size_t)n->places * sizeof *slot);
   memcpy(slot, x, (size_t)n->inputs * sizeof *slot);
   if (run_steps(tape, n, slot)) {
     y = slot[n->result];
     y = y ? df_scope_own(tape, df_tensor_retain(y)) : absent_result(n);
   }
-  for (size_t i = (size_t)n->inputs; i < places; i++) df_tensor_release(slot[i]);
+  for (int i = n->inputs; i < n->places; i++) df_tensor_release(slot[i]);
+  return y;
+}
+
+static df_tensor *net_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
+  const net *n = net_of(l);
+  df_tensor *few[FEW];
+  if (n->result < 0)
+    return df_fail_null(DF_MISUSE, "%s: the network has no result yet", n->name);
+  if (check_inputs(n, x) != DF_OK) return NULL;
+  if (n->places <= FEW) return run(tape, n, few, x);
+  df_tensor **slot = df_alloc((size_t)n->places * sizeof *slot);
+  df_tensor *y = slot ? run(tape, n, slot, x) : NULL;
   df_free(slot);
   return y;
 }
@@ -236,14 +249,14 @@ df_layer *df_net_new(const char *name, const char *text, const df_net_input *inp
   return df_fail_null(DF_MEMORY, "not enough memory for a network");
 }
 
-static bool make_room(net *n) {
-  if (n->steps < n->room) return true;
+static df_code make_room(net *n) {
+  if (n->steps < n->room) return DF_OK;
   const int room = 2 * n->room + 16;
   step *grown = realloc(n->step, (size_t)room * sizeof *grown);
-  if (!grown) return df_fail(DF_MEMORY, "not enough memory for a network's steps"), false;
+  if (!grown) return df_fail(DF_MEMORY, "not enough memory for a network's steps");
   n->step = grown;
   n->room = room;
-  return true;
+  return DF_OK;
 }
 
 static df_code check_slots(const net *n, const int *in, int count) {
@@ -291,6 +304,10 @@ static df_layer *group_of(df_layer *parent, const char **path) {
   name[length] = '\0';
   *path = dot + 1;
   df_layer *group = (df_layer *)df_layer_part(parent, name);
+  if (group && group->kind->forward)
+    return df_fail_null(DF_MISUSE,
+                        "the part '%s' is a %s, which can't get a part of its own", name,
+                        group->kind->name);
   if (!group) group = df_layer_add(parent, df_group_layer(), name);
   return group_of(group, path);
 }
@@ -312,7 +329,7 @@ static df_layer *take_over(df_layer *l, const char *path, df_layer *layer) {
 int df_net_add(df_layer *l, const char *path, df_layer *layer, const int *in, int count,
                bool recompute) {
   net *n = (net *)l->kind;
-  if (check_slots(n, in, count) || check_step(n, layer, count) || !make_room(n)) {
+  if (check_slots(n, in, count) || check_step(n, layer, count) || make_room(n)) {
     df_layer_release(layer);
     return -1;
   }
@@ -339,8 +356,7 @@ int df_net_again(df_layer *l, const char *path, const int *in, int count) {
   const df_layer *layer = part_at(l, path);
   if (!layer || layer == l)
     return df_fail(DF_MISUSE, "%s: there is no part '%s' yet", n->name, path), -1;
-  if (check_slots(n, in, count) || check_step(n, layer, count) || !make_room(n))
-    return -1;
+  if (check_slots(n, in, count) || check_step(n, layer, count) || make_room(n)) return -1;
   return append(n, layer, in, count, false);
 }
 

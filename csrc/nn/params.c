@@ -32,6 +32,7 @@ df_param *df_param_retain(df_param *p) {
 void df_param_release(df_param *p) {
   if (!p || --p->refs > 0) return;
   df_tensor_release(p->init.given);
+  df_tensor_release(p->source);
   df_tensor_release(p->value);
   free(p->name);
   free(p);
@@ -83,12 +84,13 @@ typedef void starter(const df_param *p, df_real *w, df_int n, const df_random *k
 static starter *const start[] = {
   [DF_INIT_ZERO] = start_zero,       [DF_INIT_ONE] = start_one,
   [DF_INIT_UNIFORM] = start_uniform, [DF_INIT_NORMAL] = start_normal,
-  [DF_INIT_GIVEN] = start_given, /* DF_INIT_ADOPTED is never started */
+  [DF_INIT_GIVEN] = start_given,
 };
 
 void df_param_start(df_param *p, uint64_t seed) {
   const df_random key = key_of(p, seed);
-  start[p->init.kind](p, df_tensor_reals(p->value), df_param_count(p), &key);
+  if (p->source) df_tensor_copy(p->value, p->source);
+  else start[p->init.kind](p, df_tensor_reals(p->value), df_param_count(p), &key);
   df_tensor_touch(p->value);
   df_tensor_release(p->init.given);
   p->init.given = NULL;

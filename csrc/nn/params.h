@@ -11,8 +11,7 @@ typedef enum df_init_kind {
   DF_INIT_ONE,
   DF_INIT_UNIFORM, /* in (-scale, scale) */
   DF_INIT_NORMAL,  /* standard deviation `scale` */
-  DF_INIT_GIVEN,   /* a copy of `given`, which is released then */
-  DF_INIT_ADOPTED  /* `given` itself, in its own dtype and strides, never copied */
+  DF_INIT_GIVEN    /* a copy of `given`, which is released then */
 } df_init_kind;
 
 typedef struct df_init {
@@ -28,6 +27,8 @@ typedef struct df_param {
   int place;  /* index in the list that df_layer_name put it in last */
   df_shape shape;
   df_init init;
+  df_tensor *source;    /* from its home, until the start: the value, instead of init */
+  bool adopted;         /* the value is the source itself, else a copy of it */
   df_tensor *value;     /* the tensor that ops read; NULL until it is started */
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
   df_int at;            /* offset in the vector of values, in elements; -1: adopted */
@@ -40,7 +41,7 @@ void df_param_release(df_param *p); /* NULL is fine */
 
 df_int df_param_count(const df_param *p);
 
-/* Writes the first values. Philox is keyed by the seed and a hash of the name, so adding
+/* Writes the first values: the source's, or those of init. Philox is keyed by the seed and a hash of the name, so adding
 ** a layer does not change the first values of the others. */
 void df_param_start(df_param *p, uint64_t seed);
 

@@ -1,5 +1,5 @@
-/* Tensors joined, turned and padded: copies into windows. Ops that others can express are
-** made of those. */
+/* cat, flip, roll, pad: copies into windows of the result. An op that can be composed of
+** other ops is composed of them. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,6 +20,7 @@ typedef struct cut {
   df_int size[]; /* the size of each operand in dim */
 } cut;
 
+/* Each operand takes its part of dy. */
 static df_code cat_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const cut *c = node->data;
   df_int at = 0;
@@ -230,6 +231,7 @@ typedef struct margin {
   df_int before[DF_DIMS];
 } margin;
 
+/* dx is the part of dy within the margins. */
 static df_code pad_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const margin *m = node->data;
   df_tensor *g = inner(tape, dy, &m->shape, m->before);

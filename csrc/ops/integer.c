@@ -43,8 +43,8 @@ static df_tensor *run(const char *name, job *j, df_tensor *x, df_tensor *y, df_i
 #define HALF 4294967296 /* 2^32 */
 #define PART 65536      /* elements whose halves are added before a carry */
 
-/* The halves of all numbers are summed apart, so a sum may leave i64 on its way and
-** return. */
+/* High and low halves of the numbers are summed separately. So a partial sum may exceed
+** i64 if the whole sum does not. */
 static bool sum_line(const int64_t *x, df_int n, int64_t *y) {
   int64_t high = 0, low = 0;
   for (df_int at = 0; at < n; at += PART) {

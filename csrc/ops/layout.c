@@ -73,6 +73,7 @@ df_tensor *df_permute(df_tape *tape, df_tensor *x, const int *order) {
 
 /* ==== expand ======================================================================== */
 
+/* dx is the sum of dy over the dimensions that x was repeated in. */
 static df_code expand_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_shape *shape = node->data;
   (void)tape;

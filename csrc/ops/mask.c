@@ -176,6 +176,7 @@ static void mask_block(void *context, df_int begin, df_int end) {
   }
 }
 
+/* With y = a where the mask holds, else b: da = dy there, and db = dy elsewhere. */
 static df_code where_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const where_shapes *s = node->data;
   for (int i = 0; i < 2; i++) {

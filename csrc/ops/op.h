@@ -234,7 +234,8 @@ df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
 
 /* ==== linear.c ====================================================================== */
 
-/* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K */
+/* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K
+** w is read in its own float type and strides; see product.h. */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
 /* a: m, k   b: k, n  ->  m, n; leading dimensions, where there are any, are equal */
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
@@ -250,6 +251,7 @@ typedef struct df_conv_opts {
 **   y[n,h,w,k] = b[k] + add[n,h,w,k]
 **                + sum_rsc x[n, h stride + r - top, w stride + s - left, c] w[k,r,s,c]
 **   x: B, H, W, C (any form)   w: K, R, S, C   b: K or NULL   add: as y, or NULL
+** w is read in its own float type and strides; see product.h.
 ** keeps: x in its form, and w.
 ** fails: channels differ; the kernel is larger than the padded image. */
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
@@ -305,7 +307,7 @@ df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x);
 
 /* ==== embed.c ======================================================================= */
 
-/* Rows of a table: y[i] = w[index[i]], zeros if index is 0 (no class).
+/* Rows of a table of any float type: y[i] = w[index[i]], zeros if index is 0 (no class).
 **   index: i64 of any shape, 0..n    w: n, D   ->  shape of index, D */
 df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w);
 

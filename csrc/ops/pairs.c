@@ -151,8 +151,9 @@ static double gauss(const sums *s, df_int i, df_int j, const double *product) {
 
 /* Let a and b be x and y minus their centre c. Then x.y/D + 1 = g + w, with
 **   g = c.c/D + 1,  w = c.a/D + c.b/D + a.b/D
-** and (g + w)^3 = 3 g^2 a.b/D + 3 g w^2 + w^3 + g^3 + 3 g^2 (c.a + c.b)/D. The contrast
-** of two sets doesn't see the last two terms, which are nearly all of it far from 0. */
+** and (g + w)^3 = 3 g^2 a.b/D + 3 g w^2 + w^3 + g^3 + 3 g^2 (c.a + c.b)/D. The last
+** two terms cancel in a contrast of two sets. Far from 0 they are nearly all of the sum,
+** so leaving them out saves digits. */
 static double cubic(const sums *s, df_int i, df_int j, const double *product) {
   double p = product ? *product : dot(s->z.x + i * s->D, s->z.x + j * s->D, s->D);
   double q = p / (double)s->D, g = s->level, w = s->along[i] + s->along[j] + q;

@@ -1,5 +1,8 @@
-/* Linear and conv2d are both the engine's convolution, with packed weights. Packed frozen
-** weights are cached in the weights' storage until it is written to. */
+/* Linear and conv2d are both the engine's convolution, with packed weights. Packing reads
+** any float type and strides. Packed frozen weights are cached in the weights' storage,
+** until it is written to, while their budget has room (base/kept.h). Others are packed in
+** each product, a block of columns at a time. The algorithm depends on the type of the
+** weights, and never on what is cached, so the bits are the same. */
 #ifndef df_ops_product_h
 #define df_ops_product_h
 

@@ -50,6 +50,7 @@ static df_tensor *with_ones(df_tape *tape, df_tensor *y, const reduced *d) {
   return df_scope_own(tape, df_tensor_view(y, &d->kept));
 }
 
+/* With y = scale sum x, scale being 1, or 1/n for the mean: dx_k = scale dy. */
 static df_code sum_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const reduced *d = node->data;
   df_tensor *g = with_ones(tape, dy, d);

@@ -67,6 +67,7 @@ static sides sides_of(const df_shape *shape, int dim) {
   return s;
 }
 
+/* With y[i] = x[index[i]] along dim: dx[index[i]] += dy[i]. */
 static df_code index_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const sides *s = node->data;
   const df_tensor *index = node->keep[0];
@@ -141,6 +142,7 @@ static gathering lines_of(const df_shape *x, const df_tensor *index) {
   return g;
 }
 
+/* With y[.., i, ..] = x[.., index[.., i, ..], ..]: dx at that place += dy[.., i, ..]. */
 static df_code gather_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   df_sink s;
   (void)tape;

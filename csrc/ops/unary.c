@@ -162,7 +162,7 @@ static void clamp_block(void *context, df_int begin, df_int end) {
   df_kernel()->clamp(j->y + begin, j->x + begin, j->low, j->high, end - begin);
 }
 
-/* The slope is 1 within the bounds and on them, else 0. */
+/* With y = min(max(x, low), high): dx = dy if low <= x <= high, else 0. */
 static void clamp_slope(void *context, df_int begin, df_int end) {
   const clamping *j = context;
   for (df_int i = begin; i < end; i++) {

@@ -18,8 +18,8 @@ local function expectation(out, xt, outputs)
     return ("%s %s expected"):format(xt:dtype(), answer_text(xt, outputs))
   end
   if outputs == 2 then
-    return answer_text(xt, 2) .. " expected, since the variance is learned: v next to the prediction (outputs = 2 of "
-      .. "d.mlp, d.unet and d.dit)"
+    return answer_text(xt, 2) .. " expected, since the variance is learned: v next to the prediction (a network made "
+      .. "with outputs = 2)"
   end
   local twice = is_tensor and kind.shape_text(out) == answer_text(xt, 2)
   return "a tensor of the same shape expected" .. (twice

@@ -84,8 +84,9 @@ local function are_counts(list, n)
 end
 
 local function is_random_state(list)
-  if type(list) ~= "table" or #list ~= 9 or math.type(list[1]) ~= "integer" then return false end
-  for i = 2, 9 do
+  local own = core.random_state()
+  if type(list) ~= "table" or #list ~= #own or math.type(list[1]) ~= "integer" then return false end
+  for i = 2, #own do
     if not is_count(list[i], 0xFFFFFFFF) then return false end
   end
   return true

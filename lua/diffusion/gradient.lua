@@ -4,6 +4,7 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 
 local gradient = {}
@@ -209,11 +210,13 @@ local function by_differences(fn, inputs, which, step)
   return out
 end
 
-local double = core.real == "f64"
+-- By the type that the core computes in.
+local STEP <const>, TOLERANCE <const> = { f64 = 1e-5, f32 = 1e-2 }, { f64 = 1e-6, f32 = 1e-2 }
+local function of_both(values) return legible.format("%g in double, else %g", values.f64, values.f32) end
 local gradcheck_rules = opts.declare("gradcheck", {
-  step = { "number", above = 0, default = double and 1e-5 or 1e-2, default_text = "1e-5 in double, else 1e-2",
+  step = { "number", above = 0, default = STEP[core.real], default_text = of_both(STEP),
     text = "step of the differences, times max(1, |x|)" },
-  tolerance = { "number", min = 0, default = double and 1e-6 or 1e-2, default_text = "1e-6 in double, else 1e-2",
+  tolerance = { "number", min = 0, default = TOLERANCE[core.real], default_text = of_both(TOLERANCE),
     text = "largest difference that passes" },
 })
 

@@ -3,7 +3,7 @@
 -- front.
 local apng = require "diffusion.file.apng"
 local core = require "diffusion.core"
-local json = require "diffusion.file.json"
+local png_text = require "diffusion.file.png_text"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -87,30 +87,11 @@ function image.load(path, options)
   return core.picture_to_float(x)
 end
 
-local function text_chunks(file)
-  local text, chunks, message = {}, core.png_chunks(file)
-  if not chunks then return nil, message end
-  for _, chunk in ipairs(chunks) do
-    if chunk[1] == "tEXt" then
-      local key, value = file:text(chunk[2], chunk[3]):match "^([^\0]+)\0(.*)$"
-      if key then text[key] = value end
-    end
-  end
-  return text
-end
-
-local function sorted(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  return keys
-end
-
 local Info = {}
 
 function Info.__tostring(info)
   local lines = { ("%s %d x %d, %d channels"):format(info.format, info.width, info.height, info.channels) }
-  for _, key in ipairs(sorted(info.text)) do
+  for _, key in ipairs(opts.names(info.text)) do
     lines[#lines + 1] = ("  %s: %s"):format(legible.line(key), legible.line(info.text[key]))
   end
   return table.concat(lines, "\n")
@@ -129,37 +110,12 @@ function image.info(path)
     local height, width, channels, format, orientation = core.picture_info(file)
     if not height then return nil, width end
     local text, message = {}, nil
-    if format == "png" then text, message = text_chunks(file) end
+    if format == "png" then text, message = png_text.read(file) end
     if not text then return nil, message end
     local info = { height = height, width = width, channels = channels, format = format, text = text,
       orientation = orientation ~= 1 and orientation or nil }
     return setmetatable(info, Info)
   end)
-end
-
--- A text is returned as it is, and a number with the digits that restore it.
-local function value_text(value)
-  if math.type(value) == "float" and value - value == 0 then return json.encode(value) end
-  return (tostring(value):gsub("^%-nan", "nan"))
-end
-
--- PNG's tEXt: a keyword of 1 to 79 letters, a zero byte, the text.
-local function text_parts(text)
-  local parts = {}
-  for i, key in ipairs(sorted(text)) do
-    local value = text[key]
-    if type(key) ~= "string" or #key < 1 or #key > 79 or key:find "\0" then
-      fail.raise("save: a text's name is a string of 1 to 79 bytes without a 0, got %s", kind.shown(key))
-    end
-    if type(value) ~= "string" and type(value) ~= "number" then
-      fail.raise("save: a string expected as the text %s, got %s", key, kind.shown(value))
-    end
-    value = value_text(value)
-    local at = value:find("\0", 1, true)
-    if at then fail.raise("save: byte %d of the text %s is 0, which PNG's text can't hold", at, key) end
-    parts[i] = core.png_chunk("tEXt", key .. "\0" .. value)
-  end
-  return parts
 end
 
 local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
@@ -170,8 +126,6 @@ local function check_path(name, path)
     fail.raise("%s: pictures are written as PNG; %s names another format", name, path)
   end
 end
-
-local HEAD = 33 -- bytes of a PNG up to the end of its first chunk, where text may stand
 
 local save_rules = opts.declare("image_save", { text = { "table", as = "table<string, any>",
   text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" } })
@@ -193,9 +147,7 @@ function image.save(path, x, options)
   if x:dim() == 4 then x = x:select(1, 1) end
   if x:numel() == 0 then fail.raise("save: no pixels in %s", kind.shape_text(x)) end
   local png = core.png_write(picture.bytes("save", x))
-  local parts = { png:sub(1, HEAD), table.unpack(core.in_c_locale(text_parts, o.text or {})) }
-  parts[#parts + 1] = png:sub(HEAD + 1)
-  return core.write_file(path, parts)
+  return core.write_file(path, core.in_c_locale(png_text.parts, png, o.text or {}))
 end
 
 -- ---- many as one ----------------------------------------------------------------------------

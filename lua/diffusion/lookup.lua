@@ -35,7 +35,10 @@ function lookup.sentence(whose, key, names, help)
   return ("%s no '%s'%s"):format(whose, legible.line(key), also)
 end
 
-local function article(kind) return (kind:find "^[aeiou]" and "an " or "a ") .. kind end
+--- "an ema", "a run".
+---@param kind string
+---@return string
+function lookup.article(kind) return (kind:find "^[aeiou]" and "an " or "a ") .. kind end
 
 local function set_of(names)
   local set = {}
@@ -50,7 +53,7 @@ end
 ---@param peers table<string, string>|nil another library's name -> ours: { cat = "d.cat({x, y}, dim)" }
 function lookup.strict(kind, methods, fields, peers)
   fields = fields or {}
-  local known, whose = set_of(fields), article(kind) .. " has"
+  local known, whose = set_of(fields), lookup.article(kind) .. " has"
   local function refuse(key)
     if peers and peers[key] then fail.raise("%s no '%s'; here it is %s", whose, key, peers[key]) end
     fail.raise("%s", lookup.sentence(whose, key, names_of(methods, fields), kind))

@@ -57,7 +57,8 @@ end
 ---@param key any
 function object.refuse_write(self, key)
   local own_kind = kind.of(self)
-  fail.raise("a %s never changes, so its '%s' can't be written; make another %s", own_kind, legible.line(key), own_kind)
+  fail.raise("%s never changes, so its '%s' can't be written; make another %s", lookup.article(own_kind),
+    legible.line(key), own_kind)
 end
 
 local function check_writable(self, key, writable)

@@ -57,7 +57,7 @@ local function culprit(models)
     for name, p in m:parameters() do
       if not p:detach():isfinite():all() then return ("the parameter '%s'"):format(name) end
       if not found and p.grad and not p.grad:isfinite():all() then
-        found = ("the gradient of '%s'; is the batch finite?"):format(name)
+        found = ("the gradient of '%s'; check the batch for NaN"):format(name)
       end
     end
   end
@@ -73,12 +73,12 @@ local function refused(own, norm)
   local first = gradient.no_grad(culprit, own.models)
   own.core:zero()
   if last then
-    fail.raise("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; first isn't "
-      .. "finite: %s", own.refused, after, norm, first)
+    fail.raise("adamw: %d steps in a row were not taken, after step %d: the gradient's norm is %g; the first that "
+      .. "isn't finite is %s", own.refused, after, norm, first)
   end
   own.warned = true
-  warning.once(own, "refused", "adamw: a step was not taken, after step %d: the gradient's norm is %g; first isn't "
-    .. "finite: %s", after, norm, first)
+  warning.once(own, "refused", "adamw: a step was not taken, after step %d: the gradient's norm is %g; the first that "
+    .. "isn't finite is %s", after, norm, first)
 end
 
 local step_rules = opts.declare("adamw_step", {

@@ -15,8 +15,9 @@ opts.declared = {}
 
 --- Declares the options of a public function once: rules for opts.check, each with a `text` of
 --- one sentence. The help, the definitions for editors and the tables of the guides are made
---- from them. A default that depends on other options is written out as `default_text`. `as`
---- is the type for editors where the rule's own type says less.
+--- from them. A default that depends on other options is written out as `default_text`. A default
+--- that isn't filled in, since the function must know what was given, is `otherwise`. The function
+--- reads it from the rule. `as` is the type for editors where the rule's own type says less.
 ---@param name string its comment has `---@param options diffusion.NAME_options`
 ---@param rules table<string, table>
 ---@return table<string, table> rules
@@ -201,7 +202,8 @@ local function checked(owner, argument, name, value, rule)
     if rule.required then
       refuse(owner, argument, "option '%s' is missing: %s expected", name, expected(rule))
     end
-    return rule.each and rule.default and table.move(rule.default, 1, #rule.default, 1, {}) or rule.default
+    local default = rule.default
+    return rule.each and type(default) == "table" and table.move(default, 1, #default, 1, {}) or default
   end
   if not is_valid(value, rule) then
     if rule.one_of and type(value) == "string" then
@@ -232,7 +234,7 @@ end
 ---@return table
 function opts.check(name, given, rules, argument)
   argument = argument or 1
-  if given ~= nil and type(given) ~= "table" then
+  if given ~= nil and kind.of(given) ~= "table" then
     refuse(name, argument, "a table of options expected, got %s", kind.shown(given))
   end
   for key in pairs(given or {}) do

@@ -141,7 +141,7 @@ return {
     },
     options = {
       { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
-      { name = "betas", type = "list of numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
+      { name = "betas", type = "list of 2 numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
       { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
       { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },
@@ -211,10 +211,10 @@ return {
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
-      { name = "grid", type = "grid or list of numbers", default = "trailing", text = "a grid or a list of times" },
+      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "number", text = "mean" },
@@ -259,7 +259,7 @@ return {
       { name = "model", type = "model", default = "required", text = "the network" },
       { name = "path", type = "path", default = "required", text = "the file" },
       { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
-      { name = "ema", type = "ema or list of emas", default = "none", text = "averages" },
+      { name = "ema", type = "ema or list of emas", default = "none", text = "averages that are saved" },
       { name = "opt", type = "adamw", default = "none", text = "the optimiser" },
     },
     returns = {
@@ -274,9 +274,9 @@ return {
       { name = "options", type = "diffusion.context_mlp_options?", optional = true },
     },
     options = {
-      { name = "context", type = "integer", range = ">= 1", default = "2", text = "numbers of a context vector" },
-      { name = "depth", type = "integer", range = ">= 1", default = "3", text = "residual blocks" },
-      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "context", type = "integer", range = ">= 1", default = "2", text = "dimensions of a context vector" },
+      { name = "depth", type = "integer", range = ">= 1", default = "3", text = "number of residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "dimensions of a point" },
       { name = "hidden", type = "integer", range = ">= 2", default = "64", text = "width of the blocks, even" },
     },
     returns = {
@@ -511,9 +511,9 @@ return {
     options = {
       { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
-      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "blocks" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "number of blocks" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
-      { name = "heads", type = "integer", range = ">= 1", default = "4", text = "heads of each attention" },
+      { name = "heads", type = "integer", range = ">= 1", default = "4", text = "number of heads of each attention" },
       { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
       { name = "patch", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
       { name = "ratio", type = "integer", range = ">= 1", default = "4", text = "inner width of a block's two products, in multiples of `width`" },
@@ -549,7 +549,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
@@ -566,7 +566,7 @@ return {
     },
     options = {
       { name = "a", type = "a tensor [B,...]", default = "required", text = "the first pictures {B, ...}" },
-      { name = "b", type = "a tensor [B,...]", default = "required", text = "the second pictures, as many" },
+      { name = "b", type = "a tensor [B,...]", default = "required", text = "the second pictures, of a's shape" },
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "at", type = "number", default = "T/2; by inversion the start of edit.invert", text = "level of the mixture" },
@@ -579,7 +579,7 @@ return {
       { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
       { name = "u", type = "number or list of numbers", default = "0.5", text = "place between them, 0 is a and 1 is b; or n places" },
     },
@@ -609,7 +609,7 @@ return {
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "start", type = "number", default = "T, or the last whole level at which x0 can be predicted", text = "level of the noise" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "tolerance", type = "number", range = "> 0", default = "1e-5", text = "residual at which the iteration ends" },
     },
     returns = {
@@ -628,7 +628,7 @@ return {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "start", type = "number", default = "by strength", text = "level t of the start, 0 to T; 0 is x0 itself" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector", text = "number of steps that follow" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector", text = "number of steps that follow" },
       { name = "strength", type = "number", range = "[0, 1]", default = "start instead", text = "the level nearest to strength T" },
     },
     returns = {
@@ -657,7 +657,7 @@ return {
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x as x0, and x0 itself where it is kept" },
@@ -677,7 +677,7 @@ return {
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
-      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if T is less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "250, or T if less; those of d.sample for other samplers", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.repaint_plan" },
@@ -811,8 +811,8 @@ return {
       { name = "options", type = "diffusion.gradcheck_options?", optional = true },
     },
     options = {
-      { name = "step", type = "number", range = "> 0", default = "1e-5 in double, else 1e-2", text = "step of the differences, times max(1, |x|)" },
-      { name = "tolerance", type = "number", range = ">= 0", default = "1e-6 in double, else 1e-2", text = "largest difference that passes" },
+      { name = "step", type = "number", range = "> 0", default = "1e-05 in double, else 0.01", text = "step of the differences, times max(1, |x|)" },
+      { name = "tolerance", type = "number", range = ">= 0", default = "1e-06 in double, else 0.01", text = "largest difference that passes" },
     },
     returns = {
       { type = "boolean", text = "ok" },
@@ -1786,7 +1786,7 @@ return {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
       { name = "p", type = "number", range = "[1, 8]", default = "1", text = "power of the distance" },
       { name = "permutations", type = "integer", range = ">= 0", default = "39", text = "permutations of the labels, for p; with 0 the interval holds only for distributions that differ" },
-      { name = "projections", type = "integer", range = ">= 1", default = "100", text = "directions" },
+      { name = "projections", type = "integer", range = ">= 1", default = "100", text = "number of directions" },
       { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
@@ -1856,8 +1856,8 @@ return {
     },
     options = {
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
-      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "residual blocks" },
-      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "numbers of a point" },
+      { name = "depth", type = "integer", range = ">= 1", default = "4", text = "number of residual blocks" },
+      { name = "dim", type = "integer", range = ">= 1", default = "2", text = "dimensions of a point" },
       { name = "hidden", type = "integer", range = ">= 2", default = "128", text = "width of the blocks, even" },
       { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
@@ -1913,7 +1913,7 @@ return {
       { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
       { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
-      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
@@ -2451,10 +2451,10 @@ return {
     },
     options = {
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
       { name = "xlabel", type = "string", default = "none", text = "name of the horizontal axis" },
       { name = "ylabel", type = "string", default = "none", text = "name of the vertical axis" },
     },
@@ -2473,9 +2473,9 @@ return {
     options = {
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
       { name = "guides", type = "list of numbers", default = "{1, 2, 3}", text = "orders of the dashed lines" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
       { name = "x", type = "\"evaluations\" or \"steps\"", default = "\"evaluations\"", text = "quantity of the horizontal axis" },
       { name = "xlabel", type = "string", default = "by x", text = "name of the horizontal axis" },
       { name = "ylabel", type = "string", default = "\"error\"", text = "name of the vertical axis" },
@@ -2494,9 +2494,9 @@ return {
     },
     options = {
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
     },
     returns = {
       { type = "boolean|nil", text = "ok nil with a message if it fails" },
@@ -2512,11 +2512,11 @@ return {
     },
     options = {
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
       { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
       { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
       { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
@@ -2536,9 +2536,9 @@ return {
       { name = "count", type = "integer", range = ">= 1", default = "50", text = "the first samples that are drawn" },
       { name = "data", type = "tensor", default = "none", text = "points {n,2} that are drawn behind curves in the plane" },
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
       { name = "xlabel", type = "string", default = "\"t\" or \"step\"; none in the plane", text = "name of the horizontal axis" },
       { name = "ylabel", type = "string", default = "\"x\"; none in the plane", text = "name of the vertical axis" },
     },
@@ -2556,7 +2556,7 @@ return {
     },
     options = {
       { name = "sigma_rel", type = "number", range = "(0, 0.28867513459481)", default = "required", text = "standard deviation of the average's profile over 0..1" },
-      { name = "updates", type = "integer", range = ">= 1", default = "those of the last snapshot", text = "updates after which it is" },
+      { name = "updates", type = "integer", range = ">= 1", default = "those of the last snapshot", text = "number of updates after which the average is taken" },
     },
     returns = {
       { type = "table<string, any>|nil", text = "state by name, for model:load_state; nil with a message if a file isn't such a snapshot, or they can't be combined" },
@@ -2724,7 +2724,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "size", type = "integer", range = ">= 1", default = "1000", text = "samples that are drawn at a time" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.set", text = "pairs .x, .eps, .class" },
@@ -2752,7 +2752,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2821,7 +2821,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n, ...}" },
@@ -2870,7 +2870,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
       { name = "shape", type = "list of integers", default = "that of init", text = "{n, ...}, the number of samples first" },
-      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
     },
     returns = {
       { type = "diffusion.run" },
@@ -3312,12 +3312,12 @@ return {
     options = {
       { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
       { name = "attention", type = "list of integers", default = "{}", text = "downsampling factors at which there is attention, as {4}" },
-      { name = "blocks", type = "integer", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up" },
+      { name = "blocks", type = "integer", range = ">= 1", default = "2", text = "number of residual blocks of a level; one more on the way up" },
       { name = "channels", type = "integer", range = ">= 2", default = "32", text = "channels of the first level, even" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
-      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads of each attention" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads of each attention" },
       { name = "mult", type = "list of integers", default = "{1, 2, 2}", text = "channels of each level, in multiples of `channels`" },
       { name = "outputs", type = "integer", range = "[1, 2]", default = "1", text = "2 also predicts a variance: the result has twice the channels" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
@@ -3801,7 +3801,7 @@ return {
       { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
       { name = "context", type = "integer", range = ">= 1", default = "width of the context", text = "width of the context that keys and values are computed from" },
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
-      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
@@ -3822,7 +3822,7 @@ return {
     options = {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
-      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
@@ -3929,8 +3929,8 @@ return {
       { name = "options", type = "diffusion.net_embedding_options?", optional = true },
     },
     options = {
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
-      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "rows of the table" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4244,9 +4244,9 @@ return {
       { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
     },
     options = {
+      { name = "inp", type = "integer", range = ">= 2", default = "required", text = "width of the sinusoid, even" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
-      { name = "inp", type = "integer", range = ">= 2", default = "width of the input", text = "width of the sinusoid, even" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4349,7 +4349,7 @@ return {
     options = {
       { name = "data", type = "tensor or set", default = "none", text = "samples {n, ...}: the loss of the best affine network, by their covariance" },
       { name = "oracle", type = "oracle", default = "none", text = "a known distribution: the loss of its best denoiser" },
-      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the oracle" },
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "number of samples of the oracle" },
       { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
       { name = "std", type = "number, list of numbers or tensor", default = "none", text = "standard deviations of Gaussian data along its axes: exact" },
     },
@@ -4415,7 +4415,7 @@ return {
       { name = "options", type = "diffusion.oracle_entropy_options?", optional = true },
     },
     options = {
-      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "samples of the mean, if there is one" },
+      { name = "samples", type = "integer", range = ">= 2", default = "20000", text = "number of samples, if there is no formula" },
       { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
     },
     returns = {
@@ -4804,7 +4804,7 @@ return {
     signature = "sampler = {\"ddim_inversion\", ...}",
     text = "Song et al. 2021, \"Denoising diffusion implicit models\", sec. 4.3",
     options = {
-      { name = "at", type = "\"s\" or \"t\"", default = "\"s\"", text = "level at which the model is asked" },
+      { name = "at", type = "\"s\" or \"t\"", default = "\"s\"", text = "level at which the model is evaluated" },
       { name = "exact", type = "boolean", default = "false", text = "solves each step by iteration, so that ddim returns to the data" },
       { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
       { name = "tolerance", type = "number", range = "> 0", default = "1e-6", text = "residual at which the iteration ends" },
@@ -5258,11 +5258,11 @@ return {
     },
     options = {
       { name = "file", type = "path", default = "a window, or the terminal", text = "a file that ends in .png or .svg" },
-      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "pixels" },
+      { name = "height", type = "integer", range = "[100, 10000]", default = "600", text = "height in pixels" },
       { name = "logy", type = "boolean", default = "false", text = "the vertical axis is logarithmic" },
       { name = "title", type = "string", default = "none", text = "the picture's title" },
       { name = "what", type = "\"alpha_bar\", \"beta\", \"log_snr\", \"snr\", \"signal\", \"noise\" or \"sigma\"", default = "\"log_snr\"", text = "the quantity" },
-      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "pixels" },
+      { name = "width", type = "integer", range = "[100, 10000]", default = "800", text = "width in pixels" },
       { name = "xlabel", type = "string", default = "\"u = t/T\"", text = "name of the horizontal axis" },
       { name = "ylabel", type = "string", default = "what", text = "name of the vertical axis" },
     },
@@ -5471,7 +5471,7 @@ return {
       { name = "opts", type = "diffusion.attention_options", optional = true },
     },
     options = {
-      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "heads; they divide the width" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "causal", type = "boolean", default = "false", text = "token i attends to tokens 1 .. i" },
       { name = "mask", type = "tensor", default = "none", text = "the mask, as above" },
     },
@@ -5780,7 +5780,7 @@ return {
       { name = "opts", type = "diffusion.group_norm_options" },
     },
     options = {
-      { name = "groups", type = "integer", range = ">= 1", default = "required", text = "groups of channels; they divide C" },
+      { name = "groups", type = "integer", range = ">= 1", default = "required", text = "number of groups, which divides C" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },

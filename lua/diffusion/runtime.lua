@@ -5,14 +5,20 @@ local opts = require "diffusion.opts"
 
 local runtime = {}
 
-local function mebibytes(bytes) return legible.format("%.1f MiB", bytes / 2 ^ 20) end
+-- "2.5 MiB", or "12 bytes", as the messages of the core.
+local function size_text(bytes)
+  if bytes < 1024 then return ("%d bytes"):format(bytes) end
+  local size, unit = bytes / 1024, 1
+  while size >= 1024 and unit < 4 do size, unit = size / 1024, unit + 1 end
+  return legible.format("%.1f %s", size, ({ "KiB", "MiB", "GiB", "TiB" })[unit])
+end
 
 local Memory = {}
 
 function Memory.__tostring(m)
   return ("%s in use (%s of them packed weights), %s at most, %s kept for reuse, limit %s"):format(
-    mebibytes(m.live), mebibytes(m.packs), mebibytes(m.peak), mebibytes(m.pooled),
-    m.limit > 0 and mebibytes(m.limit) or "none")
+    size_text(m.live), size_text(m.packs), size_text(m.peak), size_text(m.pooled),
+    m.limit > 0 and size_text(m.limit) or "none")
 end
 legible.speaks(Memory)
 

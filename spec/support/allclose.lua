@@ -1,9 +1,6 @@
--- assert.allclose(expected, actual [, {rtol = 1e-5, atol = 1e-8}]) compares tensors,
--- nested lists and numbers. They need the same shape, and |actual - expected| <= atol +
--- rtol
--- expected| for each element. NaN equals NaN. A failure shows the shapes, or the
--- largest
--- difference and its position.
+-- assert.allclose(expected, actual [, {rtol = 1e-5, atol = 1e-8}]) compares tensors, nested lists
+-- and numbers. They need the same shape, and |actual - expected| <= atol + rtol |expected| for each
+-- element. NaN equals NaN. A failure shows the shapes, or the largest difference and its position.
 local assert = require "luassert"
 local say = require "say"
 

@@ -259,18 +259,15 @@ end
 --- Checks files and folders.
 ---@param places string[]
 ---@param exceptions table<string, string[]>|nil by path
----@param omitted table<string, boolean>|nil paths that are left out
 ---@return string[] faults
 ---@return table count
-function M.check_all(places, exceptions, omitted)
+function M.check_all(places, exceptions)
   local faults, total = {}, new_count()
   for _, place in ipairs(places) do
     for _, path in ipairs(M.files(place)) do
-      if not (omitted and omitted[path]) then
-        local more, count = M.check(path, read(path), exceptions and exceptions[path])
-        table.move(more, 1, #more, #faults + 1, faults)
-        total.sentences, total.words = total.sentences + count.sentences, total.words + count.words
-      end
+      local more, count = M.check(path, read(path), exceptions and exceptions[path])
+      table.move(more, 1, #more, #faults + 1, faults)
+      total.sentences, total.words = total.sentences + count.sentences, total.words + count.words
     end
   end
   return faults, total

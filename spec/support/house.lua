@@ -90,11 +90,34 @@ local function required(files, path, name, fault)
   return fault("%s requires diffusion%s, which is no file here", path, name)
 end
 
+-- Files that may compute the name of a module: the front door, and the search for a network.
+local computing = { ["lua/diffusion/init.lua"] = true, ["lua/diffusion/nn/family.lua"] = true }
+
+-- The names of modules that follow each `word`, as in require "a", require("a"),
+-- pcall(require, "a") and package.loaded["a"]. unclear() hears of a name that is not written out.
+local function modules(code, word, unclear)
+  local names = {}
+  for at in code:gmatch("%f[%w_]" .. word .. "%f[^%w_]()") do
+    local rest = code:sub(at, at + 200):gsub("^%s*[(,]%s*", "")
+    rest = rest:gsub("^%s+", ""):gsub("^%[%s*(['\"])", "%1")
+    local _, name, after = rest:match "^(['\"])(.-)%1%s*[)%]]?%s*(%.?%.?)"
+    if not name then name, after = rest:match "^%[%[(.-)%]%]%s*[)%]]?%s*(%.?%.?)" end
+    if name and after ~= ".." then names[#names + 1] = name
+    else unclear() end
+  end
+  return names
+end
+
 local function requires(files, path, fault)
   local names, code = {}, without_comments(path, files[path])
-  for name, next in code:gmatch 'require%s*%(?%s*["\']diffusion([%w_.]*)["\']%s*(%.?%.?)' do
-    if next ~= ".." then names[#names + 1] = required(files, path, name, fault)
-    elseif path ~= "lua/diffusion/init.lua" then fault("%s computes a module's name", path) end
+  local function unclear() if not computing[path] then fault("%s computes a module's name", path) end end
+  for _, name in ipairs(modules(code, "require", unclear)) do
+    local part = name:match "^diffusion(%f[^%w_].*)"
+    if part then names[#names + 1] = required(files, path, part, fault) end
+  end
+  for _, name in ipairs(modules(code, "package%.loaded", function() end)) do
+    local part = name:match "^diffusion(%..*)"
+    if part and part ~= ".core" then names[#names + 1] = required(files, path, part, fault) end
   end
   return names
 end
@@ -147,6 +170,16 @@ local function types(files, order, fault)
   end
 end
 
+-- The faults in order. A call upward shows twice, by its include too.
+local function sorted_once(faults)
+  table.sort(faults)
+  local out = {}
+  for _, line in ipairs(faults) do
+    if line ~= out[#out] then out[#out + 1] = line end
+  end
+  return out
+end
+
 --- Checks files given as a table from path to text.
 ---@param files table<string, string>
 ---@return string[] faults, sorted; empty when the house stands
@@ -165,10 +198,9 @@ function M.check(files)
     end
   end
   circles(graph, order, fault)
-  calls.check(files, fault)
+  calls.check(files, fault, function(path, called) arrow(path, called, fault) end)
   types(files, order, fault)
-  table.sort(faults)
-  return faults
+  return sorted_once(faults)
 end
 
 --- Reads the project's sources, from its root.

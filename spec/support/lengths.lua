@@ -1,42 +1,19 @@
--- Measures the length of functions in C by counting braces, and finds those that are too
--- long. A function begins at the line of its head and ends at its last brace.
+-- Measures the length of functions in C and finds those that are too long. A function begins
+-- at the line of its head and ends at its last brace.
+local csource = dofile "spec/support/csource.lua"
+
 local lengths = {}
 
 local longest_function, longest_file = 60, 600
-
-local function blank(text) return (text:gsub("[^\n]", " ")) end
-
--- Replaces comments, strings, characters and preprocessor lines by spaces. Lines stay,
--- and every remaining brace belongs to code.
-local function bare(text)
-  text = text:gsub("/%*.-%*/", blank):gsub("//[^\n]*", blank)
-  text = text:gsub("\\\\", "  "):gsub("\\[\"']", "  "):gsub("'[^'\n]*'", blank):gsub('"[^"\n]*"', blank)
-  return (("\n" .. text):gsub("\n#[^\n]*\\\n[^\n]*", blank):gsub("\n[ \t]*#[^\n]*", blank):sub(2))
-end
 
 --- The functions of a file, in order.
 ---@param text string C
 ---@return table[] functions { name, first line, how many lines }
 function lengths.functions(text)
-  local out, depth, line, head, open = {}, 0, 1, "", nil
-  local first -- line on which the head begins
-  for c in bare(text):gmatch "." do
-    if c == "\n" then line = line + 1 end
-    if depth == 0 then
-      if c == "{" and head:find "%)%s*$" then open = { head:match "([%w_]+)%s*%(", first } end
-      if c == ";" or c == "{" then head, first = "", nil
-      elseif head ~= "" or not c:find "%s" then
-        head, first = head .. c, first or line
-      end
-    end
-    if c == "{" then depth = depth + 1 end
-    if c == "}" then
-      depth = depth - 1
-      head, first = "", nil
-      if depth == 0 and open then
-        out[#out + 1] = { name = open[1], line = open[2], lines = line - open[2] + 1 }
-        open = nil
-      end
+  local out = {}
+  for _, part in ipairs(csource.parts(text)) do
+    if part.ends == "{" and part.head:find "%)%s*$" then
+      out[#out + 1] = { name = part.head:match "([%w_]+)%s*%(", line = part.line, lines = part.lines }
     end
   end
   return out

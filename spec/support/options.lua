@@ -112,8 +112,10 @@ end
 
 local function default_text(rule)
   if rule.required then return "required" end
-  if rule.default_text or rule.default == nil then return rule.default_text or "none" end
-  return literal(rule.default)
+  if rule.default_text then return rule.default_text end
+  local value = rule.default
+  if value == nil then value = rule.otherwise end
+  return value == nil and "none" or literal(value)
 end
 
 -- ==== lists ================================================================================

@@ -105,7 +105,7 @@ end
 
 -- These are left out: they change the process itself, or read much.
 local LEFT = { ["d.threads"] = true, ["d.memory_limit"] = true, ["d.precision"] = true,
-               ["d.data.fashion_mnist"] = true }
+               ["d.pack_budget"] = true, ["d.data.fashion_mnist"] = true }
 
 local names = {}
 for name in pairs(reference) do names[#names + 1] = name end

@@ -13,9 +13,7 @@ local rule = require "diffusion.rule"
 
 local rules = opts.declare("check_moments", {
   process = rule.process,
-  grid = { "grid|table", as = "diffusion.grid|number[]", default_text = "trailing",
-    text = "a grid or a list of times" },
-  steps = option.steps,
+  grid = option.grid, steps = option.steps,
   mean = { "number", default = 0, text = "mean of the data" },
   std = { "number", default = 1, min = 0, text = "standard deviation of the data" },
   exact_start = { "boolean", default = false, text = "starts from x_T's own distribution, not from noise" },
@@ -86,8 +84,10 @@ end
 
 local function grid_of(o, solver)
   if kind.of(o.grid) == "grid" then return o.grid end
-  if o.grid then return grids.grid.list(o.process, o.grid) end
-  return grids.grid.trailing(o.process, o.steps or place.steps(solver, o.process.T))
+  if type(o.grid) == "table" then return grids.grid.list(o.process, o.grid) end
+  local make, message = grids.find(o.grid or option.grid.otherwise)
+  if not make then fail.raise("moments: %s", message) end
+  return make(o.process, o.steps or place.steps(solver, o.process.T))
 end
 
 --- The mean and variance of each coordinate of a sampler's result, in double. The data is N(mean,

@@ -158,7 +158,7 @@ local Set = {}
 local batches_rules = opts.declare("set_batches", {
   size = { "integer", required = true, min = 1, text = "examples in a batch" },
   steps = { "integer", min = 0, default_text = "by epochs", text = "number of batches" },
-  epochs = { "number", above = 0, default_text = "1", text = "passes over the set, in place of steps" },
+  epochs = { "number", above = 0, otherwise = 1, text = "passes over the set, in place of steps" },
   shuffle = { "boolean", default = true, text = "each epoch has an order of its own" },
   seed = rule.seed,
   flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
@@ -179,7 +179,7 @@ function Set:batches(options)
     fail.raise("batches: flip is for images [n,H,W,C], x is %s", kind.shape_text(self.x))
   end
   if o.flip and self.eps then fail.raise "batches: flip is for pictures alone, this set pairs each with its noise" end
-  local total = o.steps and o.steps * o.size or math.floor((o.epochs or 1) * self.n)
+  local total = o.steps and o.steps * o.size or math.floor((o.epochs or batches_rules.epochs.otherwise) * self.n)
   return object.new(batches, {
     step = 0, steps = o.steps or -(-total // o.size), size = o.size, n = self.n,
     shuffle = o.shuffle, flip = o.flip, seed = o.seed or core.data_seed(),

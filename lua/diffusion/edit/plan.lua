@@ -5,7 +5,6 @@ local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
 local made = require "diffusion.grid.made"
 local grids = require "diffusion.grid"
-local opts = require "diffusion.opts"
 local option = require "diffusion.sampler.option"
 local place = require "diffusion.sampler.place"
 
@@ -47,8 +46,7 @@ plan.start = {
   strength = { "number", min = 0, max = 1, default_text = "start instead", text = "the level nearest to strength T" },
 }
 plan.steps = {
-  steps = opts.joined(option.steps, { text = "number of steps that follow",
-    default_text = "50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector" }),
+  steps = option.steps_below,
   grid = { "table", as = "diffusion.grid|number[]", default_text = "by steps",
     text = "a grid or a list of times; those below the start are taken" },
 }

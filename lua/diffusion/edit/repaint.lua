@@ -65,10 +65,19 @@ local function times_of(grid, moves)
   return times
 end
 
+local STEPS <const> = 250
+local plan_rules = opts.declare("edit_repaint_plan", {
+  process = option.process, grid = option.grid, sampler = opts.joined(option.sampler, { default = "ddpm" }),
+  steps = opts.joined(option.steps, { otherwise = STEPS,
+    default_text = ("%d, or T if less; those of d.sample for other samplers"):format(STEPS) }),
+  jump = { "integer", default = 10, min = 1, text = "steps of a jump back" },
+  resample = { "integer", default = 10, min = 1, text = "times that each stretch of a jump is walked; 1: no jumps" },
+})
+
 -- The plan and its moves.
 local function walk_of(where, o)
   local solver, name = given.downward(where, o.sampler)
-  if not o.grid then o.steps = o.steps or place.steps(solver, math.min(250, o.process.T)) end
+  if not o.grid then o.steps = o.steps or place.steps(solver, math.min(plan_rules.steps.otherwise, o.process.T)) end
   local grid = place.grid(o, name, solver)
   if grid.last > 0 then
     fail.raise("%s: the grid stops at t = %g, so x0 can't be kept as it is; let it go to 0", where, grid.last)
@@ -83,13 +92,6 @@ local function walk_of(where, o)
   return setmetatable({ grid = grid, jump = o.jump, resample = o.resample, jumps = jumps, steps = n + jumps * o.jump,
     times = times_of(grid, moves) }, Walk), moves
 end
-
-local plan_rules = opts.declare("edit_repaint_plan", {
-  process = option.process, grid = option.grid, sampler = opts.joined(option.sampler, { default = "ddpm" }),
-  steps = opts.joined(option.steps, { default_text = "250, or T if T is less; those of d.sample for other samplers" }),
-  jump = { "integer", default = 10, min = 1, text = "steps of a jump back" },
-  resample = { "integer", default = 10, min = 1, text = "times that each stretch of a jump is walked; 1: no jumps" },
-})
 
 --- The steps and levels of RePaint, before it runs.
 ---@param options diffusion.edit_repaint_plan_options

@@ -119,7 +119,7 @@ local rules = opts.declare("ema", {
   decay = { "number|table|function", default = 0.9995, min = 0, below = 1, choice = "decay",
     as = "number|table|fun(update: integer): number",
       text = "a number, {name, option = ...}, or a function of the update" },
-  warmup = { "boolean", default_text = "true", text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
+  warmup = { "boolean", otherwise = true, text = "r is at most (1 + k)/(10 + k), for a decay that is a number" },
 })
 
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one or a list,

@@ -205,7 +205,7 @@ local function read(file)
   if size < 8 then fault("file holds %d bytes, not even a header's length", size) end
   local length = ("<i8"):unpack(file:text(0, 8))
   if length < 0 or length > MOST then
-    fault("not such a file, by its first 8 bytes: a header of %s bytes, more than the %s allowed",
+    fault("its first 8 bytes announce a header of %s bytes, but a safetensors file has at most %s",
       length < 0 and "2^63 or more" or commas(length), commas(MOST))
   end
   if length > size - 8 then fault("header says %s bytes, file holds %s", commas(length), commas(size)) end

@@ -104,11 +104,11 @@ function sigma.karras(source, N, o)
   return by_curve("karras", schedule, N, o, function(u) return (high + u * (low - high)) ^ o.rho end)
 end
 
--- ln sigma falls from its maximum to its minimum as (1 - u)^rho.
-local function by_logarithm(name, schedule, N, o)
+-- ln sigma falls from its maximum to its minimum as (1 - u)^power.
+local function by_logarithm(name, schedule, N, o, power)
   local low = math.log(o.sigma_min)
   local range = math.log(o.sigma_max) - low
-  return by_curve(name, schedule, N, o, function(u) return math.exp(low + (1 - u) ^ (o.rho or 1) * range) end)
+  return by_curve(name, schedule, N, o, function(u) return math.exp(low + (1 - u) ^ power * range) end)
 end
 
 --- ln sigma in equal steps from sigma_max to sigma_min: a geometric sequence.
@@ -119,7 +119,7 @@ end
 function sigma.exponential(source, N, o)
   local schedule
   schedule, N, o = arguments("exponential", source, N, o, exponential_rules)
-  return by_logarithm("exponential", schedule, N, o)
+  return by_logarithm("exponential", schedule, N, o, 1)
 end
 
 --- ln sigma falls from sigma_max to sigma_min as (1 - u)^rho, with u in equal steps (Crowson's
@@ -131,7 +131,7 @@ end
 function sigma.poly_exponential(source, N, o)
   local schedule
   schedule, N, o = arguments("poly_exponential", source, N, o, poly_rules)
-  return by_logarithm("poly_exponential", schedule, N, o)
+  return by_logarithm("poly_exponential", schedule, N, o, o.rho)
 end
 
 local log_snr_rules = opts.declare("grid_log_snr", {
@@ -158,7 +158,7 @@ function sigma.log_snr(source, N, o)
   end
   o.sigma_max = fail.call(schedule.sigma, schedule, o.from)
   o.sigma_min = fail.call(schedule.sigma, schedule, o.to)
-  return by_logarithm("log_snr", schedule, N, o)
+  return by_logarithm("log_snr", schedule, N, o, 1)
 end
 
 -- ==== Beta =================================================================================

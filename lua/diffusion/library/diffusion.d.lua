@@ -29,7 +29,7 @@ local d = {}
 ---@field atol? number absolute tolerance; range >= 0; default 1e-8
 
 ---@class (exact) diffusion.attention_options
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
@@ -39,10 +39,10 @@ local d = {}
 ---@class (exact) diffusion.check_moments_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
----@field grid? diffusion.grid|number[] a grid or a list of times; default trailing
+---@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.check_order_options
 ---@field exact? integer steps of the ODE's solution; range >= 10; default 500
@@ -61,13 +61,13 @@ local d = {}
 ---@field model diffusion.model the network
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
----@field ema? diffusion.ema|diffusion.ema[] averages
+---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
 ---@field opt? diffusion.adamw the optimiser
 
 ---@class (exact) diffusion.context_mlp_options
----@field context? integer numbers of a context vector; range >= 1; default 2
----@field depth? integer residual blocks; range >= 1; default 3
----@field dim? integer numbers of a point; range >= 1; default 2
+---@field context? integer dimensions of a context vector; range >= 1; default 2
+---@field depth? integer number of residual blocks; range >= 1; default 3
+---@field dim? integer dimensions of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 64
 
 ---@class (exact) diffusion.conv2d_options
@@ -129,9 +129,9 @@ local d = {}
 ---@class (exact) diffusion.dit_options
 ---@field image integer[] {H, W, C} of an image
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field depth? integer blocks; range >= 1; default 4
+---@field depth? integer number of blocks; range >= 1; default 4
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
----@field heads? integer heads of each attention; range >= 1; default 4
+---@field heads? integer number of heads of each attention; range >= 1; default 4
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field patch? integer height and width of the pixels that become one token; range >= 1; default 2
 ---@field ratio? integer inner width of a block's two products, in multiples of `width`; range >= 1; default 4
@@ -163,12 +163,12 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
 
 ---@class (exact) diffusion.edit_interpolate_options
 ---@field a diffusion.tensor the first pictures {B, ...}
----@field b diffusion.tensor the second pictures, as many
+---@field b diffusion.tensor the second pictures, of a's shape
 ---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field at? number level of the mixture; default T/2; by inversion the start of edit.invert
@@ -181,7 +181,7 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
 ---@field u? number|number[] place between them, 0 is a and 1 is b; or n places; default 0.5
 
@@ -199,14 +199,14 @@ local d = {}
 ---@field on_step? fun(step: table) called with each step after it
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level of the noise; default T, or the last whole level at which x0 can be predicted
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field tolerance? number residual at which the iteration ends; range > 0; default 1e-5
 
 ---@class (exact) diffusion.edit_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
----@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if they are less; all for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
 ---@field strength? number the level nearest to strength T; range [0, 1]; default start instead
 
 ---@class (exact) diffusion.edit_repaint_options
@@ -224,7 +224,7 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
@@ -232,7 +232,7 @@ local d = {}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if T is less; those of d.sample for other samplers
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.ema_options
 ---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
@@ -251,8 +251,8 @@ local d = {}
 ---@field seed? integer seed of the numbers; default 0
 
 ---@class (exact) diffusion.gradcheck_options
----@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-5 in double, else 1e-2
----@field tolerance? number largest difference that passes; range >= 0; default 1e-6 in double, else 1e-2
+---@field step? number step of the differences, times max(1, |x|); range > 0; default 1e-05 in double, else 0.01
+---@field tolerance? number largest difference that passes; range >= 0; default 1e-06 in double, else 0.01
 
 ---@class (exact) diffusion.grid_beta_options
 ---@field alpha? number first parameter of the Beta distribution; range (0, 1000]; default 0.6
@@ -325,7 +325,7 @@ local d = {}
 ---@field round? boolean rounds times to whole levels; false leaves them real; default true
 
 ---@class (exact) diffusion.group_norm_options
----@field groups integer groups of channels; they divide C; range >= 1
+---@field groups integer number of groups, which divides C; range >= 1
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field silu? boolean applies silu to the result; default false
 ---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
@@ -487,7 +487,7 @@ local d = {}
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
 ---@field p? number power of the distance; range [1, 8]; default 1
 ---@field permutations? integer permutations of the labels, for p; with 0 the interval holds only for distributions that differ; range >= 0; default 39
----@field projections? integer directions; range >= 1; default 100
+---@field projections? integer number of directions; range >= 1; default 100
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.metric_two_sample_options
@@ -503,8 +503,8 @@ local d = {}
 
 ---@class (exact) diffusion.mlp_options
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field depth? integer residual blocks; range >= 1; default 4
----@field dim? integer numbers of a point; range >= 1; default 2
+---@field depth? integer number of residual blocks; range >= 1; default 4
+---@field dim? integer dimensions of a point; range >= 1; default 2
 ---@field hidden? integer width of the blocks, even; range >= 2; default 128
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
@@ -529,7 +529,7 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
 ---@field fused? boolean q, k and v have one weight; default true without a context
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
@@ -538,7 +538,7 @@ local d = {}
 ---@class (exact) diffusion.net_attention_block_options
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -572,8 +572,8 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_embedding_options
+---@field inp integer rows of the table; range >= 1
 ---@field out integer channels or width of the result; range >= 1
----@field inp? integer rows of the table; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_gate_options
@@ -664,9 +664,9 @@ local d = {}
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
 
 ---@class (exact) diffusion.net_time_embed_options
+---@field inp integer width of the sinusoid, even; range >= 2
 ---@field out integer width of the result; range >= 1
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
----@field inp? integer width of the sinusoid, even; range >= 2; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
@@ -693,7 +693,7 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field context? integer width of the context that keys and values are computed from; range >= 1; default width of the context
 ---@field fused? boolean q, k and v have one weight; default true without a context
----@field heads? integer heads; they divide the width; range >= 1; default 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 
@@ -770,7 +770,7 @@ local d = {}
 ---@class (exact) diffusion.objective_floor_options
 ---@field data? diffusion.tensor|diffusion.set samples {n, ...}: the loss of the best affine network, by their covariance
 ---@field oracle? diffusion.oracle a known distribution: the loss of its best denoiser
----@field samples? integer samples of the oracle; range >= 2; default 20000
+---@field samples? integer number of samples of the oracle; range >= 2; default 20000
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field std? number|number[]|diffusion.tensor standard deviations of Gaussian data along its axes: exact
 
@@ -797,7 +797,7 @@ local d = {}
 ---@field std? number each point is a Gaussian of this standard deviation; range > 0
 
 ---@class (exact) diffusion.oracle_entropy_options
----@field samples? integer samples of the mean, if there is one; range >= 2; default 20000
+---@field samples? integer number of samples, if there is no formula; range >= 2; default 20000
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 
 ---@class (exact) diffusion.oracle_gaussian_options
@@ -836,36 +836,36 @@ local d = {}
 
 ---@class (exact) diffusion.plot_lines_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field logy? boolean the vertical axis is logarithmic; default false
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis
 ---@field ylabel? string name of the vertical axis
 
 ---@class (exact) diffusion.plot_order_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
 ---@field guides? number[] orders of the dashed lines; default {1, 2, 3}
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field x? "evaluations"|"steps" quantity of the horizontal axis; default "evaluations"
 ---@field xlabel? string name of the horizontal axis; default by x
 ---@field ylabel? string name of the vertical axis; default "error"
 
 ---@class (exact) diffusion.plot_points_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 
 ---@class (exact) diffusion.plot_schedules_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field logy? boolean the vertical axis is logarithmic; default false
 ---@field title? string the picture's title
 ---@field what? "alpha_bar"|"beta"|"log_snr"|"snr"|"signal"|"noise"|"sigma" the quantity; default "log_snr"
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis; default "u = t/T"
 ---@field ylabel? string name of the vertical axis; default what
 
@@ -873,15 +873,15 @@ local d = {}
 ---@field count? integer the first samples that are drawn; range >= 1; default 50
 ---@field data? diffusion.tensor points {n,2} that are drawn behind curves in the plane
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
----@field height? integer pixels; range [100, 10000]; default 600
+---@field height? integer height in pixels; range [100, 10000]; default 600
 ---@field title? string the picture's title
----@field width? integer pixels; range [100, 10000]; default 800
+---@field width? integer width in pixels; range [100, 10000]; default 800
 ---@field xlabel? string name of the horizontal axis; default "t" or "step"; none in the plane
 ---@field ylabel? string name of the vertical axis; default "x"; none in the plane
 
 ---@class (exact) diffusion.posthoc_ema_options
 ---@field sigma_rel number standard deviation of the average's profile over 0..1; range (0, 0.28867513459481)
----@field updates? integer updates after which it is; range >= 1; default those of the last snapshot
+---@field updates? integer number of updates after which the average is taken; range >= 1; default those of the last snapshot
 
 ---@class (exact) diffusion.precondition_options
 ---@field kind? "edm"|"vp"|"ve"|"iddpm" the row of the paper's table 1; default "edm"
@@ -914,7 +914,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.sampler_step_options
 ---@field mix? function sum of c x; default d.mix
@@ -938,7 +938,7 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field shape? integer[] {n, ...}, the number of samples first; default that of init
----@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if T is less; T for ddpm, annealed_langevin and predictor_corrector
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
 ---@class (exact) diffusion.schedule_constant_options
 ---@field T? integer number of steps; range >= 1; default 1000
@@ -1018,7 +1018,7 @@ local d = {}
 
 ---@class (exact) diffusion.schedule_sigmoid_options
 ---@field T? integer number of steps; range >= 1; default 1000
----@field end? number end of the logistic curve, over tau; default 3
+---@field ["end"]? number end of the logistic curve, over tau; default 3
 ---@field max_beta? number betas above it are cut, as the last one is; range (0, 1]; default 0.999
 ---@field start? number start of the logistic curve, over tau; default -3
 ---@field tau? number divisor of both ends; range > 0; default 1
@@ -1081,12 +1081,12 @@ local d = {}
 ---@class (exact) diffusion.unet_options
 ---@field image integer[] {H, W, C} of an image
 ---@field attention? integer[] downsampling factors at which there is attention, as {4}; default {}
----@field blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field blocks? integer number of residual blocks of a level; one more on the way up; range >= 1; default 2
 ---@field channels? integer channels of the first level, even; range >= 2; default 32
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
----@field heads? integer heads of each attention; range >= 1; default 1
+---@field heads? integer number of heads of each attention; range >= 1; default 1
 ---@field mult? integer[] channels of each level, in multiples of `channels`; default {1, 2, 2}
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false

@@ -4,6 +4,7 @@
 local fail = require "diffusion.fail"
 local core = require "diffusion.core"
 local kinds = require "diffusion.nn.kinds"
+local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local shown = require("diffusion.kind").shown
 
@@ -42,6 +43,8 @@ end
 
 local input_rules = { shape = { "table" }, optional = { "boolean" }, whole = { "boolean" } }
 
+local methods = {} -- of a net, by name
+
 -- One input as the core reads it: {name, list of dimensions, optional =, whole =}.
 local function input(where, given)
   if type(given) == "string" then given = { given } end
@@ -66,7 +69,8 @@ local function inputs_of(where, given)
     out[i] = input(where, one)
     local name = out[i][1]
     if seen[name] then fail.raise("%s: two inputs are named '%s'", where, name) end
-    if kinds[name] then fail.raise("%s: '%s' is a kind of layer, so no input can have that name", where, name) end
+    local taken = type(kinds[name]) == "table" and "kind of layer" or rawget(methods, name) and "method of a net"
+    if taken then fail.raise("%s: '%s' is a %s, so no input can have that name", where, name, taken) end
     seen[name] = true
   end
   if #out == 0 then fail.raise("%s: a network has at least one input, the first is its x", where) end
@@ -79,45 +83,48 @@ end
 --- A network that is being written by the function `build` of d.network. Each method adds a
 --- layer and returns its value. Inputs are fields: net.x, net.t.
 ---@class diffusion.net
-local Net = { __name = "diffusion.net" }
-Net.__methods = Net
+local Net = methods
 
-function Net.__index(net, key)
-  local method = Net[key]
-  if method then return method end
+-- {name, text, inputs, steps, limit, first, result, values = those of the inputs by name, core}
+local private = object.private
+
+local function read(net, key)
+  local own = private[net]
+  local found = own.values[key] or rawget(Net, key)
+  if found ~= nil then return found end
   local names = {}
-  for name in pairs(Net) do if not name:find "^__" then names[#names + 1] = name end end
-  for _, one in ipairs(net.inputs) do names[#names + 1] = one[1] end
+  for name in pairs(Net) do names[#names + 1] = name end
+  for name in pairs(own.values) do names[#names + 1] = name end
   table.sort(names)
-  fail.raise("%s: %s", net.name, opts.unknown("input or kind of layer", key, names))
+  fail.raise("%s: %s", own.name, opts.unknown("input or kind of layer", key, names))
 end
 
-local function value(net, slot, width) return setmetatable({ net = net, slot = slot, width = width }, Value) end
+local class -- made when its methods are complete
+
+local function value(own, slot, width) return setmetatable({ net = own, slot = slot, width = width }, Value) end
 
 local function new_net(where, name, text, given)
   local inputs = inputs_of(where, given)
-  local net = setmetatable({
-    name = name, text = text, inputs = inputs, steps = {}, limit = false, first = false,
-    core = fail.call(core.net, name, text, inputs),
-  }, Net)
+  local own = { name = name, text = text, inputs = inputs, steps = {}, limit = false, values = {},
+    core = fail.call(core.net, name, text, inputs) }
   for i, one in ipairs(inputs) do
     local last = one[2][#one[2]]
-    rawset(net, one[1], value(net, i, last and last[2] > 0 and last[2] or nil))
+    own.values[one[1]] = value(own, i, last and last[2] > 0 and last[2] or nil)
   end
-  return net
+  return object.new(class, own), own
 end
 
 -- The slots and widths of a step's inputs: a value, or a list of values and false for none.
-local function slots_of(net, kind, given)
+local function slots_of(own, kind, given)
   if is_value(given) then given = { given } end
   if type(given) ~= "table" or #given == 0 then
-    fail.raise("%s: %s reads a value of the network or a list of them, got %s", net.name, kind, shown(given))
+    fail.raise("%s: %s reads a value of the network or a list of them, got %s", own.name, kind, shown(given))
   end
   local slots, widths = {}, {}
   for i = 1, #given do
     local v = given[i]
-    if v ~= false and not (is_value(v) and v.net == net) then
-      fail.raise("%s: input %d of %s is %s, not a value of this network", net.name, i, kind,
+    if v ~= false and not (is_value(v) and v.net == own) then
+      fail.raise("%s: input %d of %s is %s, not a value of this network", own.name, i, kind,
         is_value(v) and "a value of another network" or shown(v))
     end
     slots[i], widths[i] = v and v.slot or 0, v and v.width
@@ -142,14 +149,14 @@ end
 
 -- The options of a step: those of the kind, sizes, and recompute. Widths that follow from the
 -- inputs may be omitted.
-local function step_options(net, name, given, widths)
+local function step_options(own, name, given, widths)
   local kind, rules = kinds[name], step_rules[name]
-  local o = opts.check(("%s: %s"):format(net.name, name), given, rules, 3)
+  local o = opts.check(("%s: %s"):format(own.name, name), given, rules, 3)
   if rules.inp and not o.inp then o.inp = widths[1] end
   if name == "res_block" and not o.embed then o.embed = widths[2] or nil end
   if name == "attention" and not o.context then o.context = widths[2] or nil end
   for key in pairs(kind.sizes) do
-    if not o[key] then fail.raise("%s: %s needs the option '%s'", net.name, name, key) end
+    if not o[key] then fail.raise("%s: %s needs the option '%s'", own.name, name, key) end
   end
   local recompute = o.recompute
   o.recompute = nil
@@ -157,8 +164,8 @@ local function step_options(net, name, given, widths)
 end
 
 -- A file limits its network: each part with parameters takes at least one of the file's tensors.
-local function count_part(net, layer)
-  local limit = net.limit
+local function count_part(own, layer)
+  local limit = own.limit
   if not limit or core.layer_elements(layer) == 0 then return end
   limit.parts = limit.parts + 1
   if limit.parts > limit.tensors then
@@ -166,31 +173,36 @@ local function count_part(net, layer)
   end
 end
 
-local function append(net, name, path, slots, o, recompute)
+local function append(own, name, path, slots, o, recompute)
   local layer = kinds.make(name, o)
-  count_part(net, layer)
-  local slot = fail.call(core.net_add, net.core, path, layer, slots, recompute)
-  net.steps[#net.steps + 1] = { kind = name, path = path, inputs = slots, options = o, recompute = recompute }
+  count_part(own, layer)
+  local slot = fail.call(core.net_add, own.core, path, layer, slots, recompute)
+  own.steps[#own.steps + 1] = { kind = name, path = path, inputs = slots, options = o, recompute = recompute }
   return slot
 end
 
-local function check_path(net, name, path)
-  if path:find "^[%w_]+%f[%z.][%w_.]*$" and not path:find "%.%.?$" and not path:find("..", 1, true) then return end
-  fail.raise("%s: a path is names joined by dots, 'blocks.1.conv'; %s has '%s'", net.name, name, path)
+local function is_path(path)
+  return type(path) == "string" and path:find "^[%w_]+%f[%z.][%w_.]*$" and not path:find "%.%.?$"
+    and not path:find("..", 1, true)
+end
+
+local function check_path(own, name, path)
+  if is_path(path) then return end
+  fail.raise("%s: a path is names joined by dots, 'blocks.1.conv'; %s has %s", own.name, name, shown(path))
 end
 
 -- net:KIND(path, inputs, options), or without a path for a layer that has no parameters.
-local function step(net, name, path, given, options)
+local function step(own, name, path, given, options)
   if type(path) ~= "string" then path, given, options = "", path, given end
-  if path ~= "" then check_path(net, name, path) end
-  local slots, widths = slots_of(net, name, given)
-  local o, recompute = step_options(net, name, options, widths)
-  return value(net, append(net, name, path, slots, o, recompute), kinds.width(name, o, widths))
+  if path ~= "" then check_path(own, name, path) end
+  local slots, widths = slots_of(own, name, given)
+  local o, recompute = step_options(own, name, options, widths)
+  return value(own, append(own, name, path, slots, o, recompute), kinds.width(name, o, widths))
 end
 
 for name, kind in pairs(kinds) do
   if type(kind) == "table" then
-    Net[name] = function(net, path, inputs, options) return step(net, name, path, inputs, options) end
+    Net[name] = function(net, path, inputs, options) return step(private[net], name, path, inputs, options) end
   end
 end
 
@@ -199,28 +211,31 @@ end
 ---@param given diffusion.value|diffusion.value[]
 ---@return diffusion.value
 function Net.again(net, path, given)
-  local slots, widths = slots_of(net, "again", given)
-  local slot = fail.call(core.net_again, net.core, path, slots)
-  net.steps[#net.steps + 1] = { kind = "again", path = path, inputs = slots }
-  return value(net, slot, widths[1] or nil)
+  local own = private[net]
+  check_path(own, "again", path)
+  local slots, widths = slots_of(own, "again", given)
+  local slot = fail.call(core.net_again, own.core, path, slots)
+  own.steps[#own.steps + 1] = { kind = "again", path = path, inputs = slots }
+  return value(own, slot, widths[1] or nil)
 end
 
 --- Sets the order of the parameters' names: these parts come first.
 ---@param names string[]
 function Net.order(net, names)
+  local own = private[net]
   for i, name in ipairs(names) do
-    if type(name) ~= "string" then fail.raise("%s: order: name %d is %s, not a string", net.name, i, shown(name)) end
+    if type(name) ~= "string" then fail.raise("%s: order: name %d is %s, not a string", own.name, i, shown(name)) end
   end
-  net.first = names
+  own.first = names
 end
 
-local function finished(net, result)
-  if not (is_value(result) and result.net == net) then
-    fail.raise("%s: build must return a value of the network, got %s", net.name, shown(result))
+local function finished(own, result)
+  if not (is_value(result) and result.net == own) then
+    fail.raise("%s: build must return a value of the network, got %s", own.name, shown(result))
   end
-  fail.call(core.net_done, net.core, result.slot, net.first or nil)
-  net.result = result.slot
-  return net
+  fail.call(core.net_done, own.core, result.slot, own.first)
+  own.result = result.slot
+  return own
 end
 
 local block_rules = opts.declare("net_block", {
@@ -239,48 +254,51 @@ local block_inputs = { "x", "y", "z", "u", "v", "w" }
 ---@param fn fun(b: diffusion.net, ...: diffusion.value): diffusion.value
 ---@return diffusion.value
 function Net.block(net, path, given, options, fn)
-  check_path(net, "block", path)
-  local slots, widths = slots_of(net, "block", given)
-  local o = opts.check(net.name .. ": block", options, block_rules, 3)
+  local own = private[net]
+  check_path(own, "block", path)
+  local slots, widths = slots_of(own, "block", given)
+  local o = opts.check(own.name .. ": block", options, block_rules, 3)
   local names = {}
   for i = 1, #slots do names[i] = { block_inputs[i], optional = false, whole = i > 1 } end
-  local inner = new_net(net.name, o.name, o.text, names)
-  inner.limit = net.limit
+  local block, inner = new_net(own.name, o.name, o.text, names)
+  inner.limit = own.limit
   local values = {}
   for i = 1, #slots do
-    values[i] = inner[block_inputs[i]]
+    values[i] = inner.values[block_inputs[i]]
     values[i].width = widths[i] or nil
   end
-  local result = fn(inner, table.unpack(values))
+  local result = fn(block, table.unpack(values))
   finished(inner, result)
-  local slot = fail.call(core.net_add, net.core, path, inner.core, slots, o.recompute)
-  net.steps[#net.steps + 1] = { kind = "block", path = path, inputs = slots, recompute = o.recompute,
+  local slot = fail.call(core.net_add, own.core, path, inner.core, slots, o.recompute)
+  own.steps[#own.steps + 1] = { kind = "block", path = path, inputs = slots, recompute = o.recompute,
     list = build.list(inner) }
-  return value(net, slot, result.width)
+  return value(own, slot, result.width)
 end
+
+class = object.class("net", Net, { open = true, __index = read, __newindex = object.refuse_write })
 
 -- ---- lists --------------------------------------------------------------------------------
 
 --- A network as plain data, as a file of a user's own network stores it.
----@param net table
+---@param own table as build.network returns it
 ---@return table
-function build.list(net)
+function build.list(own)
   local steps = {}
-  for i, s in ipairs(net.steps) do
+  for i, s in ipairs(own.steps) do
     steps[i] = { kind = s.kind, path = s.path, inputs = s.inputs, options = s.options,
       recompute = s.recompute, list = s.list }
   end
-  return { name = net.name, text = net.text, inputs = net.inputs, steps = steps, first = net.first or nil,
-    result = net.result }
+  return { name = own.name, text = own.text, inputs = own.inputs, steps = steps, first = own.first,
+    result = own.result }
 end
 
 --- Builds a network.
 ---@param spec table {name, text, inputs, build = function (net, options), options, tensors}
 ---@return table net {core = layer, inputs, steps}
 function build.network(spec)
-  local net = new_net(spec.name, spec.name, spec.text or "", spec.inputs)
-  net.limit = spec.tensors and { tensors = spec.tensors, parts = 0, name = spec.name } or false
-  return finished(net, spec.build(net, spec.options))
+  local net, own = new_net(spec.name, spec.name, spec.text or "", spec.inputs)
+  own.limit = spec.tensors and { tensors = spec.tensors, parts = 0, name = spec.name } or false
+  return finished(own, spec.build(net, spec.options))
 end
 
 -- A field of a file's list, of the type that it must have.
@@ -325,7 +343,7 @@ local function replay_step(net, s, given)
   if type(kinds[kind]) ~= "table" then fail.raise("the network's list: no kind of layer is named '%s'", kind) end
   local options = { recompute = field(s, "recompute", "boolean") }
   for key, given_value in pairs(field(s, "options", "table")) do options[key] = given_value end
-  return step(net, kind, path, given, options)
+  return step(private[net], kind, path, given, options)
 end
 
 function replay(net, list, values)
@@ -346,7 +364,7 @@ function build.from_list(list, tensors)
   return build.network { name = field(list, "name", "string"), text = field(list, "text", "string"), inputs = inputs,
     tensors = tensors, build = function(net)
       local values = {}
-      for i, one in ipairs(net.inputs) do values[i] = net[one[1]] end
+      for i, one in ipairs(private[net].inputs) do values[i] = net[one[1]] end
       return replay(net, list, values)
     end }
 end

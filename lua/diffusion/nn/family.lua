@@ -36,9 +36,9 @@ family.dropout = { "number", default = 0, min = 0, below = 1,
   text = "probability that an element inside of a block is set to 0 in training" }
 family.groups = kinds.norm_conv.rules.groups
 family.image = family.sizes { required = true, entries = 3, text = "{H, W, C} of an image" }
-family.self_condition = { "boolean", default_text = "false", text = "the network is conditioned on its own x0, option "
+family.self_condition = { "boolean", otherwise = false, text = "the network is conditioned on its own x0, option "
   .. "x0 of its call; zeros if absent" }
-family.recompute = { "boolean", default_text = "false", text = "recomputes blocks in the backward pass: the same bits, "
+family.recompute = { "boolean", otherwise = false, text = "recomputes blocks in the backward pass: the same bits, "
   .. "less memory, a third more time" }
 
 family.fail = fail.raise

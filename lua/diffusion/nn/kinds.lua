@@ -31,7 +31,7 @@ local at = { "integer", default = 1, min = 1, max = WIDEST, text = "which piece 
 
 -- Options by another name or form in the core.
 local function convert_pad(o, to)
-  local zeros = o.pad or (o.kernel or 3) // 2
+  local zeros = o.pad or o.kernel // 2
   if type(zeros) == "number" then zeros = { zeros, zeros, zeros, zeros } end
   for i, side in ipairs { "top", "bottom", "left", "right" } do to[side] = zeros[i] end
 end
@@ -82,8 +82,9 @@ kind("res_block", "The residual block of Ho et al. 2020 on x and an embedding", 
       text = "width of the embedding that the block adds" } })
 kind("upsample", "Nearest neighbours, then a 3x3 convolution", { 1 }, "out", in_out,
   { times = { "integer", default = 2, min = 1, max = WIDEST, text = "factor of height and width" } })
-kind("downsample", "A 3x3 convolution of stride 2", { 1 }, "out", in_out, { pad = opts.joined(pad, { default_text = "1",
-  text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" }) })
+kind("downsample", "A 3x3 convolution of stride 2", { 1 }, "out", in_out,
+  { pad = opts.joined(pad, { default = 1, default_text = false,
+    text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" }) })
 kind("sinusoid", "cos and sin of numbers {B} times width/2 frequencies", { 1 }, function(o) return o.width end,
   { width = size("width of the result, even", 2) },
   { max_period = max_period, order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin",

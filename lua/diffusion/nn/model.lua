@@ -98,13 +98,15 @@ local function input_rules(inputs)
   return rules
 end
 
--- Raises if xt is one sample instead of a batch. The dimensions of stock networks' samples are known.
-local function check_batch(own, x)
-  local image, dim = own.config.image, own.config.dim
-  if image and x:dim() == 3 or dim and x:dim() == 1 and x:size(1) == dim then
+-- The number of samples of xt. One sample instead of a batch is an error, if the network's config
+-- has the dimensions of a sample.
+local function samples_of(own, x)
+  local dims, dim = x:dim(), own.config.dim
+  if dims == own.sample_dims and (not dim or x:size(1) == dim) then
     fail.raise("model: xt is %s, without a batch dimension; x:unsqueeze(1) makes a batch of one",
       kind.shape_text(x))
   end
+  return dims > 0 and x:size(1) or 1
 end
 
 -- A single layer of the core has the inputs of a denoiser.
@@ -124,7 +126,6 @@ local function further_inputs(own, options, x, first)
 end
 
 local function call_network(own, x, t, options)
-  if not own.inputs[1].whole then opts.floats("model", own.inputs[1][1], x) end
   if not own.timed then
     local list, n = further_inputs(own, t, x, 2)
     return fail.call(own.root, x, table.unpack(list, 1, n))
@@ -166,11 +167,11 @@ local function call(m, x, t, options, ...)
     if module.is_module(own.root) then return own.root(x, t, options, ...) end
     fail.raise("model: xt must be a tensor, got %s; its arguments are (xt, t, {class=})", kind.of(x))
   end
-  check_batch(own, x)
+  local B = samples_of(own, x)
   if t == nil and own.timed then fail.raise "model: t is missing; its arguments are (xt, t, {class=})" end
   local as_it_is = t == nil or own.timed == false or own.single and core.is_tensor(t)
   if not as_it_is then
-    t = levels(t, x:dim() > 0 and x:size(1) or 1)
+    t = levels(t, B)
     trained.check_level(m, t)
   end
   return own.call(own, x, t, options, ...)
@@ -466,7 +467,12 @@ function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
-  start(own.home, facts.adopt or {}, facts.give or {})
+  own.sample_dims = own.config.image and 3 or own.config.dim and 1 or nil
+  local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
+  if not fine then
+    own.home:drop()
+    error(why, 0)
+  end
   return object.new(models, own)
 end
 

@@ -72,8 +72,9 @@ local function look_at_classes(objective, model, class, classes)
   count(record, class:totable(), classes)
   if not is_suspect(record, classes) then return end
   record.done = true
-  warning.once(objective, "classes", "objective: class 0 occurred %d times and class %d never; classes count "
-    .. "from 1 here, and 0 is none: add 1 to labels that count from 0", record.zeros, classes)
+  warning.once(objective, "classes", "objective: class 0 occurred %d time%s and class %d never; classes count "
+    .. "from 1 here, and 0 is none: add 1 to labels that count from 0", record.zeros, record.zeros == 1 and "" or "s",
+    classes)
 end
 
 -- ==== all of it ==============================================================================

@@ -216,6 +216,8 @@ end
 
 -- ==== making one ==============================================================================
 
+local LEARNED <const> = 0.001 -- the weight of the bound where the variance is learned
+
 local rules = opts.declare("objective", {
   process = rule.process,
   weighting = { "string|table|function", default = "simple", choice = "weighting", as = "string|table|function",
@@ -224,7 +226,7 @@ local rules = opts.declare("objective", {
     text = "distribution of t: a name, {name, option = ...}, or a function (B) -> t {B}" },
   error = { "string|table", default = "mse", choice = "error",
     text = "measure of the error: a name or {name, option = ...}" },
-  vlb = { "number", min = 0, default_text = "0.001 for a learned variance, else 0",
+  vlb = { "number", min = 0, default_text = legible.format("%g for a learned variance, else 0", LEARNED),
     text = "weight of the variational bound (Nichol & Dhariwal 2021, eq. 16), in nats a dimension" },
   decoder = decoders.rule,
   precondition = { one_of = { "edm", "vp", "ve", "iddpm" },
@@ -256,7 +258,7 @@ local function check_bound(o, own)
     fail.raise("objective: %s needs whole t, which times = '%s' doesn't draw; take uniform, stratified or importance",
       learned and "a learned variance" or "weighting " .. own.weighting.text, own.times.text)
   end
-  o.vlb = o.vlb or learned and 0.001 or 0
+  o.vlb = o.vlb or learned and LEARNED or 0
 end
 
 -- The input of a raw network, ln(s/a), must be finite at every level that is drawn.

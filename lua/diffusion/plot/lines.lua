@@ -8,7 +8,7 @@ local gnuplot = require "diffusion.plot.gnuplot"
 local plot = {}
 
 local line_rules = opts.declare("plot_lines", gnuplot.rules(opts.joined(gnuplot.labels, {
-  logy = { "boolean", default_text = "false", text = "the vertical axis is logarithmic" } })))
+  logy = { "boolean", default = false, text = "the vertical axis is logarithmic" } })))
 
 -- A list of numbers from a list or a tensor of one dimension.
 local function numbers(v, i)
@@ -73,7 +73,7 @@ local of_schedule = { "alpha_bar", "beta", "log_snr", "snr", "signal", "noise", 
 --- The options of plot.schedules.
 plot.schedule_rules = opts.declare("plot_schedules", opts.joined(line_rules, {
   what = { one_of = of_schedule, default = "log_snr", text = "the quantity" },
-  xlabel = opts.joined(line_rules.xlabel, { default_text = '"u = t/T"' }),
+  xlabel = opts.joined(line_rules.xlabel, { otherwise = "u = t/T" }),
   ylabel = opts.joined(line_rules.ylabel, { default_text = "what" }),
 }))
 
@@ -94,7 +94,7 @@ end
 ---@return string|nil message
 function plot.schedules(schedules, options)
   local o = opts.check("schedules", options, plot.schedule_rules, 2)
-  o.xlabel, o.ylabel = o.xlabel or "u = t/T", o.ylabel or o.what
+  o.xlabel, o.ylabel = o.xlabel or plot.schedule_rules.xlabel.otherwise, o.ylabel or o.what
   local series = {}
   for i, s in ipairs(opts.table("schedules", 1, "a list of schedules", schedules)) do
     if kind.of(s) ~= "schedule" then fail.raise("plot: entry %d is %s, not a schedule", i, kind.shown(s)) end

@@ -1,5 +1,5 @@
 --- SDE-DPM-Solver++: Lu et al. 2022, "DPM-Solver++", its section on diffusion SDEs. m is the
---- predicted x0. eta goes from the ODE (0) to the reverse SDE (1, the default).
+--- predicted x0. eta goes from the ODE (0) to the reverse SDE (1).
 -- With h = lambda_s - lambda_t and H = (1 + eta) h the exact solution is
 --   x_s = (s_s/s_t) e^(-eta h) x_t + a_s (integral of e^-(H - v) m over v in 0..H)
 --         + s_s sqrt(1 - e^(-2 eta h)) z.

@@ -11,7 +11,7 @@
 --   pair         true if the step uses only x0 and eps, so they may come from two model outputs (CFG++)
 --   remembers    the fields of its history, each with a list of the fields that it needs (memory.lua)
 --   whole        true if it chooses its own steps within a pair; the grid is then one pair by default
---   every        true if it takes all T levels by default, as published; the others take 50 steps
+--   every        true if it takes all T levels by default, as published
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -60,6 +60,16 @@ end
 table.sort(names)
 opts.declare_choices("sampler", solvers)
 opts.declare_choices("sampler", peers)
+
+--- The names of the samplers that take all T levels by default, as "a, b and c".
+---@return string
+function families.all_levels()
+  local found = {}
+  for _, name in ipairs(names) do
+    if solvers[name].every then found[#found + 1] = name end
+  end
+  return table.concat(found, ", ", 1, #found - 1) .. " and " .. found[#found]
+end
 
 --- The names of all samplers, sorted.
 ---@return string[]

@@ -5,6 +5,7 @@ local kind = require "diffusion.kind"
 local grids = require "diffusion.grid"
 local check_x = require("diffusion.sampler.run").check_x
 local noise = require "diffusion.sampler.noise"
+local option = require "diffusion.sampler.option"
 local streams = require "diffusion.sampler.streams"
 
 local place = {}
@@ -85,11 +86,11 @@ end
 ---@return integer
 function place.steps(solver, most)
   if solver.whole then return 1 end
-  return solver.every and most or math.min(50, most)
+  return solver.every and most or math.min(option.steps.otherwise, most)
 end
 
 local function named_grid(o, solver)
-  local make, message = grids.find(o.grid or "trailing")
+  local make, message = grids.find(o.grid or option.grid.otherwise)
   if not make then fail.raise("sampler: %s", message) end
   local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
   check_target(o.process, grid[1][1])

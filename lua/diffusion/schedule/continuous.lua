@@ -105,14 +105,14 @@ local continuous = {
     rules = rules {
       log_snr_min = number(-15, "ln SNR of the last level, before the shift"),
       log_snr_max = number(15, "ln SNR at u = 0, before the shift"),
-      shift = { "number", default_text = "0", text = "added to ln SNR" },
+      shift = { "number", default = 0, text = "added to ln SNR" },
       shift_low = { "number", default_text = "shift", text = "added to ln SNR at u = 1" },
       shift_high = { "number", default_text = "shift", text = "added to ln SNR at u = 0" },
     },
     key = "log_snr",
     make = function(o)
       local from, to = math.atan(math.exp(-o.log_snr_max / 2)), math.atan(math.exp(-o.log_snr_min / 2))
-      local low, high = o.shift_low or o.shift or 0, o.shift_high or o.shift or 0
+      local low, high = o.shift_low or o.shift, o.shift_high or o.shift
       return function(u) return -2 * math.log(math.tan(from + u * (to - from))) + u * low + (1 - u) * high end
     end,
   },

@@ -11,16 +11,16 @@ local function from_rules(name)
   return {
     T = { "integer", min = 1, max = 1000000, default_text = "length of the list",
       text = "number of steps; a function needs it" },
-    name = { "string", default_text = name, text = "the schedule's name" },
-    max_beta = { "number", above = 0, max = 1, default_text = "1", text = "betas above it are cut" },
+    name = { "string", default = name, text = "the schedule's name" },
+    max_beta = { "number", above = 0, max = 1, otherwise = 1, text = "betas above it are cut" },
   }
 end
 
 local rules = {
-  beta = opts.declare("schedule_from_beta", from_rules '"beta"'),
-  alpha_bar = opts.declare("schedule_from_alpha_bar", from_rules '"alpha_bar"'),
-  log_snr = opts.declare("schedule_from_log_snr", from_rules '"log_snr"'),
-  sigma = opts.declare("schedule_from_sigma", opts.joined(from_rules '"sigma"', {
+  beta = opts.declare("schedule_from_beta", from_rules "beta"),
+  alpha_bar = opts.declare("schedule_from_alpha_bar", from_rules "alpha_bar"),
+  log_snr = opts.declare("schedule_from_log_snr", from_rules "log_snr"),
+  sigma = opts.declare("schedule_from_sigma", opts.joined(from_rules "sigma", {
     form = { one_of = { "ve", "vp" }, default = "ve", text = '"ve": x_t = x_0 + sigma eps; "vp": a^2 + s^2 = 1' },
   })),
 }
@@ -57,11 +57,11 @@ local clean = { alpha_bar = 1, sigma = 0, beta = 0 } -- values of level 0
 -- Advice to add to the core's message, if the remedy is clear.
 local function remedy(message)
   if message:find "must %a+ with t" then
-    return "; numbers that run from noise to data have to be turned round, and two that are equal made one"
+    return "; reverse a list that runs from noise to data, and remove repeated numbers"
   end
   local name, t, value = message:match "([%a_]+)%[(%d+)%] = (%S+)$"
   if t == "1" and tonumber(value) == clean[name] or t == "1" and name == "log_snr" and value == "inf" then
-    return "; numbers start at t = 1, level 0 isn't among them"
+    return "; a list starts at t = 1, without level 0"
   end
   return name == "beta" and (tonumber(value) or 0) >= 1 and "; max_beta = 0.999 cuts such betas" or ""
 end
@@ -82,7 +82,8 @@ local function from(quantity, source, given)
   if n == 0 or o.T and n ~= o.T then
     fail.raise("%s: T = %s, but the list has %d numbers", what, o.T or "at least 1", n)
   end
-  local s, message = fail.call(core.schedule_from, o.name or quantity, key, values, o.max_beta or 1, own)
+  local s, message = fail.call(core.schedule_from, o.name, key, values,
+    o.max_beta or rules[quantity].max_beta.otherwise, own)
   return made.schedule(what, nil, s, s or message .. core.in_c_locale(remedy, message))
 end
 

@@ -102,8 +102,8 @@ lookup.strict("schedule", Schedule, { "T", "name" })
 
 function core.schedule_meta.__tostring(s)
   local what = s:is_vp() and "alpha_bar" or "signal"
-  local rest = s:snr(s.T) > 1e-3 and ("\n  x_T keeps signal, SNR %.3g: sampling starts from what "
-    .. "training never saw, pure noise"):format(s:snr(s.T)) or ""
+  local rest = s:snr(s.T) > 1e-3 and ("\n  x_T keeps signal (SNR %.3g), but sampling starts from "
+    .. "pure noise, which training never saw"):format(s:snr(s.T)) or ""
   return ("schedule %s: T = %d, %s %.6g .. %.4g, sigma %.4g .. %.4g, prior KL %.3g bits/dim  %s"):format(
     s.name, s.T, what, s[what](s, 1), s[what](s, s.T), s:sigma(1), s:sigma(s.T), s:prior_kl(),
     sparkline(s, 24)) .. rest
