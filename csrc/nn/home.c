@@ -85,8 +85,8 @@ static df_code place(df_home *h, df_param *p, df_int at) {
   return DF_OK;
 }
 
-/* Parameters outlive their model. They keep their values and get no gradients. A parameter
-** without a value is as before. */
+/* Parameters outlive their model. They keep their values and get no gradients. A
+** parameter without a value is as before. */
 static void move_out(df_param *p) {
   p->home = NULL;
   df_tensor_release(p->source);
