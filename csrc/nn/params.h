@@ -27,7 +27,7 @@ typedef struct df_param {
   int place;  /* index in the list that df_layer_name put it in last */
   df_shape shape;
   df_init init;
-  df_tensor *source;    /* until the start: the value that the model gives, instead of init */
+  df_tensor *source;    /* until the start: the given value, instead of init */
   bool adopted;         /* the value is the source itself, else a copy of it */
   df_tensor *value;     /* the tensor that ops read; NULL until it is started */
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
