@@ -56,13 +56,9 @@ void df_ema_free(df_ema *e) {
   free(e);
 }
 
-df_code df_ema_follow(df_ema *e) {
+/* Averages of the parameters from `from` on in the vector. */
+static df_code renew_averages(df_ema *e, df_int from) {
   const df_home *h = e->home;
-  const df_int from = e->count;
-  if (from == h->count) return DF_OK;
-  if (df_lengthen(e->values, from, h->count) != DF_OK) return DF_MEMORY;
-  e->count = h->count;
-  copy_values(e, from);
   for (int i = 0; i < h->n; i++) {
     if (h->param[i]->at < from) continue;
     df_tensor *value = average_of(e, h->param[i]);
@@ -71,6 +67,17 @@ df_code df_ema_follow(df_ema *e) {
     e->value[i] = value;
   }
   return DF_OK;
+}
+
+df_code df_ema_follow(df_ema *e) {
+  const df_int from = e->count, to = e->home->count;
+  if (from == to) return DF_OK;
+  if (df_lengthen(e->values, from, to) != DF_OK) return DF_MEMORY;
+  e->count = to;
+  copy_values(e, from);
+  df_code code = renew_averages(e, from);
+  if (code != DF_OK) e->count = from; /* the next call does all of it again */
+  return code;
 }
 
 void df_ema_move(const df_ema *e, df_int at, df_int n) {

@@ -49,6 +49,22 @@ local networks = {
     end)
     return nn.model(root()), d.randn(3, 2)
   end,
+  list = function()
+    local inputs = { { "x", shape = { "B", 2 } }, "t", { "context", shape = { "B", "M", 3 }, optional = true } }
+    return d.network { inputs = inputs, build = function(net)
+      local e = net:time_embed("time", net.t, { inp = 4, out = 4 })
+      local h = net:block("parts.1", { net:linear("inp", net.x, { out = 4 }), e }, { recompute = true },
+        function(b, x, y) return b:silu(b:linear("one", b:add { x, y }, { out = 4 })) end)
+      h = net:attention("attend", { net:per_token(net:again("parts.1", { h, e })), net.context }, { context = 3 })
+      net:order { "inp", "time" }
+      return net:linear("out", net:cat { h, h }, { out = 2 })
+    end }, d.randn(3, 2)
+  end,
+  adopting = function()
+    local root = nn.sequence(nn.linear(2, 4), nn.silu, nn.linear(4, 2))
+    local half = d.randn(2, 4):to "f16"
+    return nn.model(root, { adopt = { ["1.weight"] = half:t(), ["3.bias"] = d.ones(2) } }), d.randn(3, 2)
+  end,
 }
 
 local function network(kind, recompute)
@@ -92,6 +108,7 @@ for _, kind in ipairs { "mlp", "unet", "dit" } do
   add("train " .. kind, training(kind))
   if kind ~= "mlp" then add("train " .. kind .. ", recomputing", training(kind, true)) end
 end
+add("train what isn't adopted", training("adopting", nil, function(model, x) return model(x):square():mean() end))
 add("train modules with a part recomputed", training("composed", nil, function(model, x)
   return model(x):square():mean()
 end))
@@ -157,6 +174,19 @@ for kind in pairs(networks) do
     end,
   })
 end
+
+add("unfreeze what is adopted", {
+  new = function()
+    local model, x = network "adopting"
+    return { model = model, x = x, ema = d.ema(model) }
+  end,
+  run = function(state)
+    state.model:unfreeze()
+    state.ema:update()
+    state.y = state.ema(state.x)
+  end,
+  told = function(state) return bits(state.y) .. told_values(state.model) .. text_of(state.ema:state()) end,
+})
 
 add("linear algebra", {
   new = function() return { a = d.tensor { { 4, 1 }, { 1, 3 } } } end,
@@ -277,6 +307,11 @@ end))
 add("read a model", loading(function()
   local model, kept = d.load_model(path "model.safetensors")
   return model and { tostring(kept), text_of(model:state()) }, kept
+end))
+
+add("read a model that is frozen, and run it", loading(function()
+  local model, kept = d.load_model(path "model.safetensors", { frozen = true })
+  return model and { tostring(kept), model(d.ones(1, 2), 5) }, kept
 end))
 
 -- A file must be complete at any time, with its old contents or the new ones.
