@@ -225,7 +225,7 @@ describe("Fashion-MNIST's metrics", function()
     fails("class is [2] for 40", M.fashion_accuracy, x, { 1, 2 })
     fails("fashion_accuracy: classes count from 1, got some from 0 to 0", M.fashion_accuracy, x, 0)
     fails("unknown option 'intervall'", M.fashion_frechet, x, { intervall = true })
-    fails("unknown option 'train'; valid: trained", M.fashion_network, { train = true })
+    fails("unknown option 'train'; did you mean 'trained'? valid: trained", M.fashion_network, { train = true })
   end)
 
   local test = d.data.fashion_mnist { split = "test" }

@@ -126,35 +126,35 @@ describe("an adopted parameter", function()
 
   it("can't be unfrozen in a call with an average's values, which would be lost", function()
     local inside
-    local m
+    local model
     local Root = nn.module("root", function(r)
       r.a = nn.linear(2, 2)
-      function r:forward(x)
-        if inside then m:unfreeze "a.weight" end
-        return self.a(x)
+      function r:forward(v)
+        if inside then model:unfreeze "a.weight" end
+        return self.a(v)
       end
     end)
-    m = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
-    local average = d.ema(m)
+    model = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
+    local average = d.ema(model)
     inside = true
     fails("model: 'a.weight' can't be unfrozen while the model has the values of an average", average, d.ones(1, 2))
     inside = false
     average(d.ones(1, 2))
-    assert.equal(core.real, m:unfreeze().a.weight:dtype())
+    assert.equal(core.real, model:unfreeze().a.weight:dtype())
   end)
 
   it("hides no write to a value that a recomputed block needs", function()
     local path = os.tmpname()
-    local x = d.randn(3, 4)
+    local input = d.randn(3, 4)
     d.network { inputs = { { "x", shape = { "B", 4 } } }, build = function(net)
       return net:block("b", net.x, { recompute = true }, function(b, h)
         return b:linear("two", b:silu(b:linear("one", h, { out = 4 })), { out = 2 })
       end)
     end }:save(path)
     for _, name in ipairs { "b.one.weight", "b.two.weight" } do
-      local m = assert(d.load_model(path, { frozen = true })):unfreeze "two"
-      local loss = d.record(function() return m(x):sum() end)
-      m:state()[name]:mul_(2)
+      local model = assert(d.load_model(path, { frozen = true })):unfreeze "two"
+      local loss = d.record(function() return model(input):sum() end)
+      model:state()[name]:mul_(2)
       fails("was written to in place after it was used", loss.backward, loss)
     end
     os.remove(path)
@@ -228,7 +228,8 @@ describe("a parameter buffer", function()
   it("that was refused is forgotten: the layers are free at once, and their values are drawn", function()
     local function layers() return nn.sequence(nn.linear(2, 3), nn.linear(3, 1)) end
     local net, seven = layers(), d.full({ 3, 2 }, 7):to "f16"
-    fails("model: '2.weight' is [3,3]", nn.model, net, { adopt = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) } })
+    fails("model: '2.weight' is [3,3]", nn.model, net,
+      { adopt = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) } })
     d.manual_seed(1)
     local m = nn.model(net)
     d.manual_seed(1)
