@@ -13,7 +13,7 @@ df_home *dfl_home(lua_State *L, int arg) {
   return dfl_living(L, arg, b->home);
 }
 
-/* home:drop(), and its finaliser: the layers are free again if it was not started */
+/* The method drop, and the finaliser. Layers that got no values are free again. */
 static int l_drop(lua_State *L) {
   home_box *b = luaL_checkudata(L, 1, DFL_HOME);
   df_home *home = b->home;

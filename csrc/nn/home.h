@@ -32,8 +32,8 @@ df_code df_home_give(df_home *h, int i, df_tensor *x);
 df_code df_home_start(df_home *h, uint64_t seed);
 
 /* Releases all gradients if it changes anything. An adopted parameter that becomes
-** trainable is copied into the vector first, as reals. That fails while the home is
-** lent. */
+** trainable is copied into the vector first, as reals. That fails while `lent` is
+** set. */
 df_code df_home_set_trainable(df_home *h, int i, bool trainable);
 void df_home_forget(df_home *h); /* releases the gradients */
 

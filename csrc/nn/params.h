@@ -27,7 +27,7 @@ typedef struct df_param {
   int place;  /* index in the list that df_layer_name put it in last */
   df_shape shape;
   df_init init;
-  df_tensor *source;    /* from its home, until the start: the value, instead of init */
+  df_tensor *source;    /* until the start: the value, instead of init; or NULL */
   bool adopted;         /* the value is the source itself, else a copy of it */
   df_tensor *value;     /* the tensor that ops read; NULL until it is started */
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
@@ -41,8 +41,9 @@ void df_param_release(df_param *p); /* NULL is fine */
 
 df_int df_param_count(const df_param *p);
 
-/* Writes the first values: the source's, or those of init. Philox is keyed by the seed and a hash of the name, so adding
-** a layer does not change the first values of the others. */
+/* Writes the first values: the source's, or those of init. Philox is keyed by the seed
+** and a hash of the name, so adding a layer does not change the first values of the
+** others. */
 void df_param_start(df_param *p, uint64_t seed);
 
 #endif

@@ -43,7 +43,7 @@ end
 
 local input_rules = { shape = { "table" }, optional = { "boolean" }, whole = { "boolean" } }
 
-local methods = {} -- of a net, by name
+local methods = {} -- the methods of a net, by name
 
 -- One input as the core reads it: {name, list of dimensions, optional =, whole =}.
 local function input(where, given)
