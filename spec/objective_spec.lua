@@ -587,7 +587,8 @@ describe("reflow", function()
     fails("class is [2] for 3 samples", d.reflow, model, flow, { shape = { 3, 2 }, class = { 1, 2 } })
     fails("reflow: classes count from 1, got some from 0 to 2", d.reflow, function() error "asked" end, flow,
       { shape = { 3, 2 }, class = { 1, 0, 2 } })
-    fails("ddpm adds noise, so its end doesn't depend on the start alone", d.reflow, model, flow, { shape = { 3, 2 }, sampler = "ddpm" })
+    fails("ddpm adds noise, so its end doesn't depend on the start alone", d.reflow, model, flow,
+      { shape = { 3, 2 }, sampler = "ddpm" })
     fails("ddim adds noise of its own", d.reflow, model, flow, { shape = { 3, 2 }, sampler = { "ddim", eta = 0.5 } })
     local made = d.reflow(model, flow, o)
     fails("eps is [3,1], but x is [3,2]", d.data.set, { x = made.x, eps = d.zeros(3, 1) })

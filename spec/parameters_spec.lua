@@ -114,20 +114,20 @@ describe("an adopted parameter", function()
     end
     local trunk = {}
     for name, p in pairs(list "old":state()) do if name:find "^trunk" then trunk[name] = p:to "bf16" end end
-    local m, x, path = list("new", trunk), d.randn(16, 2), os.tmpname()
-    assert.equal(9, (select(2, m:count())))
-    local opt = d.adamw(m, { lr = 0.1 })
-    d.record(function() return m(x):square():sum() end):backward()
+    local own, points, path = list("new", trunk), d.randn(16, 2), os.tmpname()
+    assert.equal(9, (select(2, own:count())))
+    local opt = d.adamw(own, { lr = 0.1 })
+    d.record(function() return own(points):square():sum() end):backward()
     opt:step()
-    assert.is_true(m.trunk.inp.weight:equal(trunk["trunk.inp.weight"]))
-    assert(m:save(path))
+    assert.is_true(own.trunk.inp.weight:equal(trunk["trunk.inp.weight"]))
+    assert(own:save(path))
     local again = assert(d.load_model(path, { frozen = true }))
     os.remove(path)
     assert.equal("bf16", again.trunk.inp.weight:dtype())
     assert.equal(core.real, again.new.weight:dtype())
-    assert.equal(bits(m(x)), bits(again(x)))
+    assert.equal(bits(own(points)), bits(again(points)))
     fails("unknown parameter 'trunk.inp.wight'; did you mean 'trunk.inp.weight'?", list, "new",
-      { ["trunk.inp.wight"] = x })
+      { ["trunk.inp.wight"] = points })
   end)
 
   it("that is unfrozen becomes f32 of its own, and its average follows", function()
@@ -149,36 +149,35 @@ describe("an adopted parameter", function()
   end)
 
   it("can't be unfrozen in a call with an average's values, which would be lost", function()
-    local inside
-    local m
+    local inside, own
     local Root = nn.module("root", function(r)
       r.a = nn.linear(2, 2)
-      function r:forward(x)
-        if inside then m:unfreeze "a.weight" end
-        return self.a(x)
+      function r:forward(points)
+        if inside then own:unfreeze "a.weight" end
+        return self.a(points)
       end
     end)
-    m = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
-    local average = d.ema(m)
+    own = nn.model(Root(), { adopt = { ["a.weight"] = d.randn(2, 2):to "f16" } })
+    local average = d.ema(own)
     inside = true
     fails("model: 'a.weight' can't be unfrozen while the model has the values of an average", average, d.ones(1, 2))
     inside = false
     average(d.ones(1, 2))
-    assert.equal(core.real, m:unfreeze().a.weight:dtype())
+    assert.equal(core.real, own:unfreeze().a.weight:dtype())
   end)
 
   it("hides no write to a value that a recomputed block needs", function()
     local path = os.tmpname()
-    local x = d.randn(3, 4)
+    local points = d.randn(3, 4)
     d.network { inputs = { { "x", shape = { "B", 4 } } }, build = function(net)
       return net:block("b", net.x, { recompute = true }, function(b, h)
         return b:linear("two", b:silu(b:linear("one", h, { out = 4 })), { out = 2 })
       end)
     end }:save(path)
     for _, name in ipairs { "b.one.weight", "b.two.weight" } do
-      local m = assert(d.load_model(path, { frozen = true })):unfreeze "two"
-      local loss = d.record(function() return m(x):sum() end)
-      m:state()[name]:mul_(2)
+      local part = assert(d.load_model(path, { frozen = true })):unfreeze "two"
+      local loss = d.record(function() return part(points):sum() end)
+      part:state()[name]:mul_(2)
       fails("was written to in place after it was used", loss.backward, loss)
     end
     os.remove(path)
@@ -257,7 +256,8 @@ describe("a parameter buffer", function()
   it("that was refused is forgotten: the layers are free at once, and their values are drawn", function()
     local function layers() return nn.sequence(nn.linear(2, 3), nn.linear(3, 1)) end
     local net, seven = layers(), d.full({ 3, 2 }, 7):to "f16"
-    fails("model: '2.weight' is [3,3]", nn.model, net, { adopt = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) } })
+    local bad = { ["1.weight"] = seven, ["2.weight"] = d.zeros(3, 3) }
+    fails("model: '2.weight' is [3,3]", nn.model, net, { adopt = bad })
     d.manual_seed(1)
     local m = nn.model(net)
     d.manual_seed(1)
