@@ -106,6 +106,31 @@ describe("an adopted parameter", function()
     assert.equal("f16", ema:state()["1.weight"]:dtype())
   end)
 
+  it("may be a part of a list's, as under a new head", function()
+    local function list(head, adopt)
+      return d.network { inputs = { { "x", shape = { "B", 2 } } }, adopt = adopt, build = function(net)
+        local h = net:silu(net:linear("trunk.inp", net.x, { out = 8 }))
+        return net:linear(head, h, { out = 1 })
+      end }
+    end
+    local trunk = {}
+    for name, p in pairs(list "old":state()) do if name:find "^trunk" then trunk[name] = p:to "bf16" end end
+    local own, points, path = list("new", trunk), d.randn(16, 2), os.tmpname()
+    assert.equal(9, (select(2, own:count())))
+    local opt = d.adamw(own, { lr = 0.1 })
+    d.record(function() return own(points):square():sum() end):backward()
+    opt:step()
+    assert.is_true(own.trunk.inp.weight:equal(trunk["trunk.inp.weight"]))
+    assert(own:save(path))
+    local again = assert(d.load_model(path, { frozen = true }))
+    os.remove(path)
+    assert.equal("bf16", again.trunk.inp.weight:dtype())
+    assert.equal(core.real, again.new.weight:dtype())
+    assert.equal(bits(own(points)), bits(again(points)))
+    fails("unknown parameter 'trunk.inp.wight'; did you mean 'trunk.inp.weight'?", list, "new",
+      { ["trunk.inp.wight"] = points })
+  end)
+
   it("that is unfrozen becomes f32 of its own, and its average follows", function()
     local half = (d.randn(8, 2) * 0.5):to "f16"
     local net = nn.model(nn.sequence(nn.linear(2, 8), nn.linear(8, 1)), { adopt = { ["1.weight"] = half } })

@@ -1882,13 +1882,14 @@ return {
   },
   ["d.network"] = {
     signature = "d.network(options)",
-    text = "Your own network, written as a list of layers that the core runs. The model saves, loads and runs like a built-in one. The file stores the list.",
+    text = "Your own network, written as a list of layers that the core runs. The model saves, loads and runs like a built-in one. The file stores the list. Values in `adopt`, as for nn.model, may be a part of the parameters: then a new head trains on a frozen network.",
     params = {
       { name = "options", type = "diffusion.network_options" },
     },
     options = {
       { name = "build", type = "function", default = "required", text = "function (net, options) that adds the layers and returns the network's result" },
       { name = "inputs", type = "list of strings or tables", default = "required", text = "names, or tables as {\"context\", shape = {\"B\", 4}, optional = true, whole = true}; x comes first" },
+      { name = "adopt", type = "table of tensors by name", default = "none", text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
       { name = "name", type = "string", default = "\"network\"", text = "the network's name in print(model)" },
       { name = "options", type = "any", default = "none", text = "the second argument of build" },
     },

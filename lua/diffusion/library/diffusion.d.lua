@@ -685,6 +685,7 @@ local d = {}
 ---@class (exact) diffusion.network_options
 ---@field build fun(net: diffusion.net, options: any): diffusion.value function (net, options) that adds the layers and returns the network's result
 ---@field inputs (string|table)[] names, or tables as {"context", shape = {"B", 4}, optional = true, whole = true}; x comes first
+---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
 ---@field name? string the network's name in print(model); default "network"
 ---@field options? any the second argument of build
 
@@ -2283,7 +2284,8 @@ function d.mlp(options) end
 function d.mse(a, b, over) end
 
 --- Your own network, written as a list of layers that the core runs. The model saves, loads
---- and runs like a built-in one. The file stores the list.
+--- and runs like a built-in one. The file stores the list. Values in `adopt`, as for nn.model,
+--- may be a part of the parameters: then a new head trains on a frozen network.
 ---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 function d.network(options) end

@@ -114,10 +114,12 @@ local network_rules = opts.declare("network", {
     text = "function (net, options) that adds the layers and returns the network's result" },
   name = { "string", default = "network", text = "the network's name in print(model)" },
   options = { "any", text = "the second argument of build" },
+  adopt = model.adopt,
 })
 
 --- Your own network, written as a list of layers that the core runs. The model saves, loads and
---- runs like a built-in one. The file stores the list.
+--- runs like a built-in one. The file stores the list. Values in `adopt`, as for nn.model, may be a
+--- part of the parameters: then a new head trains on a frozen network.
 ---@param options diffusion.network_options
 ---@return diffusion.model model called as model(x, t, {context=, ...})
 ---@usage local model = d.network{ inputs = { { "x", shape = { "B", 2 } }, "t", { "context", shape = { "B", 3 } } },
@@ -131,7 +133,8 @@ local network_rules = opts.declare("network", {
 function family.network(options)
   local o = opts.check("network", options, network_rules)
   local net = build.network { name = o.name, inputs = o.inputs, build = o.build, options = o.options }
-  return packed(net, { kind = "network", list = build.list(net) })
+  return model.pack(net.core, { config = { kind = "network", list = build.list(net) }, inputs = net.inputs,
+    adopt = o.adopt })
 end
 
 --- The network of a config (see model:config) with a file's values. If the file's tensors are not

@@ -476,10 +476,11 @@ function model.pack(root, facts)
   return object.new(models, own)
 end
 
-local model_rules = opts.declare("nn_model", {
-  adopt = { "table", as = "table<string, diffusion.tensor>",
-    text = "tensors by parameter name; they are used as they are, frozen, and not copied" },
-})
+--- The rule of the option `adopt`.
+model.adopt = { "table", as = "table<string, diffusion.tensor>",
+  text = "tensors by parameter name; they are used as they are, frozen, and not copied" }
+
+local model_rules = opts.declare("nn_model", { adopt = model.adopt })
 
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn from
 --- the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values
