@@ -64,7 +64,9 @@ describe("a picture's numbers", function()
     for name, take in pairs(takers) do
       has(said(take, u8 { 1, 2 } - 3), "from -2 to -1", "0..255")
       has(said(take, i64 { 0, 256, 3 }), "from 0 to 256", "0..255")
-      has(said(take, d.tensor { 0, 17.5, 254 }), "from 0 to 254", "[-1, 1]", 'x:to "u8"')
+      if name ~= "draw" then -- which warns: nothing is written
+        has(said(take, d.tensor { 0, 17.5, 254 }), "from 0 to 254", "[-1, 1]", 'x:to "u8"')
+      end
       has(said(take, d.tensor { 0, 0 / 0, 1, 0 / 0 }), "of 4 numbers 2 are nan and 0 infinite")
       has(said(take, d.tensor { 1 / 0, 0, -1 / 0, 0 / 0, 0 }), "of 5 numbers 1 are nan and 2 infinite")
       assert.equal("", forge.bytes_of(path), name)

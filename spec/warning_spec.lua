@@ -95,6 +95,13 @@ describe("pictures that were never scaled", function()
     train(objective, unet(0), x0)]])
   end)
 
+  it("of unscaled bytes are told once by image.show", function()
+    warns('show: floats from 0 to 255; those of a picture lie in [-1, 1] (x:to "u8" makes bytes of numbers in 0..255)', [[
+    local x = d.ones(2, 4, 4, 3) * 255
+    x[1][1][1][1] = 0
+    for _ = 1, 2 do d.image.show(x) end]])
+  end)
+
   it("are told once by image.show", function()
     warns("show: floats from 0 to 3; those of a picture lie in [-1, 1]", [[
     local x = d.ones(4, 4, 1) * 3

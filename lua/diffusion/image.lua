@@ -183,7 +183,7 @@ end
 
 -- The bytes of one picture. A batch of several becomes a grid.
 local function one_of(name, x, grid)
-  local bytes = picture.bytes(name, x)
+  local bytes = picture.bytes(name, x, name == "show")
   if bytes:dim() == 3 then return bytes end
   if bytes:size(1) == 1 then return bytes:select(1, 1):contiguous() end
   return image.grid(bytes, grid)

@@ -26,25 +26,27 @@ local function check_whole(name, x)
   end
 end
 
-local function check_floats(name, x)
+-- `shown`: the picture is only looked at, so a warning does.
+local function check_floats(name, x, shown)
   local least, most, nans, infinite = core.picture_range(x)
   if nans + infinite > 0 then
     fail.raise("%s: of %d numbers %d are nan and %d infinite; those of a picture are finite", name, x:numel(), nans,
       infinite)
   end
-  if least >= 0 and most > 2 and most <= UNSCALED then
-    warning.once(picture, name, "%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1]", name, least, most)
-  end
-  if least >= 0 and most > UNSCALED then
+  if least < 0 or most <= 2 then return end
+  if most > UNSCALED and not shown then
     fail.raise("%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1] (%s)", name, least, most, REMEDY)
   end
+  warning.once(picture, name, "%s: floats from %.4g to %.4g; those of a picture lie in [-1, 1]%s", name, least, most,
+    most > UNSCALED and (" (%s)"):format(REMEDY) or "")
 end
 
 --- The numbers of a picture as contiguous bytes. Floats outside [-1, 1] are clamped.
 ---@param name string the function's name, as the user writes it
 ---@param x diffusion.tensor any shape
+---@param shown boolean|nil unscaled bytes as floats are a warning, not an error
 ---@return diffusion.tensor u8
-function picture.bytes(name, x)
+function picture.bytes(name, x, shown)
   check_tensor(name, x)
   local dtype = x:dtype()
   if dtype == "u8" then return x:contiguous() end
@@ -54,7 +56,7 @@ function picture.bytes(name, x)
     return x:to "u8"
   end
   x = x:detach():to(core.real):contiguous()
-  check_floats(name, x)
+  check_floats(name, x, shown)
   return core.picture_to_bytes(x)
 end
 
