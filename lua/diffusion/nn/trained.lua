@@ -46,9 +46,8 @@ end
 function trained.learn(denoiser, process, time)
   local model = innermost(denoiser)
   if last[model] == process and facts[model].time == (time or "t") then return end
-  last[model] = process
-  facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data,
-                                 time = time or "t" }
+  facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data, time = time or "t" }
+  last[model] = process -- after the facts, for which memory may be short
 end
 
 --- Sets the facts that a file carries, if it carries any.
