@@ -238,12 +238,6 @@ void df_memory_reset_peak(void) {
   pthread_mutex_unlock(&lock);
 }
 
-void df_memory_trim(void) {
-  pthread_mutex_lock(&lock);
-  trim();
-  pthread_mutex_unlock(&lock);
-}
-
 void df_alloc_spare_from(size_t (*spare)(size_t bytes)) {
   pthread_mutex_lock(&lock);
   spare_of = spare;

@@ -26,7 +26,6 @@ bool df_room(void **list, size_t n, size_t *have, size_t width);
 df_memory df_memory_now(void);
 void df_memory_limit(size_t bytes);
 void df_memory_reset_peak(void);
-void df_memory_trim(void); /* returns pooled memory to the system */
 
 /* `spare` frees blocks that can be computed again, about so many bytes, and returns how
 ** many. df_alloc calls it before it fails. */

@@ -436,9 +436,3 @@ df_code df_net_done(df_layer *l, int result) {
   free(work);
   return DF_OK;
 }
-
-int df_net_inputs(const df_layer *l) { return net_of(l)->inputs; }
-
-const df_net_input *df_net_input_at(const df_layer *l, int i) {
-  return &net_of(l)->input[i];
-}

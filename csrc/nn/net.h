@@ -48,7 +48,5 @@ df_code df_net_order(df_layer *net, const char *const *name, int n);
 df_code df_net_done(df_layer *net, int result);
 
 bool df_is_net(const df_layer *layer); /* else the functions here are not for it */
-int df_net_inputs(const df_layer *net);
-const df_net_input *df_net_input_at(const df_layer *net, int i);
 
 #endif
