@@ -99,8 +99,9 @@ describe("d.network", function()
     local zero = m.context.weight * 0
     local twin = own()
     twin:load_state(m:state())
-    for name,
-      p in twin:parameters() do if name:find "^context" then p:copy_(name:find "weight" and zero or d.zeros(16)) end end
+    for name, p in twin:parameters() do
+      if name:find "^context" then p:copy_(name:find "weight" and zero or d.zeros(16)) end
+    end
     assert.is_true(close(m(x, 5), twin(x, 5, { context = d.randn(4, 3) })))
     local bare = d.network { inputs = { "x", { "y", optional = true } },
       build = function(net) return net:linear("a", net.y, { inp = 2, out = 2 }) end }
@@ -149,8 +150,8 @@ describe("d.network", function()
     assert.is_true(last < first)
     local x = d.sample { model = m, process = process, shape = { 4, 2 }, inputs = { context = c:narrow(1, 1, 4) },
       seed = 1 }
-    local alone = d.sample { model = m, process = process, shape = { 1, 2 }, inputs = { context = c:narrow(1, 1,
-      1) }, seed = 1 }
+    local alone = d.sample { model = m, process = process, shape = { 1, 2 },
+      inputs = { context = c:narrow(1, 1, 1) }, seed = 1 }
     assert.equal(bits(x:narrow(1, 1, 1)), bits(alone))
   end)
 
@@ -187,16 +188,16 @@ describe("a builder", function()
     fails("n: linear needs the option 'out'", builds(function(net) return net:linear("a", net.x) end))
     fails("option 'out'", builds(function(net) return net:linear("a", net.x, { out = 0 }) end))
     fails("unknown option 'heads'", builds(function(net) return net:linear("a", net.x, { out = 1, heads = 1 }) end))
-    fails("n: a linear has parameters, so it needs a path", builds(function(net) return net:linear(net.x,
-      { out = 1 }) end))
+    fails("n: a linear has parameters, so it needs a path",
+      builds(function(net) return net:linear(net.x, { out = 1 }) end))
     fails("n: two parts are named 'a'", builds(function(net)
       return net:linear("a", net:linear("a", net.x, { out = 1 }), { out = 1 }) end))
     fails("n: a path is names joined by dots, 'blocks.1.conv'; linear has 'a..b'", builds(function(net)
       return net:linear("a..b", net.x, { out = 1 }) end))
     fails("n: linear reads a value of the network or a list of them, got 3", builds(function(net)
       return net:linear("a", 3, { out = 1 }) end))
-    fails("n: input 1 of add is nil, not a value of this network", builds(function(net) return net:add { nil,
-      net.x } end))
+    fails("n: input 1 of add is nil, not a value of this network",
+      builds(function(net) return net:add { nil, net.x } end))
     fails("n: build must return a value of the network, got nil", builds(function() end))
     fails("n: a path is names joined by dots, 'blocks.1.conv'; block has 3", builds(function(net)
       return net:block(3, net.x, {}, function(b, x) return b:silu(x) end) end))
@@ -291,8 +292,8 @@ describe("layers without parameters", function()
     local function piece(i) return m:narrow(2, 4 * i - 3, 4):reshape(2, 1, 4) end
     local shifted = apply(2, function(net) return net:modulate({ net.a, net:per_token(net.b) }, { at = 2 }) end, h, m)
     assert.is_true(close(shifted, h * (piece(3) + 1) + piece(2)))
-    local gated = apply(3, function(net) return net:gate({ net.a, net.b, net:per_token(net.c) }, { at = 3 }) end, h,
-      y, m)
+    local gated = apply(3, function(net) return net:gate({ net.a, net.b, net:per_token(net.c) }, { at = 3 }) end,
+      h, y, m)
     assert.is_true(close(gated, h + y * piece(3)))
     fails("modulate: piece 3 of width 4 is outside of the modulation [2,1,12]", apply, 2,
       function(net) return net:modulate({ net.a, net:per_token(net.b) }, { at = 3 }) end, h, m)
@@ -402,13 +403,15 @@ describe("a file that describes a network", function()
 
   it("makes nothing of the size that it claims", function()
     collectgarbage()
-    local before = d.memory().peak
+    collectgarbage()
+    local before = core.memory().live
+    core.memory_reset_peak()
     refusal({ "but the model's is" }, changed(function(l)
-      for _, s in ipairs(l.steps) do if s.path == "inp" then s.options.out = 1 << 20 end end
-      for _,
-        s in ipairs(l.steps) do if s.path ~= "inp" and s.options and s.options.inp then s.options.inp = 1 << 20 end end
+      for _, s in ipairs(l.steps) do
+        local size = s.path == "inp" and "out" or "inp"
+        if s.options and s.options[size] then s.options[size] = 1 << 20 end
+      end
     end))
-    assert.is_true(d.memory().peak - before < 1 << 24)
-    assert.is_function(core.net)
+    assert.is_true(core.memory().peak - before < 1 << 20)
   end)
 end)
