@@ -13,7 +13,8 @@
 #   make lint       compiler warnings, clang-format, cppcheck, luacheck, NEON cross-compiled
 #   make bench      compare all workloads with PyTorch; BENCH=quick takes a minute,
 #                   ONLY=pattern selects by name; the guide on performance has more
-#   make peers      install PyTorch for it in a virtual environment: build/peers
+#   make peers      install PyTorch and diffusers in a virtual environment: build/peers
+#   make check-peers     compare models, schedulers and files with diffusers; ONLY=words
 #   make doc        write d.help and LuaLS definitions from comments, and build/doc/*.html
 #   make deps       install packages that demo, test and lint need
 #   make install    install under DESTDIR and PREFIX (/usr/local)
@@ -129,17 +130,19 @@ test:
 bench: all
 	@$(IN_TREE) LUA=$(LUA) PEERS=$(PEERS) $(LUA) spec/bench/run.lua
 
-# PyTorch and others, for `make bench` only. The second index has a PyTorch without CUDA.
+# PyTorch and others, for `make bench` and `make check-peers`.
 PEERS     ?= $(BUILD)/peers
 PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
-             accelerate==1.15.0
+             accelerate==1.15.0 transformers==5.24.0 scipy==1.17.1 torchsde==0.2.6
 
 peers:
 	@{ python3 -m venv $(PEERS) \
-	  && $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1 \
-	    --extra-index-url https://download.pytorch.org/whl/cpu $(PEER_PIPS); } \
+	  && $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1 $(PEER_PIPS); } \
 	  || { rm -rf $(PEERS); \
 	       echo "cannot install torch==2.13.0; make bench leaves its columns blank"; }
+
+check-peers: all
+	@$(IN_TREE) LUA=$(LUA) PEERS=$(PEERS) ONLY="$(ONLY)" $(LUA) spec/peers/run.lua
 
 doc: all
 	@$(IN_TREE) $(LUA) spec/support/doc.lua
@@ -259,6 +262,6 @@ clean:
 	rm -rf build
 
 MAKEFLAGS += --no-print-directory
-.PHONY: all alloc-host always bench check-alloc check-alloc-sanitized check-amx \
+.PHONY: all alloc-host always bench check-alloc check-alloc-sanitized check-amx check-peers \
         check-kernels check-neon clean demo deps doc install install-command install-module \
         lint peers sanitize specs-amx specs-sanitized stress test
