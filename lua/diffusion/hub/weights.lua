@@ -1,11 +1,9 @@
 -- The weights in a folder: which of its files hold them, and their tensors by name. A file may be
 -- cut into shards, which an index lists. Variants (fp16, non_ema) stand next to the plain weights.
-local arrays = require "diffusion.file.arrays"
-local core = require "diffusion.core"
 local folder = require "diffusion.hub.folder"
-local json = require "diffusion.file.json"
 local legible = require "diffusion.legible"
 local safetensors = require "diffusion.file.safetensors"
+local shards = require "diffusion.file.shards"
 
 local weights = {}
 
@@ -111,88 +109,28 @@ end
 
 -- ==== reading ============================================================================
 
--- Adds what is known about a file that can't be read: a link without its end, an unfinished download.
+-- Adds the download that isn't finished to a message, if there is one.
 local function explained(here, message)
   local unfinished = folder.unfinished(here)
-  return nil, unfinished and ("%s; the download of %s isn't finished"):format(message, unfinished) or message
-end
-
--- The tensors of one file, and the arrays of types that can't be read.
-local function read_one(here, name, o)
-  if not here.files[name] then
-    return explained(here, legible.said("%s: no such file", folder.join(here, name)))
-  end
-  local tensors, message = safetensors.read(folder.join(here, name), { copy = o.copy }, "the weights")
-  if not tensors then return explained(here, message) end
-  local all = {}
-  for key, x in pairs(tensors) do all[key] = x end
-  return all
-end
-
--- The map of an index from tensors to files, checked.
-local function index_of(path)
-  local file <close>, message = core.map(path)
-  if not file then return nil, message end
-  local index, why = json.decode(file:text(0, file:size()))
-  local map = type(index) == "table" and index.weight_map
-  if type(map) ~= "table" or not next(map) then
-    return legible.refused("%s: not an index of weights: %s", path, why or "its weight_map is missing")
-  end
-  for tensor, name in pairs(map) do
-    local fine = type(tensor) == "string" and type(name) == "string" and not name:find "[/\\%z]" and name ~= ".."
-    if not fine then return legible.refused("%s: a bad name of a file in its weight_map", path) end
-  end
-  return map
-end
-
--- The sentence about shards that an index lists, and that aren't there. nil if all are.
-local function missing(here, path, map)
-  local all, absent = {}, {}
-  for _, name in pairs(map) do
-    if not all[name] and not here.files[name] then absent[#absent + 1] = name end
-    all[name] = true
-  end
-  if #absent == 0 then return nil end
-  table.sort(absent)
-  return legible.said("%s: %d of its %d files are missing, the first is %s", path, #absent,
-    #folder.sorted(all), absent[1])
-end
-
-local function read_shards(here, name, o)
-  local path = folder.join(here, name)
-  local map, message = index_of(path)
-  if not map then return nil, message end
-  message = missing(here, path, map)
-  if message then return explained(here, message) end
-  local shards, out = {}, {}
-  for tensor, file in pairs(map) do
-    if not shards[file] then
-      shards[file], message = read_one(here, file, o)
-      if not shards[file] then return nil, message end
-    end
-    out[tensor] = shards[file][tensor]
-    if not out[tensor] then
-      return legible.refused("%s: the index says that it holds '%s', but it doesn't", folder.join(here, file), tensor)
-    end
-  end
-  return out
+  if not unfinished then return nil, message end
+  return legible.refused("%s; the download of %s isn't finished", message, unfinished)
 end
 
 --- The tensors of chosen weights by name: windows on the mapped files. One of a type that no tensor
 --- has is an error when it is read.
 ---@param choice table of weights.choose
----@param o table {copy =}
+---@param o table {copy =, dtype =}
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message
 ---@return string|nil message
 function weights.read(choice, o)
-  local here, path = choice.folder, folder.join(choice.folder, choice.file)
+  local path = folder.join(choice.folder, choice.file)
   if choice.format:find "^bin" then
     return legible.refused("%s: weights of this format aren't read yet", path)
   end
-  local read = choice.format == "safetensors.index" and read_shards or read_one
-  local tensors, message = read(here, choice.file, o)
-  if not tensors then return nil, message end
-  return arrays.named(path, tensors)
+  local read = choice.format == "safetensors.index" and shards.load or safetensors.read
+  local tensors, message = read(path, { copy = o.copy, dtype = o.dtype }, "the weights")
+  if not tensors then return explained(choice.folder, message) end
+  return tensors
 end
 
 return weights
