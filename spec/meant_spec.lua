@@ -171,7 +171,7 @@ describe("a file of another kind", function()
   local files = {
     ["a PNG"] = "\x89PNG\r\n\x1a\n" .. ("\0"):rep(40), ["a JPEG"] = "\xff\xd8\xff\xe0" .. ("\0"):rep(40),
     ["a PyTorch file (.pt)"] = zip .. "archive/data.pkl", ["a zip file"] = zip .. "archive/data.txt",
-    ["a pickle, as old PyTorch files are"] = "\x80\2}q\0." .. ("\0"):rep(40),
+    ["a bare pickle"] = "\x80\2}q\0." .. ("\0"):rep(40),
     ["a GGUF file"] = "GGUF" .. ("\0"):rep(40),
     ["an HDF5 file"] = "\x89HDF\r\n\x1a\n" .. ("\0"):rep(40), ["a NumPy file"] = "\x93NUMPY\1\0" .. ("\0"):rep(40),
     ["JSON"] = '{"a": 1, "b": "two"}', ["a text file"] = "just a few words\nin two lines\n",
@@ -186,7 +186,7 @@ describe("a file of another kind", function()
       refused(name .. ", not a model", nil, function(p) return mlp:load(p) end)
     end
     refused("a PNG, not a model; d.image.load reads it", files["a PNG"], d.load_model)
-    refused("save its tensors as safetensors in Python", files["a PyTorch file (.pt)"], d.load_model)
+    refused("d.load reads its tensors", files["a PyTorch file (.pt)"], d.load_model)
   end)
 
   it("is named where a picture, an array or a set is wanted", function()

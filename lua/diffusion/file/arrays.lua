@@ -14,18 +14,18 @@ local private = object.private -- {name, dtype, shape, why}
 
 local function sentence(x)
   local own = private[x]
-  return legible.said("'%s' is of type %s [%s], %s", own.name, own.dtype, table.concat(own.shape, ","),
-    own.why or "which no tensor has")
+  local shape = own.shape and (" [%s]"):format(table.concat(own.shape, ",")) or ""
+  return legible.said("'%s' is of type %s%s, %s", own.name, own.dtype, shape, own.why or "which no tensor has")
 end
 
 --- The type, as the file's format names it.
 ---@return string
 function Unread:dtype() return private[self].dtype end
 
---- The sizes of its dimensions.
+--- The sizes of its dimensions. None are known of a Python object.
 ---@return integer[]
 function Unread:shape()
-  local shape = private[self].shape
+  local shape = private[self].shape or {}
   return table.move(shape, 1, #shape, 1, {})
 end
 
@@ -37,7 +37,7 @@ local class = object.class("array", Unread, {
 --- An array that can't be read.
 ---@param name string
 ---@param dtype string
----@param shape integer[]
+---@param shape integer[]|nil none for a Python object
 ---@param why string|nil the reason, if it isn't the type
 ---@return diffusion.array
 function arrays.unread(name, dtype, shape, why)
