@@ -36,7 +36,7 @@ local home = {
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "file.safetensors", load = "file.safetensors", help = "help",
+  profile = "runtime", save = "file.safetensors", load = "file.tensors", help = "help",
   prompt = "prompt", warnings = "warning",
 }
 

@@ -61,39 +61,62 @@ local function is_big(file, named)
 end
 
 -- The meanings of the pickle's names and ids, for pickle.read.
-local function world_of(file, named)
+local function world_of(file, named, options)
   local entries = {}
   for name, e in pairs(named) do
     local key = name:match "^data/(.+)$"
     if key then entries[key] = e end
   end
   return {
-    globals = globals, persistent = tensor.storage, entries = entries, vectors = {}, big = is_big(file, named),
+    globals = globals, persistent = tensor.storage, entries = entries, vectors = {}, options = options,
+    big = is_big(file, named),
     open = function(key) return open_entry(file, entries[key]) end,
   }
 end
 
-local function read(file)
+local function read(file, options)
   local named = named_entries(file)
   refuse_script(named)
-  local world = world_of(file, named)
+  local world = world_of(file, named, options)
   return { root = need(pickle.read(entry_text(file, named["data.pkl"]), world)), world = world }
 end
 
 --- Opens a file: {root = its value as pickle_value describes it, world = for pytorch_tensor.read}.
 ---@param path string
----@param copy boolean|nil into memory
+---@param options table {copy, dtype, f8} as for d.load
 ---@return table|nil content nil with a message
 ---@return string|nil message
-function pytorch.open(path, copy)
-  local file, message = core.map(path, copy)
+function pytorch.open(path, options)
+  local file, message = core.map(path, options.copy)
   if not file then return nil, message end
   local other = signature.mismatch(file, "a PyTorch file in zip form", { pt = true, zip = true })
   if other then return legible.refused("%s: %s", path, other) end
   local content
-  content, message = parser.run(read, file)
+  content, message = parser.run(read, file, options)
   if not content then return legible.refused("%s: %s", path, message) end
   return content
+end
+
+-- A file that some other program packed again may begin with another entry.
+local function holds_pickle(file)
+  local head = file:text(0, math.min(file:size(), 4))
+  if head ~= "PK\3\4" then return false end
+  if not signature.mismatch(file, "", { pt = true }) then return true end
+  for _, e in ipairs(zip.read(file) or {}) do
+    if e.name:find "^[^/]+/data%.pkl$" then return true end
+  end
+  return false
+end
+
+--- Whether a file is a zip with a pickle of PyTorch's.
+---@param path string
+---@return boolean
+function pytorch.is(path)
+  local file = core.map(path)
+  if not file then return false end
+  local found = holds_pickle(file)
+  file:close()
+  return found
 end
 
 -- ==== tensors by name ======================================================================
@@ -140,20 +163,37 @@ local function read_one(item, world)
   return x or arrays.unread(item.name, v.dtype.name, v.size, why)
 end
 
+local function read_alone(item, world)
+  local x = read_one(item, world)
+  if arrays.is_unread(x) then fault("%s", tostring(x)) end
+  return x
+end
+
+-- Windows are made at once. Names of one description have one tensor.
+local function read_named(list, world, path)
+  local all, made = {}, {}
+  for _, item in ipairs(list) do
+    local v = item.value
+    if value.kind(v) ~= "tensor" or not v.dtype.kind or v.lazy then all[item.name] = read_one(item, world)
+    elseif tensor.is_window(v, world) then
+      made[v] = made[v] or read_one(item, world)
+      all[item.name] = made[v]
+    else
+      all[item.name] = arrays.later(item.name, v.dtype.name, v.size, function() return tensor.read(v, world) end)
+    end
+  end
+  return arrays.named(path, all)
+end
+
 -- A tensor alone, a list of tensors, or tensors by name.
 local function tensors_of(content, key, path)
   local v, world = chosen(content.root, key), content.world
-  local kind = value.kind(v)
-  local all, list = {}, (kind == "list" or kind == "tuple")
-  for k, item in ipairs(state.unfold(v)) do
-    local x = read_one(item, world)
-    if item.name == "" then
-      if arrays.is_unread(x) then fault("%s", tostring(x)) end
-      return x
-    end
-    all[list and #state.unfold(v) == #v and k or item.name] = x
-  end
-  return arrays.named(path, all)
+  local list = state.unfold(v)
+  if value.kind(v) == "tensor" then return read_alone(list[1], world) end
+  if not state.is_list(v) then return read_named(list, world, path) end
+  local all = {}
+  for k, item in ipairs(list) do all[k] = read_alone(item, world) end
+  return all
 end
 
 local function load(content, options, path)
@@ -163,12 +203,12 @@ end
 
 --- Reads a file's tensors.
 ---@param path string
----@param options table|nil {copy, key, raw} as for d.load
+---@param options table|nil {copy, dtype, f8, key, raw} as for d.load
 ---@return any tensors by name; nil with a message
 ---@return table|string facts the file's own numbers, texts and booleans by name; or the message
 function pytorch.load(path, options)
   options = options or {}
-  local content, message = pytorch.open(path, options.copy)
+  local content, message = pytorch.open(path, options)
   if not content then return nil, message end
   local tensors, facts = parser.run(load, content, options, path)
   if tensors == nil then return legible.refused("%s: %s", path, facts) end

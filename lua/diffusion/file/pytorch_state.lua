@@ -80,6 +80,18 @@ local function unfold(c, v, name, depth)
   add(c, name, inside and value.none or v)
 end
 
+--- Whether a value is a list of tensors.
+---@param v any
+---@return boolean
+function state.is_list(v)
+  local kind = value.kind(v)
+  if kind ~= "list" and kind ~= "tuple" then return false end
+  for _, inside in ipairs(v) do
+    if value.kind(inside) ~= "tensor" then return false end
+  end
+  return true
+end
+
 --- The tensors and the opaque values inside a value.
 ---@param v any
 ---@return table list {name, value}; `tensors` is the number of tensors among them

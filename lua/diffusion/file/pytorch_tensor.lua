@@ -120,17 +120,32 @@ end
 
 -- ==== windows ==============================================================================
 
--- The storage as a vector, made once for each type in which it is read.
-local function vector(world, description)
-  local storage, kind = description.storage, description.dtype.kind
+local FLOAT = { f16 = true, bf16 = true, f32 = true, f64 = true }
+local WINDOW = { f16 = true, bf16 = true, f32 = true, f64 = true, u8 = true, i64 = true }
+
+-- The kind as which a tensor is read, and the type to which it is converted then (nil: none).
+local function plan(of, o)
+  local kind = of.kind
+  if kind:find "^f8" then
+    if o.f8 == "u8" then return "u8" end
+    return kind, o.f8 or o.dtype
+  end
+  return kind, FLOAT[kind] and o.dtype ~= kind and o.dtype or nil
+end
+
+-- The storage as a vector, made once for each type in which it is read. It is no tensor of a d.scope
+-- that is open meanwhile.
+local function vector(world, description, kind)
+  local storage = description.storage
   local name = kind .. " " .. storage.key
   if world.vectors[name] then return world.vectors[name] end
-  local bytes = storage.bytes // description.dtype.bytes
+  local count = storage.bytes // description.dtype.bytes
   local file, message = world.open(storage.key)
   local x
-  if file then x, message = file:tensor(kind, { bytes }, 0, false, world.big) end
-  world.vectors[name] = x
-  return x, message
+  if file then x, message = file:tensor(kind, { count }, 0, false, world.big) end
+  if not x then return nil, message end
+  world.vectors[name] = core.unscope(x)
+  return x
 end
 
 -- Why no tensor here can hold the values.
@@ -139,25 +154,32 @@ local function unread(description)
   return not description.dtype.kind and "which no tensor has" or nil
 end
 
-local function window(description, world)
-  local why = unread(description)
-  if why then return nil, why end
-  local x, message = vector(world, description)
-  if not x then return nil, message end
-  return core.strided(x, description.size, description.stride, description.offset)
-end
-
---- The tensor of a description. Tensors of one description are one tensor, and tensors of one
---- storage share its memory.
+--- The tensor of a description. Tensors of one storage share its memory, unless they are converted.
 ---@param description table
 ---@param world table
 ---@return any x nil with a reason
 ---@return string|nil message
 function tensor.read(description, world)
-  local x, message = description.made, nil
-  if not x then x, message = window(description, world) end
-  description.made = x
-  return x, message
+  local why = unread(description)
+  if why then return nil, why end
+  local kind, wanted = plan(description.dtype, world.options)
+  local whole, message = vector(world, description, kind)
+  if not whole then return nil, message end
+  local x
+  x, message = core.strided(whole, description.size, description.stride, description.offset)
+  return x and wanted and x:to(wanted) or x, message
+end
+
+--- Whether a tensor is a window on the file. Others cost time and memory when they are read.
+---@param description table
+---@param world table
+---@return boolean
+function tensor.is_window(description, world)
+  if unread(description) then return false end
+  local kind, wanted = plan(description.dtype, world.options)
+  local entry = world.entries[description.storage.key]
+  local aligned = entry.method == 0 and entry.from % description.dtype.bytes == 0
+  return WINDOW[kind] and aligned and not wanted and not world.big or false
 end
 
 return tensor
