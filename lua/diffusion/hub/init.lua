@@ -1,2 +1,5 @@
 --- d.hub: models and schedulers of other libraries.
-return { scheduler = require("diffusion.hub.scheduler").scheduler }
+return {
+  save = require("diffusion.hub.save").save,
+  scheduler = require("diffusion.hub.scheduler").scheduler,
+}

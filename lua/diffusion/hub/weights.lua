@@ -1,7 +1,9 @@
 -- The weights in a folder: which of its files hold them, and their tensors by name. A file may be
 -- cut into shards, which an index lists. Variants (fp16, non_ema) stand next to the plain weights.
+local core = require "diffusion.core"
 local folder = require "diffusion.hub.folder"
 local legible = require "diffusion.legible"
+local pytorch = require "diffusion.file.pytorch"
 local safetensors = require "diffusion.file.safetensors"
 local shards = require "diffusion.file.shards"
 
@@ -48,6 +50,26 @@ function weights.variants(here, library)
         out[variant] = out[variant] or {}
         out[variant][format] = out[variant][format] or name
       end
+    end
+  end
+  return out
+end
+
+-- The variant of a shard: STEM.fp16-00001-of-00002.safetensors. nil for other files.
+local function shard_of(rest) return rest:match "^%.?([%w_-]-)%-%d+%-of%-%d+%.safetensors$" end
+
+--- The files of safetensors weights of a variant, with its shards and its index.
+---@param here diffusion.hub_folder
+---@param stem string
+---@param variant string "" for the plain ones
+---@return string[]
+function weights.files(here, stem, variant)
+  local out = {}
+  for _, name in ipairs(folder.sorted(here.files)) do
+    if name:sub(1, #stem) == stem then
+      local format, own = format_of(name:sub(#stem + 1))
+      own = own or shard_of(name:sub(#stem + 1))
+      if own == variant and not (format and format:find "^bin") then out[#out + 1] = name end
     end
   end
   return out
@@ -116,6 +138,39 @@ local function explained(here, message)
   return legible.refused("%s; the download of %s isn't finished", message, unfinished)
 end
 
+local function read_pytorch(path, o)
+  local tensors, message = pytorch.load(path, { copy = o.copy, dtype = o.dtype })
+  if tensors and core.is_tensor(tensors) then return legible.refused("%s: one tensor, not the weights", path) end
+  return tensors, message
+end
+
+-- The files of an index of PyTorch's, by tensor.
+local function read_parts(path, o)
+  local map, message = shards.index(path, "the weights")
+  if not map then return nil, message end
+  local here, parts, all = path:match "^.*/" or "", {}, {}
+  for name, part in pairs(map) do
+    if not parts[part] then
+      parts[part], message = read_pytorch(here .. part, o)
+      if not parts[part] then return nil, message end
+    end
+    all[name] = parts[part][name]
+    if not all[name] then
+      return legible.refused("%s: tensor '%s' should be in %s, which doesn't have it", path, name, part)
+    end
+  end
+  return all
+end
+
+local function read_safetensors(path, o)
+  return safetensors.read(path, { copy = o.copy, dtype = o.dtype }, "the weights")
+end
+
+local function read_shards(path, o) return shards.load(path, { copy = o.copy, dtype = o.dtype }, "the weights") end
+
+local READERS = { safetensors = read_safetensors, ["safetensors.index"] = read_shards, bin = read_pytorch,
+  ["bin.index"] = read_parts }
+
 --- The tensors of chosen weights by name: windows on the mapped files. One of a type that no tensor
 --- has is an error when it is read.
 ---@param choice table of weights.choose
@@ -123,12 +178,7 @@ end
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message
 ---@return string|nil message
 function weights.read(choice, o)
-  local path = folder.join(choice.folder, choice.file)
-  if choice.format:find "^bin" then
-    return legible.refused("%s: weights of this format aren't read yet", path)
-  end
-  local read = choice.format == "safetensors.index" and shards.load or safetensors.read
-  local tensors, message = read(path, { copy = o.copy, dtype = o.dtype }, "the weights")
+  local tensors, message = READERS[choice.format](folder.join(choice.folder, choice.file), o)
   if not tensors then return explained(choice.folder, message) end
   return tensors
 end
