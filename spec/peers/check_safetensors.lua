@@ -1,4 +1,4 @@
--- Our writer and reader beside the safetensors library: the same bytes, values and verdicts.
+-- Compares our writer and reader with the safetensors library: bytes, values and verdicts.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local child = dofile "spec/support/child.lua"
