@@ -1456,7 +1456,7 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file, or all shards that an index file (model.safetensors.index.json) lists. A tensor is a window on the mapped file, so a large file costs nothing until it is used. A tensor that must be converted, or that isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the file is read into memory. Other integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
+    text = "Reads a safetensors file, or all shards that an index file (model.safetensors.index.json) lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file, so a large file costs nothing until it is used. A tensor that must be converted, or that isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the file is read into memory. Other integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error. The second result of a PyTorch file has its numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an unknown Python class by its name is an error. A file of one tensor gives that tensor, and a file of a list of tensors gives the list.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.load_options?", optional = true },
@@ -1465,6 +1465,8 @@ return {
       { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
       { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "the file's", text = "the type of all tensors of floats" },
       { name = "f8", type = "\"f16\", \"bf16\", \"f32\", \"f64\" or \"u8\"", default = "dtype, or f16", text = "the type of tensors whose floats have 8 bits; u8 gives their codes" },
+      { name = "key", type = "string", default = "the only one", text = "in a PyTorch file, the key under which the tensors are: \"ema\" or \"model.ema\"; \"\" takes all of the file" },
+      { name = "raw", type = "boolean", default = "false", text = "gives the whole value of a PyTorch file as Lua tables" },
       { name = "total_size", type = "boolean", default = "true", text = "compares the total_size of an index with its shards" },
     },
     returns = {

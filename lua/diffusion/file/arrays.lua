@@ -16,19 +16,19 @@ local private = object.private -- {name, dtype, shape, why}
 
 local function sentence(x)
   local own, sizes = private[x], {}
-  for i, size in ipairs(own.shape) do sizes[i] = u64.text(size) end
-  return legible.said("'%s' is of type %s [%s], %s", own.name, own.dtype, table.concat(sizes, ","),
-    own.why or "which no tensor has")
+  for i, size in ipairs(own.shape or {}) do sizes[i] = u64.text(size) end
+  local shape = own.shape and (" [%s]"):format(table.concat(sizes, ",")) or ""
+  return legible.said("'%s' is of type %s%s, %s", own.name, own.dtype, shape, own.why or "which no tensor has")
 end
 
 --- The type, as the file's format names it.
 ---@return string
 function Unread:dtype() return private[self].dtype end
 
---- The sizes of its dimensions.
+--- The sizes of its dimensions. None are known of a Python object.
 ---@return integer[]
 function Unread:shape()
-  local shape = private[self].shape
+  local shape = private[self].shape or {}
   return table.move(shape, 1, #shape, 1, {})
 end
 
@@ -40,7 +40,7 @@ local class = object.class("array", Unread, {
 --- An array that can't be read.
 ---@param name string
 ---@param dtype string
----@param shape integer[]
+---@param shape integer[]|nil none for a Python object
 ---@param why string|nil the reason, if it isn't the type
 ---@return diffusion.array
 function arrays.unread(name, dtype, shape, why)

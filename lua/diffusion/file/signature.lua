@@ -36,14 +36,25 @@ local function zip_kind(head)
   local length = #head >= 30 and ("<I2"):unpack(head, 27) or 0
   local name = head:sub(31, 30 + length)
   if name:find "%.npy$" then return "npz", "a NumPy .npz file", "d.data.npy and d.data.arrays read it" end
-  if name:find "data%.pkl$" then
-    return "pt", "a PyTorch file (.pt)", "save its tensors as safetensors in Python, which d.load reads"
-  end
+  if name:find "data%.pkl$" then return "pt", "a PyTorch file (.pt)", "d.load reads its tensors" end
   return "zip", "a zip file"
 end
 
--- A pickle of protocol 2 to 5. PyTorch wrote those before its zip files.
-local function is_pickle(head) return head:find "^\x80[\2-\5]" ~= nil end
+local AGAIN = "torch.save(torch.load(path), new_path) in Python writes the zip form, which d.load reads"
+
+-- Pickles of protocol 2 to 5. PyTorch before 1.6 wrote several, the first of which is a number.
+local function pickle_kind(head)
+  if head:sub(1, 13) == "\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P" then
+    return "old pt", "a PyTorch file of a version before 1.6", AGAIN
+  end
+  if head:find "^\x80[\2-\5]" then
+    return "pickle", "a bare pickle",
+      "torch.save(model.state_dict(), path) in Python writes the tensors in a form that d.load reads"
+  end
+end
+
+-- PyTorch before 0.1.10 wrote tar files.
+local function is_tar(file) return file:size() > 262 and file:text(257, 5) == "ustar" end
 
 -- JSON's white space may come before the brace.
 local function is_safetensors(head)
@@ -73,9 +84,7 @@ local function of(head)
     if head:sub(1, #one[2]) == one[2] then return one[1], one[3], one[4] end
   end
   if head:sub(1, 4) == "PK\3\4" then return zip_kind(head) end
-  if is_pickle(head) then
-    return "pt", "a pickle, as old PyTorch files are", "save its tensors as safetensors in Python, which d.load reads"
-  end
+  if pickle_kind(head) then return pickle_kind(head) end
   if is_text(head) then return of_text(head) end
 end
 
@@ -95,6 +104,7 @@ end
 function signature.mismatch(file, wanted, fine)
   local head = file:text(0, math.min(file:size(), HEAD))
   local kind, name, reader = of(head or "")
+  if is_tar(file) then kind, name, reader = "tar", "a tar file, as the oldest PyTorch files are", AGAIN end
   if not kind or fine[kind] then return nil end
   if kind == "lfs" then return pointer(head, (fine.safetensors or fine.pt) and "the weights" or wanted) end
   return legible.said("%s, not %s%s", name, wanted, reader and "; " .. reader or "")

@@ -415,6 +415,8 @@ local d = {}
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" the type of all tensors of floats; default the file's
 ---@field f8? "f16"|"bf16"|"f32"|"f64"|"u8" the type of tensors whose floats have 8 bits; u8 gives their codes; default dtype, or f16
+---@field key? string in a PyTorch file, the key under which the tensors are: "ema" or "model.ema"; "" takes all of the file; default the only one
+---@field raw? boolean gives the whole value of a PyTorch file as Lua tables; default false
 ---@field total_size? boolean compares the total_size of an index with its shards; default true
 
 ---@class (exact) diffusion.load_model_options
@@ -2041,14 +2043,17 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json)
---- lists. A tensor is a window on the mapped file, so a large file costs nothing until it is
---- used. A tensor that must be converted, or that isn't aligned, is read when it is first
---- asked for. Writing to a tensor doesn't change the file. If another program truncates the
---- file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With
---- copy = true the file is read into memory. Other integers and BOOL are widened to i64. F8
---- types become f16, and F8_E8M0 becomes f32. Types that no tensor holds (C64, F4, F6, U64
---- above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an
---- error.
+--- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file,
+--- so a large file costs nothing until it is used. A tensor that must be converted, or that
+--- isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the
+--- file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
+--- the file, as d.save does, is safe. With copy = true the file is read into memory. Other
+--- integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types
+--- that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and
+--- shape(). Reading one by its name is an error. The second result of a PyTorch file has its
+--- numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an
+--- unknown Python class by its name is an error. A file of one tensor gives that tensor, and a
+--- file of a list of tensors gives the list.
 ---@param path string
 ---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
