@@ -211,7 +211,7 @@ return {
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
       { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
@@ -648,7 +648,7 @@ return {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
@@ -673,7 +673,7 @@ return {
     },
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -1166,6 +1166,32 @@ return {
       { name = "what", type = "any", text = "a name (\"q_sample\", \"d.lr.cosine\"), a guide (\"samplers\", \"guide data\"; \"guides\" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...", optional = true },
     },
     example = "d.help \"q_sample\"",
+  },
+  ["d.hub"] = {
+    signature = "d.hub",
+    text = "d.hub: models and schedulers of other libraries.",
+  },
+  ["d.hub.scheduler"] = {
+    signature = "d.hub.scheduler(config, [options])",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    params = {
+      { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
+      { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
+    },
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
+      { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
+      { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+    },
+    returns = {
+      { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
+      { type = "table|string", text = "sampler" },
+      { type = "diffusion.grid|function", text = "grid" },
+      { type = "fun(model: any): any", text = "wrap" },
+      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+    },
+    example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
   },
   ["d.huber"] = {
     signature = "d.huber(a, b, [over], [opts])",
@@ -1921,6 +1947,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
     returns = {
@@ -1988,12 +2015,14 @@ return {
   },
   ["d.nn.group_norm"] = {
     signature = "d.nn.group_norm(channels, [options])",
-    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
+    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [, m]]); see nn.norm_conv.",
     params = {
       { name = "channels", type = "integer" },
       { name = "options", type = "diffusion.nn_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
@@ -2083,14 +2112,15 @@ return {
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
-    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to each pixel of x before the norm.",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e {B, inp} to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
       { name = "options", type = "diffusion.nn_norm_conv_options?", optional = true },
     },
     options = {
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -2159,15 +2189,17 @@ return {
   },
   ["d.nn.sinusoid"] = {
     signature = "d.nn.sinusoid(width, [options])",
-    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
+    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd width is 0.",
     params = {
-      { name = "width", type = "integer", text = "even" },
+      { name = "width", type = "integer" },
       { name = "options", type = "diffusion.nn_sinusoid_options?", optional = true },
     },
     options = {
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -2177,7 +2209,7 @@ return {
     signature = "d.nn.time_embed(inp, width, [options])",
     text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row). It is called as embed(t, class).",
     params = {
-      { name = "inp", type = "integer", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", text = "width of the sinusoid" },
       { name = "width", type = "integer", text = "width of the result" },
       { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
     },
@@ -2612,7 +2644,7 @@ return {
     },
     options = {
       { name = "schedule", type = "schedule", default = "required", text = "the noise schedule" },
-      { name = "clip", type = "number or \"dynamic\"", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, or \"dynamic\"" },
+      { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
@@ -2723,7 +2755,7 @@ return {
     options = {
       { name = "shape", type = "list of integers", default = "required", text = "{n, ...}, the number of pairs first" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a sampler without noise of its own, as of d.sample" },
@@ -2747,7 +2779,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2816,7 +2848,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2865,7 +2897,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -3768,6 +3800,22 @@ return {
     signature = "net",
     text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",
   },
+  ["net:activation"] = {
+    signature = "net:activation([path], inputs, [options])",
+    text = "An activation by name.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_activation_options?", optional = true },
+    },
+    options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "its name" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:add"] = {
     signature = "net:add([path], inputs, [options])",
     text = "The sum of two values; the first alone if the second is absent.",
@@ -3809,6 +3857,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
@@ -3831,6 +3880,22 @@ return {
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:avg_pool"] = {
+    signature = "net:avg_pool([path], inputs, [options])",
+    text = "Means of times x times pixels.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_avg_pool_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "divides height and width" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -3943,6 +4008,63 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:enlarge"] = {
+    signature = "net:enlarge([path], inputs, [options])",
+    text = "Nearest neighbours: each pixel `times` times in both directions.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_enlarge_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "factor of height and width" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fir"] = {
+    signature = "net:fir([path], inputs, [options])",
+    text = "A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fir_options?", optional = true },
+    },
+    options = {
+      { name = "after", type = "integer", range = ">= -1048576", default = "0", text = "zeros below and right of it" },
+      { name = "before", type = "integer", range = ">= -1048576", default = "0", text = "zeros above and left of the enlarged image; below 0: so many are cut off" },
+      { name = "down", type = "integer", range = "[1, 64]", default = "1", text = "every so many sums are taken" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+      { name = "taps", type = "integer", range = "[1, 8]", default = "4", text = "length of the filter" },
+      { name = "up", type = "integer", range = "[1, 64]", default = "1", text = "zeros are put between pixels, this many less one; the mean of the image stays" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fourier"] = {
+    signature = "net:fourier([path], inputs, [options])",
+    text = "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fourier_options?", optional = true },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"sin_cos\"", text = "which half comes first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "scale", type = "number", range = "> 0", default = "16", text = "standard deviation of the frequencies" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:gate"] = {
     signature = "net:gate([path], inputs, [options])",
     text = "x + g y for inputs x, y, m; g is piece `at` of m.",
@@ -3992,13 +4114,15 @@ return {
   },
   ["net:group_norm"] = {
     signature = "net:group_norm([path], inputs, [options])",
-    text = "Group normalisation.",
+    text = "Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
@@ -4078,7 +4202,7 @@ return {
   },
   ["net:norm_conv"] = {
     signature = "net:norm_conv([path], inputs, [options])",
-    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first.",
+    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -4086,7 +4210,8 @@ return {
     },
     options = {
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -4107,6 +4232,22 @@ return {
     text = "Sets the order of the parameters' names: these parts come first.",
     params = {
       { name = "names", type = "string[]" },
+    },
+  },
+  ["net:over_time"] = {
+    signature = "net:over_time([path], inputs, [options])",
+    text = "x / (t - offset), for a t {B} as second input.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_over_time_options?", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
     },
   },
   ["net:patchify"] = {
@@ -4207,6 +4348,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:scale"] = {
+    signature = "net:scale([path], inputs, [options])",
+    text = "factor x + plus.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_scale_options?", optional = true },
+    },
+    options = {
+      { name = "factor", type = "number", default = "1", text = "the factor" },
+      { name = "plus", type = "number", default = "0", text = "added to all elements" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:silu"] = {
     signature = "net:silu([path], inputs, [options])",
     text = "x / (1 + exp(-x)).",
@@ -4224,18 +4382,20 @@ return {
   },
   ["net:sinusoid"] = {
     signature = "net:sinusoid([path], inputs, [options])",
-    text = "cos and sin of numbers {B} times width/2 frequencies.",
+    text = "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_sinusoid_options?", optional = true },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4250,9 +4410,27 @@ return {
       { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
     },
     options = {
-      { name = "inp", type = "integer", range = ">= 2", default = "required", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "width of the sinusoid" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:time_rows"] = {
+    signature = "net:time_rows([path], inputs, [options])",
+    text = "Rows of a table by whole times {B}: row t - offset, from 1.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_time_rows_options?", optional = true },
+    },
+    options = {
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "offset", type = "integer", default = "0", text = "subtracted from t first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4497,7 +4675,7 @@ return {
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "variance of the reverse step" },
       { name = "outputs", type = "integer", text = "width of the network's output in multiples of C: 2 if the variance is learned" },
-      { name = "clip", type = "number|string|nil" },
+      { name = "clip", type = "number|string|table|nil" },
       { name = "x0_error", type = "table|nil", text = "for variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },
@@ -5705,6 +5883,24 @@ return {
       { type = "diffusion.tensor", text = "x itself" },
     },
   },
+  ["tensor:fir"] = {
+    signature = "tensor:fir(opts)",
+    text = "The rows and columns of an image are filtered and resampled (Karras et al. 2020).",
+    params = {
+      { name = "opts", type = "diffusion.fir_options" },
+    },
+    options = {
+      { name = "taps", type = "list of numbers", default = "required", text = "the filter: 1 to 8 numbers" },
+      { name = "up", type = "integer", range = ">= 1", default = "1", text = "up - 1 zeros are put behind each pixel first" },
+      { name = "down", type = "integer", range = ">= 1", default = "1", text = "every so many sums are taken" },
+      { name = "before", type = "integer", default = "0", text = "zeros in front of each line; below 0: so many are cut off" },
+      { name = "after", type = "integer", default = "0", text = "zeros behind each line" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,H',W',C}; H' is (up H + before + after - taps) // down + 1" },
+    },
+  },
   ["tensor:flatten"] = {
     signature = "tensor:flatten([from], [to])",
     text = "Joins dimensions into one, like reshape.",
@@ -5731,6 +5927,22 @@ return {
     text = "The largest integer not above x, for each element. No gradient.",
     returns = {
       { type = "diffusion.tensor", text = "with the shape of x" },
+    },
+  },
+  ["tensor:fourier"] = {
+    signature = "tensor:fourier(w, [opts])",
+    text = "sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{C} frequencies" },
+      { name = "opts", type = "diffusion.fourier_options", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "cos_first", type = "boolean", default = "false", text = "the cosines come first" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,2 C} of t {B}" },
     },
   },
   ["tensor:free"] = {
@@ -5788,9 +6000,11 @@ return {
     options = {
       { name = "groups", type = "integer", range = ">= 1", default = "required", text = "number of groups, which divides C" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
-      { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
+      { name = "silu", type = "boolean", default = "false", text = "the same as act = \"silu\"" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation of the result" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },
       { name = "add", type = "tensor", default = "none", text = "{B,C}, added to each pixel of x" },
+      { name = "modulate", type = "tensor", default = "none", text = "{B,2 C}: s, then t of the result (1 + s) + t" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -5991,6 +6205,13 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "with the broadcast shape" },
+    },
+  },
+  ["tensor:mish"] = {
+    signature = "tensor:mish()",
+    text = "x tanh(ln(1 + e^x)) of each element (Misra 2019).",
+    returns = {
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:mul"] = {
@@ -6242,10 +6463,12 @@ return {
       { name = "opts", type = "diffusion.sinusoid_options" },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result, which ends in 0 if it is odd" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "shift", type = "number", default = "0", text = "in the frequencies: 0 in ADM, 1 in DDPM" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "sin_first", type = "boolean", default = "false", text = "the sines come first" },
+      { name = "single", type = "boolean", default = "false", text = "rounds frequencies and angles to f32, as PyTorch does" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,width} of t {B}" },
