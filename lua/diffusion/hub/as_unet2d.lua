@@ -3,6 +3,7 @@
 -- gets weights that undo the turn, and both networks have the same output.
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
+local peers = require "diffusion.nn.peers"
 
 local as_unet2d = {}
 
@@ -129,48 +130,29 @@ local function with_none(rows) return core.ops.cat({ rows, core.zeros(1, rows:si
 
 local CHANGED = { ["time.one.weight"] = turned, ["time.class.weight"] = with_none }
 
--- A parameter's path and last name there.
-local function renamed(entry, blocks, name)
-  for _, pair in ipairs(entry.whole) do
-    local rest = name:match("^" .. pair[1] .. "%.(%w+)$")
-    if rest then return pair[2] .. "." .. rest end
-  end
-  local block, rest = name:match "^(%a+%.%d+%.%a+%.%d+)%.(.+)$"
-  if not blocks[block] then block, rest = name:match "^(mid%.%a+)%.(.+)$" end
-  if not blocks[block] then block, rest = name:match "^(%a+%.%d+%.%a+)%.(.+)$" end
-  for _, pair in ipairs(entry.parts) do
-    local last = rest:match("^" .. pair[1] .. "%.(%w+)$")
-    if last then return ("%s.%s.%s"):format(blocks[block], pair[2], last) end
-  end
-  return ("%s.%s"):format(blocks[block], rest)
-end
-
--- Adds a parameter to the tensors there: q, k and v apart, and convolutions as K, C, R, S.
-local function add(out, name, x)
-  local path, last = name:match "^(.*)%.attention%.qkv%.(%w+)$"
+-- The query, key and value apart, as layers there.
+local function apart(out, name, x)
+  local path, last = name:match "^(.*%.attention)%.qkv%.(%w+)$"
   if not path then
-    out[name] = x:dim() == 4 and x:permute(1, 4, 2, 3) or x
+    out[name] = x
     return
   end
   local width = x:size(1) // 3
-  for i, one in ipairs { "to_q", "to_k", "to_v" } do
+  for i, one in ipairs { "q", "k", "v" } do
     out[("%s.%s.%s"):format(path, one, last)] = x:narrow(1, (i - 1) * width + 1, width)
   end
 end
 
 --- The tensors there of a network's values.
 ---@param o table the network's config
----@param entry table its names there, peers.diffusers of the family
+---@param entry table peers.diffusers of the family
 ---@param state table<string, diffusion.tensor>
 ---@return table<string, diffusion.tensor>
 function as_unet2d.tensors(o, entry, state)
-  local out, blocks = {}, {}
-  for _, pair in ipairs(entry.blocks(o)) do blocks[pair[1]] = pair[2] end
-  for name, x in pairs(state) do
-    local change = CHANGED[name]
-    add(out, renamed(entry, blocks, name), change and change(x) or x)
-  end
-  return out
+  local out, names = {}, entry.levels(o)
+  for _, pair in ipairs(entry.names) do names[#names + 1] = pair end
+  for name, x in pairs(state) do apart(out, name, CHANGED[name] and CHANGED[name](x) or x) end
+  return peers.saved({ class = entry.class, names = names }, out)
 end
 
 return as_unet2d

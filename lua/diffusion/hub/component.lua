@@ -1,11 +1,11 @@
 -- One component of a pipeline: a config and weights as a network of the family that its class names.
 local config = require "diffusion.hub.config"
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local families = require "diffusion.nn.family"
 local folder = require "diffusion.hub.folder"
-local json = require "diffusion.file.json"
 local legible = require "diffusion.legible"
-local opts = require "diffusion.opts"
+local model = require "diffusion.nn.model"
 local peers = require "diffusion.nn.peers"
 local warning = require "diffusion.warning"
 local weights = require "diffusion.hub.weights"
@@ -49,23 +49,11 @@ end
 
 -- ==== options from a config ==============================================================
 
--- The options of a config, and the keys that the class doesn't have. null stands for None.
+-- The options that a config stands for, and the keys that the class doesn't have.
 local function options_of(found, keys)
-  local rules, out, unknown = found.options, {}, {}
-  for key, value in pairs(keys) do
-    local rule = rules[key]
-    if not rule then unknown[#unknown + 1] = key
-    elseif value ~= json.null then out[key] = value
-    elseif rule.default ~= nil then return nil, ("'%s' is null, but the class needs a value"):format(key) end
-  end
-  table.sort(unknown)
-  return out, unknown
-end
-
-local function translated(found, keys)
   local entry = found.peers.diffusers
-  if not entry.options then return options_of(found, keys) end
-  return entry.options(keys)
+  if entry.options then return entry.options(keys) end
+  return peers.options(found, entry, keys)
 end
 
 -- ==== the network ========================================================================
@@ -88,9 +76,33 @@ local function described(here, class, o)
   return { path = path, class = class, config = given, keys = config.keys(given) }
 end
 
+-- A sentence about an option without the name of the function that checked it.
+local function plainly(message) return message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message end
+
 local function warn(m, path, class, unknown)
   if #unknown == 0 then return end
   warning.once(m, "keys", "%s: %s has no option %s; ignored", path, class, table.concat(unknown, ", "))
+end
+
+-- The tensors in a type that a network can adopt.
+local function adoptable(tensors)
+  if core.real == "f64" then return tensors end
+  local out = {}
+  for name, x in pairs(tensors) do
+    out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x
+  end
+  return out
+end
+
+-- The network of a config with the weights of its folder.
+local function made(found, info, tensors, o)
+  local options, unknown = fail.try(options_of, found, info.keys)
+  if not options then return legible.refused("%s: %s", info.path, unknown) end
+  local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
+  if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
+  if o.frozen == nil then model.defer(m) end
+  warn(m, info.path, info.class, unknown or {})
+  return m
 end
 
 --- The network in a folder.
@@ -107,15 +119,11 @@ function component.load(here, class, o)
   found, message = family_of(info.path, info.class, info.config)
   if not found then return nil, message end
   info.class = message
-  local choice, tensors
+  local choice, tensors, m
   choice, message = weights.choose(here, "diffusers", o.variant)
   if choice then tensors, message = weights.read(choice, o) end
-  if not tensors then return nil, message end
-  local options, unknown = fail.try(translated, found, info.keys)
-  if not options then return legible.refused("%s: %s", info.path, unknown) end
-  local m, why = fail.try(peers.model, found, options, tensors, o)
-  if not m then return legible.refused("%s: %s", info.path, opts.bare(why)) end
-  warn(m, info.path, info.class, unknown or {})
+  if tensors then m, message = made(found, info, tensors, o) end
+  if not m then return nil, message end
   info.role, info.variant = ROLES[info.class] or "unet", choice.variant
   return m, nil, info
 end

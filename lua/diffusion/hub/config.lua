@@ -22,8 +22,9 @@ function config.read(path)
   end
   local found, why = json.decode(file:text(0, file:size()))
   if type(found) == "table" and next(found) and #found == 0 then return found end
+  if found ~= nil then return legible.refused("%s: an object of JSON with some keys expected", path) end
   local other = signature.mismatch(file, "a description of a model", { json = true })
-  return legible.refused("%s: %s", path, other or why or "an object of JSON with some keys expected")
+  return legible.refused("%s: %s", path, other or why)
 end
 
 --- The keys that the class of a config reads. Bookkeeping is left out, and so are keys that it lists as

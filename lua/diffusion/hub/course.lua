@@ -23,7 +23,7 @@ end
 ---@return table|nil
 function course.scheduler(where, given, own)
   if type(given) ~= "string" then return given or own end
-  if not own then fail.raise("%s: scheduler = '%s' takes its options from a config, but there is none", where, given) end
+  if not own then fail.raise("%s: scheduler = '%s' is a class, but there is no config of one", where, given) end
   return as_class(own, given)
 end
 
@@ -40,13 +40,30 @@ local function first_of(o, steps)
   return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
 end
 
+-- Schedulers that start from sigma times the noise.
+local FROM_SIGMA = { CMStochasticIterativeScheduler = true, ScoreSdeVeScheduler = true, KarrasVeScheduler = true }
+
+-- The scale of the noise that diffusers starts from, in our units. nil stands for the sampler's own
+-- sqrt(a^2 + s^2). Schedulers of x/a start from sqrt(sigma^2 + 1), which is the same, or from sigma.
+local function start_of(config, facts, process, grid)
+  local s = process.schedule:noise(grid[1][1])
+  if FROM_SIGMA[facts.class] then return s end
+  if facts.class:find "^FlowMatch" then return 1 end
+  return facts.unit == "sigma" and config.timestep_spacing ~= "leading" and s or nil
+end
+
 local function by_scheduler(where, own, o, config)
   local steps = steps_of(own, o, config)
   local process, sampler, grid, wrap, facts = schedulers.scheduler(config,
     { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta })
   if not process then fail.raise("%s: %s", where, sampler) end
-  local c = { process = process, sampler = sampler, grid = grid, wrap = wrap, unit = facts.unit, config = config }
-  if o.sampler or o.grid then c.sampler, c.grid, c.steps = o.sampler or sampler, o.grid, o.grid == nil and steps end
+  local c = { process = process, sampler = sampler, grid = grid, wrap = wrap, number = steps }
+  if not (o.sampler or o.grid) then
+    c.start = start_of(config, facts, process, grid)
+  else
+    c.sampler, c.grid = o.sampler or sampler, o.grid
+    c.steps = o.grid == nil and steps or nil
+  end
   return c
 end
 
@@ -71,7 +88,7 @@ end
 ---@param where string
 ---@param own table {scheduler = config or nil, process = of this library or nil, steps}
 ---@param o table the call's options
----@return table {process, sampler, grid, steps, wrap, unit, config}
+---@return table {process, sampler, grid, steps, wrap, start = scale of the first noise, number = of steps}
 function course.of(where, own, o)
   local config = course.scheduler(where, o.scheduler, own.scheduler)
   if config and config ~= json.null then return by_scheduler(where, own, o, config) end

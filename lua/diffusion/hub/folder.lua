@@ -129,9 +129,15 @@ local function cached_names(here)
   return names
 end
 
+-- Whether a folder is that of one model in the cache.
+local function is_repository(here)
+  local parts = here.folders
+  return here.path:find "models%-%-[^/]+$" ~= nil or parts.snapshots and (parts.refs or parts.blobs)
+end
+
 -- A folder of the cache as the model in it, and any other folder as it is.
 local function inside(here, revision)
-  if here.folders.snapshots and (here.folders.refs or here.folders.blobs) then return snapshot(here.path, revision) end
+  if is_repository(here) then return snapshot(here.path, revision) end
   local names = cached_names(here)
   if #names == 0 then return here end
   if #names > 1 then

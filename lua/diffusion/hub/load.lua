@@ -5,13 +5,13 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local folder = require "diffusion.hub.folder"
 local json = require "diffusion.file.json"
-local kind = require "diffusion.kind"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local rule = require "diffusion.rule"
+local weights = require "diffusion.hub.weights"
 
 local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
 
@@ -67,12 +67,23 @@ local function chosen_scheduler(o, own)
   return legible.refused("scheduler = '%s': no such file, and there is no config of which it could be the class", given)
 end
 
+-- The options for a component: a variant that only other components have is left out.
+local function for_part(here, names, name, o)
+  if not o.variant then return o end
+  local known = false
+  for _, one in ipairs(names) do known = known or weights.variants(folder_of(here, one), "diffusers")[o.variant] end
+  if not known or weights.variants(folder_of(here, name), "diffusers")[o.variant] then return o end
+  local out = opts.joined(o)
+  out.variant = nil
+  return out
+end
+
 local function vae_of(here, path, index, name, o)
   if o.vae == false then return nil end
   if o.vae then
     local there, message = folder.find(o.vae, o)
     if not there then return nil, message end
-    return component.load(there, nil, o)
+    return component.load(there, nil, opts.joined(o, { class_name = false }))
   end
   local class, message = class_of(path, index, name)
   if not class then return nil, message end
@@ -100,12 +111,16 @@ local function parts_of(here, path, index, known, o)
   if class then scheduler, message = scheduler_of(here, known.scheduler or class) end
   if scheduler then scheduler, message = chosen_scheduler(o, scheduler) end
   if not scheduler then return nil, message end
-  local out = { scheduler = scheduler, infos = {} }
-  out.unet, message, out.infos.unet = component.load(folder_of(here, name), class_of(path, index, name), o)
+  local info
+  local out, names = { scheduler = scheduler, classes = {} }, { name, known.vae }
+  out.unet, message, info = component.load(folder_of(here, name), (class_of(path, index, name)),
+    for_part(here, names, name, o))
   if not out.unet then return nil, message end
+  out.classes.unet = info.class
   if known.vae then
-    out.vae, message, out.infos.vae = vae_of(here, path, index, known.vae, o)
+    out.vae, message, info = vae_of(here, path, index, known.vae, for_part(here, names, known.vae, o))
     if message then return nil, message end
+    out.classes.vae = info and info.class
   end
   return out
 end
@@ -127,7 +142,7 @@ local function pipeline(here, o)
   for key, value in pairs(known) do
     if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
   end
-  parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
+  parts.class, parts.path, parts.labels, parts.id2label = class, here.path, labels.read(index.id2label), index.id2label
   return made(parts)
 end
 
@@ -140,8 +155,8 @@ local function single(here, o)
     scheduler, message = chosen_scheduler(o, nil)
     if not scheduler then return nil, message end
   end
-  local parts = { class = info.class, path = here.path, scheduler = scheduler, infos = {} }
-  parts[info.role], parts.infos[info.role] = m, info
+  local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
+  parts[info.role], parts.classes[info.role] = m, info.class
   return made(parts)
 end
 
@@ -191,7 +206,9 @@ end
 ---@return string|nil message
 local function load(path, options)
   local o = opts.check("hub.load", options, rules, 2)
-  if o.vae == true then fail.raise("bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)") end
+  if o.vae == true then
+    fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
+  end
   local here, message = folder.find(meant(opts.path("hub.load", path)), o)
   if not here then return nil, message end
   if here.files[INDEX] then return pipeline(here, o) end
@@ -199,4 +216,4 @@ local function load(path, options)
   return legible.refused("%s: %s", here.path, absence(here))
 end
 
-return { load = load, kind = kind }
+return { load = load }

@@ -39,7 +39,8 @@ end
 -- What diffusers can't say about a process, nil if it can say all.
 local function fault(process)
   if not process.schedule:is_vp() then
-    return ("its schedule %s isn't one of betas (a^2 + s^2 = 1), which DDPMScheduler needs"):format(process.schedule.name)
+    return ("its schedule %s isn't one of betas (a^2 + s^2 = 1), which DDPMScheduler needs"):format(
+      process.schedule.name)
   end
   if not PREDICTS[process.predict] then
     return ("it predicts %s, and DDPMScheduler knows eps, x0 and v"):format(process.predict)

@@ -60,13 +60,15 @@ end
 local function given(parts, options)
   if pipe.is_pipe(parts) then
     local own = pipe.parts(parts)
+    local class = pipelines.find(own.class) and own.class or nil
     return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.id2label,
-      process = own.scheduler == nil and own.process or nil, pipeline = own.pipeline }, opts.check("hub.save", options,
-      how_rules, 3)
+      process = own.scheduler == nil and own.process or nil, pipeline = class },
+      opts.check("hub.save", options, how_rules, 3)
   end
   if is_network(parts) then return { alone = parts }, opts.check("hub.save", options, how_rules, 3) end
   if kind.of(parts) ~= "table" then
-    fail.raise("bad argument #2 to 'hub.save' (a pipe, a network or a table of parts expected, got %s)", kind.shown(parts))
+    fail.raise("bad argument #2 to 'hub.save' (a pipe, a network or a table of them expected, got %s)",
+      kind.shown(parts))
   end
   local both = {}
   for _, list in ipairs { parts, options or {} } do
@@ -94,8 +96,8 @@ local function scheduler_part(parts)
   if not config then
     trained.check_target("hub.save", parts.unet, parts.process)
     config, message = process_config.of(parts.process)
-    if not config then return nil, message end
   end
+  if not config then return nil, message end
   local clean = {}
   for key, value in pairs(config) do
     if key ~= "_use_default_values" and key ~= "_diffusers_version" then clean[key] = value end
