@@ -106,6 +106,7 @@ df_code df_ema_update(df_ema *e) {
 void df_ema_swap(df_ema *e) {
   for (int i = 0; i < e->home->n; i++) {
     df_param *p = e->home->param[i];
+    if (p->at < 0) continue; /* the average of an adopted value is the value */
     df_tensor *value = p->value;
     p->value = e->value[i];
     e->value[i] = value;
