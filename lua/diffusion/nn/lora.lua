@@ -1,11 +1,14 @@
 -- Low-rank adapters of a model (Hu et al. 2021). They have a parameter buffer of their own, so they
 -- train, average and save like a model, while the network under them is frozen.
 local core = require "diffusion.core"
+local files = require "diffusion.nn.lora_file"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
 local merge = require "diffusion.nn.merge"
 local model = require "diffusion.nn.model"
 local module = require "diffusion.nn.module"
+local names = require "diffusion.nn.lora_names"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local places = require "diffusion.nn.places"
@@ -13,6 +16,8 @@ local rule = require "diffusion.rule"
 local trained = require "diffusion.nn.trained"
 
 local lora = {}
+
+local function join(path, name) return path == "" and name or path .. "." .. name end
 
 local private = object.private -- see `new`
 
@@ -117,8 +122,8 @@ end
 function Lora:remove()
   local own = private[self]
   check_there(own, "remove")
-  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
   if own.merged then merge.settle(own) end
+  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
   own.removed = true
   local list = private[own.base].loras
   for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
@@ -180,6 +185,86 @@ end
 ---@return table
 function Lora:config() return private[self].base:config() end
 
+-- ==== files =============================================================================
+
+local save_rules = opts.declare("lora_save", {
+  prefix = { "string", default_text = "unet, or transformer", text = "the network's part of a pipeline" },
+  weights = { "lora|ema", default_text = "the adapters'", text = "an average whose values are saved" },
+})
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has such. The
+--- factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function Lora:save(path, options)
+  local o = opts.check("save", options, save_rules, 2)
+  local own, state, list = private[self], (o.weights or self):state(), {}
+  for i, a in ipairs(own.adapters) do
+    list[i] = { name = names.of(own.base, a.path), rank = a.rank, alpha = a.alpha,
+      down = state[join(a.path, "lora_A.weight")], up = state[join(a.path, "lora_B.weight")] }
+  end
+  return files.write(opts.path("save", path), o.prefix or names.prefix(own.base), list, own.dropout)
+end
+
+-- The adapter's tensors as the values of its parameters, into `state`.
+local function put(state, path, layer, a)
+  for name, x in pairs { lora_A = a.down, lora_B = a.up } do
+    local dims = layer.weight:dim()
+    if dims == 4 and x:dim() == 2 then x = x:reshape(x:size(1), 1, 1, x:size(2))
+    elseif dims == 2 and x:dim() == 4 and x:numel() == x:size(1) * x:size(4) then x = x:reshape(x:size(1), -1) end
+    state[join(path, name .. ".weight")] = x
+  end
+end
+
+-- The adapters of a file by the paths of their places.
+local function placed(m, list)
+  local found, lost = names.places(m, list), {}
+  local by_path = {}
+  for i, a in ipairs(list) do
+    if found[i] then by_path[found[i].path] = a else lost[#lost + 1] = a.name end
+  end
+  if #lost > 0 then
+    return nil, ("%d of its %d adapters fit no layer of this network; the first is for '%s'"):format(#lost, #list,
+      lost[1])
+  end
+  return by_path
+end
+
+local function read_for(m, path)
+  local list, why = files.read(opts.path("load", path))
+  if not list then return nil, why end
+  local by_path, message = placed(m, list)
+  if not by_path then return legible.refused("%s: %s", path, message) end
+  return by_path
+end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function Lora:load(path)
+  local own = private[self]
+  check_unmerged(own, "load")
+  local by_path, why = read_for(own.base, path)
+  if not by_path then return nil, why end
+  local state = {}
+  for _, a in ipairs(own.adapters) do
+    if by_path[a.path] then put(state, a.path, a.layer, by_path[a.path]) end
+  end
+  local count = 0
+  for _ in pairs(by_path) do count = count + 1 end
+  local trouble = model.mismatch(self:parameters(), state)
+    or count > #own.adapters and ("it has adapters of %d layers, but there are %d here"):format(count, #own.adapters)
+  if trouble then return legible.refused("%s: %s", path, (trouble:gsub("^state: ", ""))) end
+  self:load_state(state)
+  for _, a in ipairs(own.adapters) do a.alpha = by_path[a.path].alpha end
+  refresh(own)
+  return self
+end
+
 -- ==== its description ===================================================================
 
 local function tostring_lora(self)
@@ -215,6 +300,7 @@ local rules = opts.declare("nn_lora", {
   init = { one_of = { "usual", "gaussian" }, default = "usual",
     text = 'first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0' },
   seed = rule.seed,
+  load = { "path", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
 })
 
 -- Whether a path matches one of the patterns, which are noted.
@@ -275,13 +361,17 @@ local function adapters_of(m, list, o)
   return out
 end
 
-local function named_layers(adapters)
-  local out = {}
+-- Their parameter buffer, with the values of `state` or drawn.
+local function home_of(adapters, seed, state)
+  local layers = {}
   for _, a in ipairs(adapters) do
-    local before = a.path == "" and "" or a.path .. "."
-    out[#out + 1], out[#out + 2] = { before .. "lora_A", a.down }, { before .. "lora_B", a.up }
+    layers[#layers + 1] = { join(a.path, "lora_A"), a.down }
+    layers[#layers + 1] = { join(a.path, "lora_B"), a.up }
   end
-  return out
+  local home = fail.call(core.home, layers)
+  for i = 1, state and home:count() or 0 do fail.call(home.give, home, i, state[home:name(i)]) end
+  fail.call(home.start, home, seed)
+  return home
 end
 
 -- Adds the adapters to their layers. If memory ends, there are none of them.
@@ -300,15 +390,58 @@ local function check_model(m)
     kind.of(m) == "lora" and "; nn.lora takes the model again for more adapters" or "")
 end
 
+-- With a file, its layers, ranks and values are given.
+local function check_file_options(given, o)
+  for _, name in ipairs { "rank", "alpha", "on", "init", "seed" } do
+    if given[name] ~= nil then
+      fail.raise("bad argument #2 to 'lora' (option '%s': the file in 'load' determines it)", name)
+    end
+  end
+  return o
+end
+
+local function new(of, adapters, home, o)
+  local own = { base = of, home = home, config = private[of].config, adapters = adapters, scale = 1, merged = false,
+    enabled = true, removed = false, dropout = o.dropout, weights = model.home(of) }
+  local self = object.new(class, own)
+  attach(adapters)
+  of:freeze()
+  refresh(own)
+  local list = private[of].loras or {}
+  list[#list + 1], private[of].loras = self, list
+  return trained.wrap(self, of)
+end
+
+-- Adapters as a file has them. An error in it is the file's, not the user's.
+local function from_file(of, path, o)
+  local by_path, why = read_for(of, path)
+  if not by_path then return nil, why end
+  local list, state = {}, {}
+  for _, place in ipairs(places.of(of)) do
+    local a = by_path[place.path]
+    if a then
+      list[#list + 1] = place
+      put(state, place.path, place.layer, a)
+    end
+  end
+  local adapters = adapters_of(of, list, { rank = function(at) return by_path[at].rank end })
+  for _, a in ipairs(adapters) do a.alpha = by_path[a.path].alpha end
+  local home, message = fail.try(home_of, adapters, nil, state)
+  if not home then return legible.refused("%s: %s", path, (message:gsub("^model: ", ""))) end
+  return new(of, adapters, home, o)
+end
+
 --- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a layer's
 --- result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the model's output is
 --- unchanged at first. The model is frozen, and only the adapters train. Attention that has one
 --- weight for q, k and v gets adapters for each: "mid.attention.attention.q". Those of a k x k
 --- convolution are a k x k convolution to `rank` channels and a 1 x 1 convolution. The model may be
---- of any origin, and weights of a mapped file stay there. A model can have several.
+--- of any origin, and weights of a mapped file stay there. A model can have several. With `load`, the
+--- layers, ranks and values are those of a file, of diffusers, peft, kohya's scripts or Lora:save.
 ---@param of diffusion.model
 ---@param options diffusion.nn_lora_options?
----@return diffusion.lora
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
 ---@usage local model = d.unet{ image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 } }
 --- local lora = d.nn.lora(model, { rank = 2, on = { "attention%.[qkv]$", "attention%.out$" } })
 --- local opt = d.adamw(lora, { lr = 1e-3 })
@@ -316,18 +449,9 @@ end
 function lora.lora(of, options)
   check_model(of)
   local o = opts.check("lora", options, rules, 2)
+  if o.load then return from_file(of, o.load, check_file_options(options, o)) end
   local adapters = adapters_of(of, chosen(of, o.on), o)
-  local home = fail.call(core.home, named_layers(adapters))
-  fail.call(home.start, home, o.seed)
-  attach(adapters)
-  of:freeze()
-  local own = { base = of, home = home, config = private[of].config, adapters = adapters, scale = 1, merged = false,
-    enabled = true, removed = false, dropout = o.dropout, weights = model.home(of) }
-  refresh(own)
-  local self = object.new(class, own)
-  local list = private[of].loras or {}
-  list[#list + 1], private[of].loras = self, list
-  return trained.wrap(self, of)
+  return new(of, adapters, home_of(adapters, o.seed), o)
 end
 
 return lora

@@ -128,15 +128,25 @@ function merge.take(lora)
   let_go(home, lora)
 end
 
---- Keeps a merged lora in the weights for good.
+--- Keeps a merged lora in the weights for good. Weights that others are merged into are summed anew,
+--- in the order in which unmerge takes those out.
 ---@param lora table
 function merge.settle(lora)
   local home = lora.weights
   local state = merged[home]
+  local order, base, values = { table.unpack(state.order) }, {}, {}
+  table.remove(order, place_of(order, lora))
   for _, i in ipairs(indices(lora)) do
-    if is_merged_elsewhere(state.order, lora, i) then state.base[i] = computed(state.base[i], i, { lora }) end
+    if is_merged_elsewhere(order, lora, i) then
+      base[i] = computed(state.base[i], i, { lora })
+      values[i] = computed(base[i], i, order)
+    end
   end
-  table.remove(state.order, place_of(state.order, lora))
+  for i, value in pairs(values) do
+    write(home, i, value)
+    state.base[i] = base[i]
+  end
+  state.order = order
   let_go(home, lora)
 end
 
