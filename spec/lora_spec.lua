@@ -235,7 +235,8 @@ describe("adapters", function()
 
   it("say what they can't do", function()
     local m = unet()
-    fails("no linear layer or convolution matches 'up.9'; the first is 'time.one'", nn.lora, m, { on = { "^mid", "up.9" } })
+    fails("no linear layer or convolution matches 'up.9'; the first is 'time.one'", nn.lora, m,
+      { on = { "^mid", "up.9" } })
     fails("option 'on': entry 2: a pattern of Lua's expected, got '['", nn.lora, m, { on = { "a", "[" } })
     fails("option 'rank': integer or function in [1, 1048576] expected, got 0", nn.lora, m, { rank = 0 })
     fails("lora: rank of 'time.one': integer in [1, 1048576] expected, got 1.5", nn.lora, m,

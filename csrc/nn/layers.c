@@ -236,8 +236,8 @@ static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
 
 static void release_layer(void *layer) { df_layer_release(layer); }
 
-/* What a recomputed layer keeps: its inputs, and one value of each storage that its
-** parameters are in, so that a write there is noticed. */
+/* A recomputed layer keeps its inputs, and one value of each storage that its parameters
+** are in, so that a write there is noticed. */
 typedef struct kept {
   df_tensor **x;
   int inputs, n;

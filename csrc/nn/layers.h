@@ -69,8 +69,8 @@ typedef struct df_part {
 typedef struct df_adapter {
   df_layer *down, *up; /* A: in -> rank, B: rank -> columns of the result */
   df_int at;           /* the first of these columns */
-  double scale;        /* of B A x; 0: off */
-  double dropout;      /* of x, in training */
+  double scale;        /* B A x is multiplied by it; 0: off */
+  double dropout;      /* probability of an element of x to be set to 0 */
   struct df_adapter *next;
 } df_adapter;
 

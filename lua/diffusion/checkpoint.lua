@@ -158,7 +158,8 @@ end
 
 local rules = opts.declare("checkpoint", {
   path = { "path", required = true, text = "the file" },
-  model = { "model|lora", required = true, text = "the network, or its adapters" },
+  model = { "model|lora", required = true, what = "model", as = "diffusion.model|diffusion.lora",
+    text = "the network, or its adapters" },
   opt = { "adamw", text = "the optimiser" },
   ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages that are saved" },
   batches = { "any", as = "diffusion.batches", text = "the batches, whose place is saved" },

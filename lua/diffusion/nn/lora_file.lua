@@ -33,7 +33,7 @@ local function usual(list, name)
   return best
 end
 
--- What other adapters have: {["^path"] = number}.
+-- The numbers of adapters that have another one: {["^path"] = number}.
 local function others(list, name, value)
   local out = {}
   for _, a in ipairs(list) do if a[name] ~= value then out["^" .. a.name] = a[name] end end
@@ -69,18 +69,15 @@ end
 
 -- ---- the names in a file -------------------------------------------------------------------
 
--- Ends of names -> which tensor it is, and what is put back behind the path. Earlier ones first.
+-- Ends of names: those of A, those of B, and what belongs to the path instead.
 local ENDS = {
-  { "%.lora_A%.weight$", "down" }, { "%.lora_B%.weight$", "up" },
-  { "%.lora_A%.[%w_]+%.weight$", "down" }, { "%.lora_B%.[%w_]+%.weight$", "up" },
-  { "%.lora%.down%.weight$", "down" }, { "%.lora%.up%.weight$", "up" },
-  { "%.lora_linear_layer%.down%.weight$", "down" }, { "%.lora_linear_layer%.up%.weight$", "up" },
-  { "%.processor%.to_([qkv])_lora%.down%.weight$", "down", ".to_%s" },
-  { "%.processor%.to_([qkv])_lora%.up%.weight$", "up", ".to_%s" },
-  { "%.processor%.to_out_lora%.down%.weight$", "down", ".to_out.0" },
-  { "%.processor%.to_out_lora%.up%.weight$", "up", ".to_out.0" },
-  { "%.lora_down%.weight$", "down" }, { "%.lora_up%.weight$", "up" },
-  { "%.alpha$", "alpha" },
+  { "%.lora_A%.weight$", "%.lora_B%.weight$" },
+  { "%.lora_A%.[%w_]+%.weight$", "%.lora_B%.[%w_]+%.weight$" },
+  { "%.lora%.down%.weight$", "%.lora%.up%.weight$" },
+  { "%.lora_linear_layer%.down%.weight$", "%.lora_linear_layer%.up%.weight$" },
+  { "%.processor%.to_([qkv])_lora%.down%.weight$", "%.processor%.to_([qkv])_lora%.up%.weight$", ".to_%s" },
+  { "%.processor%.to_out_lora%.down%.weight$", "%.processor%.to_out_lora%.up%.weight$", ".to_out.0" },
+  { "%.lora_down%.weight$", "%.lora_up%.weight$" },
 }
 
 -- Other kinds of adapters, by a part of their names.
@@ -106,9 +103,13 @@ end
 -- "PATH.lora_A.weight" -> path, "down".
 local function split(name)
   for _, e in ipairs(ENDS) do
-    local at, _, letter = name:find(e[1])
-    if at then return name:sub(1, at - 1) .. (e[3] or ""):format(letter), e[2] end
+    for i, which in ipairs { "down", "up" } do
+      local at, _, letter = name:find(e[i])
+      if at then return name:sub(1, at - 1) .. (e[3] or ""):format(letter), which end
+    end
   end
+  local path = name:match "^(.*)%.alpha$"
+  return path, path and "alpha"
 end
 
 local function foreign_of(name)
@@ -185,7 +186,7 @@ local function is_factor(x) return core.is_tensor(x) and (x:dim() == 2 or x:dim(
 local function adapter(tensors, facts, path, g)
   for _, which in ipairs { "down", "up" } do
     if not g[which] then
-      return nil, ("'%s' has no %s"):format(path, which == "down" and "lora_A (or lora_down)" or "lora_B (or lora_up)")
+      return nil, ("'%s' has no %s"):format(path, which == "down" and "lora_A or down" or "lora_B or up")
     end
     local x = tensors[g[which]]
     if not is_factor(x) then return nil, ("'%s' is %s"):format(g[which], kind.shown(x)) end

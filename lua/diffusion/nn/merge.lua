@@ -1,5 +1,5 @@
--- Adding the products of adapters to the weights of a model, and taking them away again. The weights
--- without adapters are kept while some are merged, so that they come back bit for bit.
+-- Merging adds the products of adapters to the weights of a model. The weights without adapters are
+-- kept while some are merged, so that they come back bit for bit.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -128,8 +128,8 @@ function merge.take(lora)
   let_go(home, lora)
 end
 
---- Keeps a merged lora in the weights for good. Weights that others are merged into are summed anew,
---- in the order in which unmerge takes those out.
+--- Keeps a merged lora in the weights for good. Weights that others are merged into are summed again,
+--- the others last.
 ---@param lora table
 function merge.settle(lora)
   local home = lora.weights
