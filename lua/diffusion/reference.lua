@@ -256,7 +256,7 @@ return {
       { name = "options", type = "diffusion.checkpoint_options" },
     },
     options = {
-      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "model", type = "model", default = "required", text = "the network, or its adapters" },
       { name = "path", type = "path", default = "required", text = "the file" },
       { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that are saved" },
@@ -2083,6 +2083,28 @@ return {
       { type = "table", text = "module" },
     },
   },
+  ["d.nn.lora"] = {
+    signature = "d.nn.lora(of, [options])",
+    text = "Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the model's output is unchanged at first. The model is frozen, and only the adapters train. Attention that has one weight for q, k and v gets adapters for each: \"mid.attention.attention.q\". Those of a k x k convolution are a k x k convolution to `rank` channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped file stay there. A model can have several. With `load`, the layers, ranks and values are those of a file, of diffusers, peft, kohya's scripts or Lora:save.",
+    params = {
+      { name = "of", type = "diffusion.model" },
+      { name = "options", type = "diffusion.nn_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "lora nil with a message if the file in `load` doesn't fit" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local model = d.unet{ image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 } }\nlocal lora = d.nn.lora(model, { rank = 2, on = { \"attention%.[qkv]$\", \"attention%.out$\" } })\nlocal opt = d.adamw(lora, { lr = 1e-3 })\nprint(lora)",
+  },
   ["d.nn.model"] = {
     signature = "d.nn.model(root, [options])",
     text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
@@ -3456,7 +3478,7 @@ return {
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model. The state of an adopted parameter must be its value.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -3672,6 +3694,166 @@ return {
     signature = "likelihood",
     text = "The result of d.likelihood.ode. It prints as two lines.",
   },
+  ["lora"] = {
+    signature = "lora",
+    text = "Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and d.trainer take them as a model whose parameters are the adapters.",
+    params = {
+      { name = "scale", type = "number", text = "factor of all adapters, 1 at first; can be set" },
+      { name = "merged", type = "boolean", text = "whether the adapters are in the model's weights" },
+      { name = "enabled", type = "boolean", text = "whether they act; enable and disable set it" },
+    },
+  },
+  ["lora()"] = {
+    signature = "lora(xt, t, [options])",
+    text = "The model's output with the adapters.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["lora:config"] = {
+    signature = "lora:config()",
+    text = "The config of the model.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["lora:count"] = {
+    signature = "lora:count()",
+    text = "The number of elements of the adapters.",
+    returns = {
+      { type = "integer", text = "total" },
+      { type = "integer", text = "trainable" },
+    },
+  },
+  ["lora:disable"] = {
+    signature = "lora:disable()",
+    text = "The model computes without the adapters, with the bits that it had before them. Their values stay.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:enable"] = {
+    signature = "lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:eval"] = {
+    signature = "lora:eval()",
+    text = "Turns dropout off, in the model and in the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:freeze"] = {
+    signature = "lora:freeze([pattern])",
+    text = "Freezes the adapters whose names match.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:load"] = {
+    signature = "lora:load(path)",
+    text = "Reads values from a file into these adapters. It must have the same layers and ranks; nn.lora(model, { load = path }) makes adapters as they are in a file.",
+    params = {
+      { name = "path", type = "string", text = "as for save" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:load_state"] = {
+    signature = "lora:load_state(state)",
+    text = "Copies values in, by name. The state must have all of the adapters' values, of the same shapes, and nothing else.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:merge"] = {
+    signature = "lora:merge()",
+    text = "Adds the adapters' products to the model's weights: the same function at the speed of the model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and the file is not touched. The weights without adapters are kept for unmerge. A gradient no longer reaches the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:parameters"] = {
+    signature = "lora:parameters()",
+    text = "Iterates over names and values: \"PATH.lora_A.weight\" and \"PATH.lora_B.weight\" for each layer.",
+    returns = {
+      { type = "function", text = "iterator" },
+    },
+  },
+  ["lora:remove"] = {
+    signature = "lora:remove()",
+    text = "Removes the adapters from the model. Merged ones stay in its weights for good.",
+    returns = {
+      { type = "diffusion.model", text = "model without them" },
+    },
+  },
+  ["lora:save"] = {
+    signature = "lora:save(path, [options])",
+    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:state"] = {
+    signature = "lora:state()",
+    text = "The adapters' values by name, as windows on them.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["lora:train"] = {
+    signature = "lora:train()",
+    text = "Turns dropout on again, inside d.record.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unfreeze"] = {
+    signature = "lora:unfreeze([pattern])",
+    text = "Undoes freeze.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unmerge"] = {
+    signature = "lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
   ["model"] = {
     signature = "model",
     text = "A network with values, made by d.mlp and similar functions, d.network, nn.model or d.load_model. It is a denoiser. The fields of the network can be read as its own.",
@@ -3718,7 +3900,7 @@ return {
     signature = "model:freeze([pattern])",
     text = "Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's accumulated gradients are dropped.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3790,7 +3972,7 @@ return {
     signature = "model:unfreeze([pattern])",
     text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },

@@ -58,7 +58,7 @@ local d = {}
 ---@field to? number sigma of the end; range > 0; default 0.02
 
 ---@class (exact) diffusion.checkpoint_options
----@field model diffusion.model the network
+---@field model diffusion.model|diffusion.lora the network, or its adapters
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
@@ -445,6 +445,10 @@ local d = {}
 ---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
+---@class (exact) diffusion.lora_save_options
+---@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
+
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
 ---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
@@ -797,6 +801,15 @@ local d = {}
 ---@class (exact) diffusion.nn_linear_options
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
 ---@class (exact) diffusion.nn_model_options
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
@@ -1264,6 +1277,16 @@ local layer = {}
 --- The result of d.likelihood.ode. It prints as two lines.
 ---@class diffusion.likelihood
 local likelihood = {}
+
+--- Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are
+--- a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and
+--- d.trainer take them as a model whose parameters are the adapters.
+---@class diffusion.lora
+---@field scale number factor of all adapters, 1 at first; can be set
+---@field merged boolean whether the adapters are in the model's weights
+---@field enabled boolean whether they act; enable and disable set it
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
+local lora = {}
 
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
@@ -2471,6 +2494,20 @@ function d.nn.linear(inp, out, options) end
 ---@return table module
 function d.nn.list(n, make) end
 
+--- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a
+--- layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the
+--- model's output is unchanged at first. The model is frozen, and only the adapters train.
+--- Attention that has one weight for q, k and v gets adapters for each:
+--- "mid.attention.attention.q". Those of a k x k convolution are a k x k convolution to `rank`
+--- channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped
+--- file stay there. A model can have several. With `load`, the layers, ranks and values are
+--- those of a file, of diffusers, peft, kohya's scripts or Lora:save.
+---@param of diffusion.model
+---@param options? diffusion.nn_lora_options?
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
+function d.nn.lora(of, options) end
+
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn
 --- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
 --- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
@@ -3084,7 +3121,7 @@ function d.zeros(shape, opts) end
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
@@ -3155,6 +3192,87 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
+--- The config of the model.
+---@return table
+function lora:config() end
+
+--- The number of elements of the adapters.
+---@return integer total
+---@return integer trainable
+function lora:count() end
+
+--- The model computes without the adapters, with the bits that it had before them. Their
+--- values stay.
+---@return diffusion.lora self
+function lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.lora self
+function lora:enable() end
+
+--- Turns dropout off, in the model and in the adapters.
+---@return diffusion.lora self
+function lora:eval() end
+
+--- Freezes the adapters whose names match.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:freeze(pattern) end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function lora:load(path) end
+
+--- Copies values in, by name. The state must have all of the adapters' values, of the same
+--- shapes, and nothing else.
+---@param state table<string, any>
+---@return diffusion.lora self
+function lora:load_state(state) end
+
+--- Adds the adapters' products to the model's weights: the same function at the speed of the
+--- model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and
+--- the file is not touched. The weights without adapters are kept for unmerge. A gradient no
+--- longer reaches the adapters.
+---@return diffusion.lora self
+function lora:merge() end
+
+--- Iterates over names and values: "PATH.lora_A.weight" and "PATH.lora_B.weight" for each
+--- layer.
+---@return function iterator
+function lora:parameters() end
+
+--- Removes the adapters from the model. Merged ones stay in its weights for good.
+---@return diffusion.model model without them
+function lora:remove() end
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has
+--- such. The factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function lora:save(path, options) end
+
+--- The adapters' values by name, as windows on them.
+---@return table<string, any>
+function lora:state() end
+
+--- Turns dropout on again, inside d.record.
+---@return diffusion.lora self
+function lora:train() end
+
+--- Undoes freeze.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:unfreeze(pattern) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.lora self
+function lora:unmerge() end
+
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
 --- builds it.
@@ -3172,7 +3290,7 @@ function model:eval() end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
 --- model's accumulated gradients are dropped.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3212,7 +3330,7 @@ function model:state() end
 function model:train() end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
