@@ -243,7 +243,7 @@ local function kinds(d)
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 },
-    d.objective { process = process }, net,
+    d.objective { process = process }, net, d.nn.lora(d.mlp { hidden = 8, depth = 1 }),
   }
   local out = {}
   for i, x in ipairs(things) do

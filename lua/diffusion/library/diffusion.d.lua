@@ -58,7 +58,7 @@ local d = {}
 ---@field to? number sigma of the end; range > 0; default 0.02
 
 ---@class (exact) diffusion.checkpoint_options
----@field model diffusion.model the network
+---@field model diffusion.model|diffusion.lora the network, or its adapters
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
@@ -370,6 +370,27 @@ local d = {}
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
 
+---@class (exact) diffusion.hub_load_options
+---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
+---@field class_name? string class of a component whose config names none; default that of the config
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+
+---@class (exact) diffusion.hub_save_parts_options
+---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
+---@field pipeline? string class of the pipeline; default by the networks
+---@field process? diffusion.process what the denoiser was trained for
+---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
+---@field vae? diffusion.model|diffusion.ema an autoencoder
+---@field variant? string part of the name of the weights: fp16, non_ema
+
 ---@class (exact) diffusion.hub_scheduler_options
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
 ---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
@@ -444,6 +465,10 @@ local d = {}
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
+
+---@class (exact) diffusion.lora_save_options
+---@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
@@ -797,6 +822,15 @@ local d = {}
 ---@class (exact) diffusion.nn_linear_options
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
 ---@class (exact) diffusion.nn_model_options
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
@@ -1234,6 +1268,13 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
+--- A folder that was listed.
+---@class diffusion.hub_folder
+---@field path string
+---@field files table<string, boolean> the names of its files, also of links that lead nowhere
+---@field folders table<string, boolean>
+local hub_folder = {}
+
 ---@class diffusion.interval
 ---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
@@ -1265,6 +1306,16 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
+--- Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are
+--- a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and
+--- d.trainer take them as a model whose parameters are the adapters.
+---@class diffusion.lora
+---@field scale number factor of all adapters, 1 at first; can be set
+---@field merged boolean whether the adapters are in the model's weights
+---@field enabled boolean whether they act; enable and disable set it
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
+local lora = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1293,6 +1344,18 @@ local objective = {}
 ---@field means diffusion.tensor|nil the means, for a mixture
 ---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
+
+--- A denoiser with what is needed to draw images. Called with options, it draws them.
+---@class diffusion.pipe
+---@field class string the class of the pipeline in diffusers
+---@field path string|nil the folder that it was read from
+---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
+---@field vae diffusion.model|nil decodes latents; can be written
+---@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field sampler any as d.sample takes it
+---@field scheduler table|nil the scheduler's config; a config or a class can be written
+---@field labels table<integer, string>|nil the names of classes
+local pipe = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1953,6 +2016,28 @@ function d.help(what) end
 --- d.hub: models and schedulers of other libraries.
 d.hub = {}
 
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
+--- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
+--- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
+--- first. Components that the pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options? diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.hub.load(path, options) end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and
+--- model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if
+--- that class can express it. Its classes keep their numbers less one, and a last row of zeros
+--- stands for no class. An interrupted save leaves the old folder, or one that no program
+--- opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
+---@param options? diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+function d.hub.save(dir, parts, options) end
+
 --- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
 --- do what the class does with these options; d.help "compatibility" says where they don't.
 --- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
@@ -2470,6 +2555,20 @@ function d.nn.linear(inp, out, options) end
 ---@param make function (i) -> layer or module
 ---@return table module
 function d.nn.list(n, make) end
+
+--- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a
+--- layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the
+--- model's output is unchanged at first. The model is frozen, and only the adapters train.
+--- Attention that has one weight for q, k and v gets adapters for each:
+--- "mid.attention.attention.q". Those of a k x k convolution are a k x k convolution to `rank`
+--- channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped
+--- file stay there. A model can have several. With `load`, the layers, ranks and values are
+--- those of a file, of diffusers, peft, kohya's scripts or Lora:save.
+---@param of diffusion.model
+---@param options? diffusion.nn_lora_options?
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
+function d.nn.lora(of, options) end
 
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn
 --- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
@@ -3084,7 +3183,7 @@ function d.zeros(shape, opts) end
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
@@ -3155,6 +3254,87 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
+--- The config of the model.
+---@return table
+function lora:config() end
+
+--- The number of elements of the adapters.
+---@return integer total
+---@return integer trainable
+function lora:count() end
+
+--- The model computes without the adapters, with the bits that it had before them. Their
+--- values stay.
+---@return diffusion.lora self
+function lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.lora self
+function lora:enable() end
+
+--- Turns dropout off, in the model and in the adapters.
+---@return diffusion.lora self
+function lora:eval() end
+
+--- Freezes the adapters whose names match.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:freeze(pattern) end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function lora:load(path) end
+
+--- Copies values in, by name. The state must have all of the adapters' values, of the same
+--- shapes, and nothing else.
+---@param state table<string, any>
+---@return diffusion.lora self
+function lora:load_state(state) end
+
+--- Adds the adapters' products to the model's weights: the same function at the speed of the
+--- model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and
+--- the file is not touched. The weights without adapters are kept for unmerge. A gradient no
+--- longer reaches the adapters.
+---@return diffusion.lora self
+function lora:merge() end
+
+--- Iterates over names and values: "PATH.lora_A.weight" and "PATH.lora_B.weight" for each
+--- layer.
+---@return function iterator
+function lora:parameters() end
+
+--- Removes the adapters from the model. Merged ones stay in its weights for good.
+---@return diffusion.model model without them
+function lora:remove() end
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has
+--- such. The factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function lora:save(path, options) end
+
+--- The adapters' values by name, as windows on them.
+---@return table<string, any>
+function lora:state() end
+
+--- Turns dropout on again, inside d.record.
+---@return diffusion.lora self
+function lora:train() end
+
+--- Undoes freeze.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:unfreeze(pattern) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.lora self
+function lora:unmerge() end
+
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
 --- builds it.
@@ -3172,7 +3352,7 @@ function model:eval() end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
 --- model's accumulated gradients are dropped.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3212,7 +3392,7 @@ function model:state() end
 function model:train() end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
