@@ -1,7 +1,7 @@
 """Runs diffusers' schedulers over many combinations of their options and records every step.
 
     python spec/peers/schedulers.py fixture > spec/fixtures/peers/schedulers.jsonl
-    python spec/peers/schedulers.py all     > matrix.jsonl      every combination, steps and start
+    python spec/peers/schedulers.py all [CLASS] > matrix.jsonl  every combination, steps and start
     python spec/peers/schedulers.py random SEED COUNT [CLASS]   combinations drawn from a seed
 
 Each line is one run, in JSON:
@@ -680,8 +680,10 @@ def rows_of(name, options, more, signed):
         yield row_of(name, options, n, later, signed, **more)
 
 
-def all_rows():
+def all_rows(only):
     for name in names():
+        if only is not None and not name.startswith(only):
+            continue
         for combination in combinations(name):
             yield from rows_of(name, *combination)
 
@@ -717,7 +719,7 @@ def main():
     if sys.argv[1] == "fixture":
         rows = fixture_rows()
     elif sys.argv[1] == "all":
-        rows = all_rows()
+        rows = all_rows(sys.argv[2] if len(sys.argv) > 2 else None)
     else:
         rows = random_rows(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)
     small = sys.argv[1] == "fixture"
