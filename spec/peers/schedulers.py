@@ -22,7 +22,7 @@ Each line is one run, in JSON:
 NaN and infinity are null.
 
 The loops are those of the peer's pipelines. The network is x t / (t + 1), as in the peer's
-tests. Its inputs are theirs too, for the shape (2, 3, 4, 4). In double, a copy of the module is
+tests, and -x / (t t + 1) for the classes whose network is a score. Its inputs are theirs too, for the shape (2, 3, 4, 4). In double, a copy of the module is
 run whose source names float64 where it named float32; normal numbers stay those of float32.
 """
 import importlib.util
@@ -98,6 +98,8 @@ def class_of(name, double):
     return DOUBLED[name]
 
 
+SCORES = ("ScoreSdeVeScheduler", "KarrasVeScheduler")  # a network that grew with x would diverge
+
 # ==== loops =======================================================================
 
 
@@ -126,7 +128,7 @@ class Run:
         self.told.append(value)
         if isinstance(t, torch.Tensor):
             t = t.flatten()[0]
-        out = x * t / (t + 1)
+        out = -x / (t * t + 1) if self.row["c"] in SCORES else x * t / (t + 1)
         return torch.cat([out, x.abs() / (1 + x.abs())], 1) if self.variance else out
 
     def keep(self, x):

@@ -34,10 +34,11 @@ local function filled(reverse, signed)
   return ours(d.tensor(values))
 end
 
--- Their network, x t/(t + 1), and a variance in [0, 1) if it is learned.
-local function network(x, t, learned)
-  if type(t) ~= "number" then t = t:flatten():totable()[1] end
-  local out = x * (t / (t + 1))
+local scores = { ScoreSdeVeScheduler = true, KarrasVeScheduler = true }
+
+-- Their network, x t/(t + 1) or a score, and a variance in [0, 1) if it is learned.
+local function network(class, x, t, learned)
+  local out = x * (scores[class] and -1 / (t * t + 1) or t / (t + 1))
   return learned and d.cat({ out, x:abs() / (x:abs() + 1) }, 4) or out
 end
 
@@ -103,9 +104,9 @@ local function run_of(row)
   local count = 0
   local model = wrap(function(x, t)
     count = count + 1
-    local told = type(t) == "number" and t - 1 or t - 1
-    got.t[count] = type(told) == "number" and told or told:flatten():totable()[1]
-    return network(x, told, learned(row))
+    if type(t) ~= "number" then t = type(t) == "table" and t[1] or t:flatten():totable()[1] end
+    got.t[count] = t - 1
+    return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
   local x = start_of(row, process, first, scale)
