@@ -121,7 +121,9 @@ local peers = {
 for _, family in ipairs {
   require "diffusion.sampler.peer_ddim",
   require "diffusion.sampler.peer_dpm",
-  (require "diffusion.sampler.peer_pndm"),
+  require "diffusion.sampler.peer_pndm",
+  require "diffusion.sampler.peer_flow",
+  (require "diffusion.sampler.peer_repaint"),
 } do
   for name, solver in pairs(family) do peers[name] = solver end
 end

@@ -1,6 +1,7 @@
 -- The scheduler classes of diffusers by name. A class is a table:
 --   keys   rules of its constructor's options, for config.lua
 --   call   the options of d.hub.scheduler that only some classes take, as a set
+--   ends   true if the user's timesteps end with that of the last level
 --   plan   function(c, o) of the checked config and options; it returns
 --            schedule, predict, clip, variance, sigma_data   fields of the process
 --            sampler    as d.sample takes it
@@ -21,6 +22,10 @@ for _, family in ipairs {
   require "diffusion.hub.scheduler.lcm",
   require "diffusion.hub.scheduler.sigma",
   require("diffusion.hub.scheduler.edm").classes,
+  require "diffusion.hub.scheduler.path",
+  require "diffusion.hub.scheduler.video",
+  require "diffusion.hub.scheduler.distilled",
+  require "diffusion.hub.scheduler.painted",
   (require "diffusion.hub.scheduler.flow"), -- not the second result of require
 } do
   for name, class in pairs(family) do classes[name] = class end

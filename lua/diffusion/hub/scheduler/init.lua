@@ -14,6 +14,12 @@ local rules = opts.declare("hub_scheduler", {
   use_clipped_model_output = { "boolean", default_text = "false", text = "DDIM's eps is that of the clipped x0" },
   original_inference_steps = { "integer", min = 1, default_text = "that of the config",
     text = "number of timesteps at which LCM's network was distilled" },
+  max_timesteps = { "number", above = 0, default_text = "1.5708", text = "SCM's first angle" },
+  intermediate_timesteps = { "number", above = 0, default_text = "1.3", text = "SCM's second angle of two" },
+  jump_length = { "integer", min = 1, default_text = "10", text = "RePaint's steps of a jump back" },
+  jump_n_sample = { "integer", min = 1, default_text = "10", text = "times that RePaint takes each stretch" },
+  original = { "tensor", default_text = "none", text = "RePaint's picture, whose known part stays" },
+  mask = { "tensor", default_text = "none", text = "RePaint's mask, 1 where the picture is known" },
   sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "sigmas of your own, as diffusers' set_timesteps takes them" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
@@ -32,10 +38,11 @@ local function check_call(name, class, o)
   if o.first > (o.steps or 1) then
     fail.raise("bad argument #2 to 'hub.scheduler' (first = %d, but there are %s steps)", o.first, o.steps or "no")
   end
-  if o.timesteps and o.steps and o.steps ~= #o.timesteps then
-    fail.raise("bad argument #2 to 'hub.scheduler' (%d timesteps, but steps = %d)", #o.timesteps, o.steps)
+  local count = o.timesteps and #o.timesteps - (class.ends and 1 or 0)
+  if count and o.steps and o.steps ~= count then
+    fail.raise("bad argument #2 to 'hub.scheduler' (timesteps of %d steps, but steps = %d)", count, o.steps)
   end
-  o.steps = o.timesteps and #o.timesteps or o.steps
+  o.steps = count or o.steps
 end
 
 -- Raises if the network's output can't tell x0 at the start, where x has no signal.
