@@ -87,12 +87,18 @@ end
 
 local function learned(row) return row.o.variance_type == "learned" or row.o.variance_type == "learned_range" end
 
+-- init_noise_sigma, 1 if the peer raised before it was read. The verification build takes that of double.
+local function init_of(row)
+  local doubled = double and row.double and row.double.init
+  return (doubled or row.init or { 1 })[1]
+end
+
 -- The peer's x in our units at the start of a run.
 local function start_of(row, process, t, scale)
   local sample = filled(false, row.signed)
   if row.from then return (process:q_sample(sample, t, filled(true, row.signed))) end
   if upward[row.c] then return sample * scale(t) end
-  return sample * (row.init * scale(t))
+  return sample * (init_of(row) * scale(t))
 end
 
 -- Runs a row here. Returns a record with the same columns, or raises.
@@ -201,6 +207,7 @@ end
 -- ==== judging ================================================================================
 
 local function refusal(row, message)
+  message = message:gsub("^spec/support/scheduler_rows%.lua:%d+: ", "")
   if message:find "attempt to" or message:find "%.lua:%d" or message:find "traceback" then
     return "failed", "not a sentence: " .. message
   end
