@@ -3,6 +3,7 @@
 --- are in d.sampler.presets().
 local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
+local dpm2 = require "diffusion.sampler.dpm2"
 local dpmpp = require "diffusion.sampler.dpmpp"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
@@ -67,20 +68,22 @@ local function ddpm_noise_in_last_step(denoise, process, opts)
   end
 end
 
--- diffusers' Euler with churn evaluates the model before it adds the noise: x is at
--- sigma (1 + gamma), but eps is that at sigma.
+-- diffusers' Euler with churn evaluates the model before it adds the noise n: x is at sigma (1 + gamma),
+-- but the output is that at sigma. x0 is then x - sigma (1 + gamma) eps of an eps, that of x + n with the
+-- scales at sigma of a v, and the output itself of an x0.
 local function euler_churn_after_model(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
-    local _, eps = denoise(x, t.t)
+    local x0, eps = denoise(x, t.t)
     local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
-    local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
+    local gamma = inside and math.min(opts.s_churn / (opts.steps or pair.n), math.sqrt(2) - 1) or 0
     local up = t.sigma * (1 + gamma)
-    local way = s.a * (s.sigma - up)
-    if gamma == 0 then return opts.mix(s.a / t.a, x, way, eps) end
-    local fresh = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2)
-    return opts.mix_noise(fresh, s.a / t.a, x, way, eps)
+    local n, r = opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2), s.sigma / up
+    if gamma == 0 then return opts.mix(s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    if opts.of == "eps" then return opts.mix_noise(s.a * n, s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local share = opts.of == "v" and 1 / (t.sigma ^ 2 + 1) or 0
+    return opts.mix_noise(s.a * n * (r + (1 - r) * share), s.a * r / t.a, x, s.a * (1 - r), x0)
   end
 end
 
@@ -104,9 +107,9 @@ local function lms_of_missing_slopes(denoise, process, opts)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local _, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.sigma, 4)
+    local past = multistep.remember(history, eps, t.sigma, opts.order)
     local way, nodes, moments = s.sigma - t.sigma, {}, {}
-    for i = 1, math.min(4, pair.i + #opts.skipped) do
+    for i = 1, math.min(opts.order, pair.i + #opts.skipped) do
       local place = past[i] and past[i].place or level(opts.skipped[#opts.skipped + 1 + #past - i]).sigma
       nodes[i], moments[i] = (place - t.sigma) / way, 1 / i
     end
@@ -134,6 +137,21 @@ local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
     for i in ipairs(nodes) do terms[2 * i - 1], terms[2 * i] = s.a * w[i], past[i].value end
     local sigma = s.s * math.sqrt(levels.gain(1, 2 * h))
     return opts.mix_path(sigma, t.lambda, s.lambda, 1, s.s / t.s * math.exp(-h), x, table.unpack(terms))
+  end
+end
+
+-- With eta = 1 the midpoints of dpm2_ancestral are at the level where the step ends. diffusers shows two
+-- timesteps there, on a line in sigma at the end and in ln sigma at the midpoint. So midpoints are set
+-- apart by 1e-13 of t, which a denoiser can tell.
+local function midpoints_told_apart(denoise, process, opts)
+  local calls
+  local step = dpm2.dpm2_ancestral.make(function(x, t)
+    calls = calls + 1
+    return denoise(x, calls == 2 and t * (1 + 1e-13) or t)
+  end, process, opts)
+  return function(x, pair, history)
+    calls = 0
+    return step(x, pair, history)
   end
 end
 
@@ -165,17 +183,28 @@ end
 local clip = { clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" } }
 local stride = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" } }
 
+local churn_rules = {
+  steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
+  of = { one_of = { "eps", "v", "x0" }, default = "eps", text = "the output that the noise doesn't reach" },
+}
+for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
+local missing_rules = {
+  skipped = { "table", required = true, as = "number[]", text = "the levels before the start" },
+  order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+}
+
 local peers = {
   ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
   ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
-                                            rules = churn.rules },
+                                            rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-kdpm2-ancestral-midpoints-told-apart"] = { make = midpoints_told_apart, stochastic = true,
+    signal = true, rules = dpm2.dpm2_ancestral.rules },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
-                                          rules = { skipped = { "table", required = true, as = "number[]",
-                                            text = "the levels before the start" } } },
+                                          rules = missing_rules },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
                                             remembers = { past = {} },
                                             rules = order.rules {} },

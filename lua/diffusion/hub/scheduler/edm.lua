@@ -24,20 +24,6 @@ local function continuous(c, curve)
   }
 end
 
---- Euler's v with the timestep ln(sigma)/4, as x0: its levels have no a = 1/sqrt(sigma^2 + 1).
----@param c table checked options
----@param sampler string
----@return table plan
-function edm.continuous_euler(c, sampler)
-  local plan = continuous(c, grids.karras)
-  local s = plan.schedule
-  local function a(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + 1) end
-  plan.sampler, plan.predict, plan.input = { sampler }, "x0", a
-  function plan.skip(t) return a(t) ^ 2 end
-  function plan.out(t) return -a(t) * s:sigma(t) end
-  return plan
-end
-
 -- c_in x, and the network of EDM. v has the opposite sign.
 local function preconditioned(c)
   local plan = continuous(c, c.sigma_schedule == "exponential" and grids.exponential or grids.karras)

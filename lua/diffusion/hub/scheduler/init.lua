@@ -13,8 +13,27 @@ local rules = opts.declare("hub_scheduler", {
     text = "factor of the noise of DDIM and TCD" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
+    text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
+  order = { "integer", min = 1, max = 4, default_text = "4", text = "order of LMS" },
+  s_churn = { "number", min = 0, default_text = "0", text = "noise that Euler adds before steps, over all of them" },
+  s_tmin = { "number", min = 0, default_text = "0", text = "least sigma at which it does" },
+  s_tmax = { "number", min = 0, infinite = true, default_text = "inf", text = "greatest sigma at which it does" },
+  s_noise = { "number", min = 0, default_text = "1", text = "factor of that noise" },
 })
 local general = { steps = true, first = true }
+
+-- The number of steps of a list of the user's, which may have the level of the end too.
+local function check_count(class, o, key)
+  local given = o[key]
+  if not given then return end
+  local count = #given - (class.call[key] == "ends" and 1 or 0)
+  if count < 1 or o.steps and o.steps ~= count then
+    fail.raise("bad argument #2 to 'hub.scheduler' (%d %s make %d steps, but steps = %s)", #given, key, count,
+      o.steps or "at least 1")
+  end
+  o.steps = count
+end
 
 -- Raises if an option isn't one of this class, or the run has no such step.
 local function check_call(name, class, o)
@@ -23,13 +42,11 @@ local function check_call(name, class, o)
       fail.raise("bad argument #2 to 'hub.scheduler' ('%s' is not an option of %s)", key, name)
     end
   end
+  check_count(class, o, "timesteps")
+  check_count(class, o, "sigmas")
   if o.first > (o.steps or 1) then
     fail.raise("bad argument #2 to 'hub.scheduler' (first = %d, but there are %s steps)", o.first, o.steps or "no")
   end
-  if o.timesteps and o.steps and o.steps ~= #o.timesteps then
-    fail.raise("bad argument #2 to 'hub.scheduler' (%d timesteps, but steps = %d)", #o.timesteps, o.steps)
-  end
-  o.steps = o.timesteps and #o.timesteps or o.steps
 end
 
 local function grid_of(name, plan, N, first)
@@ -73,8 +90,9 @@ local function scheduler(config, options)
   if not plan then return nil, ("%s: %s"):format(name, message) end
   local process, why = fail.try(process_of, plan)
   if not process then return nil, ("%s: %s"):format(name, why) end
-  local grid = o.steps and grid_of(name, plan, o.steps, o.first)
-    or function(_, N) return grid_of(name, plan, N, 1) end
+  local grid = function(_, N) return grid_of(name, plan, N, 1) end
+  if o.steps then grid, why = fail.try(grid_of, name, plan, o.steps, o.first) end
+  if not grid then return nil, ("%s: %s"):format(name, why) end
   local facts = { class = name, unit = plan.unit, upward = plan.upward }
   facts.timesteps = o.steps and timesteps_of(plan, grid)
   return process, plan.sampler, grid, wrap(plan), facts

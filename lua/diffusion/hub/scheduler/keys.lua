@@ -99,7 +99,8 @@ keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range" 
 --- The largest noise level of a run, as its lambda = ln(a/s).
 keys.clipped_lambda = { lambda_min_clipped = keys.number(-math.huge, { infinite = true }) }
 
-local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", flow_prediction = "flow" }
+local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", original_sample = "x0",
+                   flow_prediction = "flow" }
 
 --- The name of the prediction target here.
 ---@param c table checked options
