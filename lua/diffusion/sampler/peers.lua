@@ -128,11 +128,13 @@ local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
     local m = denoise(x, t.t)
     local past = multistep.remember(history, m, t.lambda, 3)
     if s.t == 0 then return m end
+    if s.t == t.t then return x end
     local h, g = s.lambda - t.lambda, {}
     for k = 1, 3 do g[k] = levels.gain(k, 2 * h) end
     local nodes = {}
     for i = 1, math.min(#past, order.at(opts, pair, 3)) do nodes[i] = (past[i].place - t.lambda) / h end
-    local w = multistep.weights(nodes, #nodes == 3 and { g[1], g[2], g[3] - 1 } or { g[1], g[1] / 2 })
+    local w = multistep.weights(nodes, #nodes == 3 and { g[1], g[2], g[3] - 1 }
+      or { g[1], opts.form == "heun" and g[2] or g[1] / 2 })
     local terms = {}
     for i in ipairs(nodes) do terms[2 * i - 1], terms[2 * i] = s.a * w[i], past[i].value end
     local sigma = s.s * math.sqrt(levels.gain(1, 2 * h))
@@ -207,10 +209,11 @@ local peers = {
                                           rules = missing_rules },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
                                             remembers = { past = {} },
-                                            rules = order.rules {} },
+                                            rules = order.rules { form = order.form } },
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }
 for _, solver in pairs(peers) do solver.source = "as another library computes it, including its defect" end
+for name, solver in pairs((require "diffusion.sampler.peer_dpm")) do peers[name] = solver end
 
 return peers

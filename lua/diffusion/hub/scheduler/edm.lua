@@ -43,7 +43,8 @@ end
 local function multistep(c, o)
   local plan = preconditioned(c)
   plan.clip = keys.clip_of(c)
-  plan.sampler = dpm.multistep(c, c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
+  if c.solver_type ~= "heun" then c.solver_type = "midpoint" end
+  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
   return plan
 end
 

@@ -11,6 +11,9 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
+  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
+    text = "sigmas of your own, as diffusers' set_timesteps takes them" },
+  mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
   sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
@@ -50,7 +53,8 @@ local function check_call(name, class, o)
 end
 
 local function grid_of(name, plan, N, first)
-  local times, last = plan.times(N)
+  local times, last, told = plan.times(N)
+  for t, step in pairs(told or {}) do plan.told[t] = step end
   return grids.made(name, table.move(times, first, #times, 1, {}), plan.schedule.T, plan.schedule, last)
 end
 
@@ -61,7 +65,10 @@ end
 
 local function timesteps_of(plan, grid)
   local out = {}
-  for i, step in ipairs(grid) do out[i] = plan.shown and plan.shown(step[1]) or step[1] - 1 end
+  for i, step in ipairs(grid) do
+    local t = step[plan.upward and 2 or 1]
+    out[plan.upward and #grid + 1 - i or i] = plan.told[t] or plan.shown and plan.shown(t) or t - 1
+  end
   return out
 end
 
@@ -88,6 +95,7 @@ local function scheduler(config, options)
   check_call(name, class, o)
   local plan, message = fail.try(class.plan, c, o)
   if not plan then return nil, ("%s: %s"):format(name, message) end
+  plan.told = {}
   local process, why = fail.try(process_of, plan)
   if not process then return nil, ("%s: %s"):format(name, why) end
   local grid = function(_, N) return grid_of(name, plan, N, 1) end

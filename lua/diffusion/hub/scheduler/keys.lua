@@ -88,6 +88,10 @@ keys.curves = {
 --- The path x_t = (1 - w) x_0 + w eps in place of betas.
 keys.flow = { use_flow_sigmas = keys.flag(false), flow_shift = keys.number(1, { above = 0 }) }
 
+--- A shift of the path that depends on the size of the image, by the option mu.
+keys.dynamic = { use_dynamic_shifting = keys.flag(false),
+                 time_shift_type = keys.choice("exponential", { "exponential", "linear" }) }
+
 --- The end of a run.
 ---@param value string default of final_sigmas_type
 ---@return table rules
