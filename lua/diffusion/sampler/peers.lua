@@ -68,9 +68,20 @@ local function ddpm_noise_in_last_step(denoise, process, opts)
   end
 end
 
--- diffusers' Euler with churn evaluates the model before it adds the noise n: x is at sigma (1 + gamma),
--- but the output is that at sigma. x0 is then x - sigma (1 + gamma) eps of an eps, that of x + n with the
--- scales at sigma of a v, and the output itself of an x0.
+-- What diffusers' Euler takes for x0 at sigma (1 + gamma) = `up`, from the x0 that the model predicts at sigma: y of x,
+-- n of the noise that was added, and x0 times the third number.
+local reach = {
+  x0 = function() return 0, 0, 1 end,
+  v = function(t) return 0, 1 / (t ^ 2 + 1), 1 end,
+  edm = function(t, up, data)
+    local function skip(sigma) return data ^ 2 / (sigma ^ 2 + data ^ 2) end
+    local gain = up / t * math.sqrt((t ^ 2 + data ^ 2) / (up ^ 2 + data ^ 2))
+    return skip(up) - gain * skip(t), skip(up), gain
+  end,
+}
+
+-- diffusers' Euler with churn evaluates the model before it adds the noise: x is at sigma (1 + gamma), but the output
+-- is that at sigma. An eps is used as it is.
 local function euler_churn_after_model(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
@@ -79,11 +90,11 @@ local function euler_churn_after_model(denoise, process, opts)
     local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
     local gamma = inside and math.min(opts.s_churn / (opts.steps or pair.n), math.sqrt(2) - 1) or 0
     local up = t.sigma * (1 + gamma)
-    local n, r = opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2), s.sigma / up
     if gamma == 0 then return opts.mix(s.a / t.a, x, s.a * (s.sigma - up), eps) end
-    if opts.of == "eps" then return opts.mix_noise(s.a * n, s.a / t.a, x, s.a * (s.sigma - up), eps) end
-    local share = opts.of == "v" and 1 / (t.sigma ^ 2 + 1) or 0
-    return opts.mix_noise(s.a * n * (r + (1 - r) * share), s.a * r / t.a, x, s.a * (1 - r), x0)
+    local n, r = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2), s.sigma / up
+    if opts.of == "eps" then return opts.mix_noise(n, s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local of_x, of_n, of_x0 = reach[opts.of](t.sigma, up, process.sigma_data)
+    return opts.mix_noise(n * (r + (1 - r) * of_n), s.a / t.a * (r + (1 - r) * of_x), x, s.a * (1 - r) * of_x0, x0)
   end
 end
 
@@ -187,7 +198,7 @@ local stride = { steps = { "integer", min = 1, default_text = "steps of the run"
 
 local churn_rules = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
-  of = { one_of = { "eps", "v", "x0" }, default = "eps", text = "the output that the noise doesn't reach" },
+  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "what the model's output predicts" },
 }
 for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
 local missing_rules = {

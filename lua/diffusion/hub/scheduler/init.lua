@@ -11,8 +11,6 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
-  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
-    text = "sigmas of your own, as diffusers' set_timesteps takes them" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },

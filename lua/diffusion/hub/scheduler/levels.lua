@@ -125,7 +125,8 @@ local function check_given(run)
   check_falling("timesteps", run.o.timesteps, "")
 end
 
---- The schedule of a run, its levels times(N), the timestep shown(t), and `wide`: whether it goes
+--- The schedule of a run, its levels times(N) with diffusers' timesteps, the timestep shown(t) between them,
+--- and `wide`: whether it goes
 --- beyond the levels of training, on a schedule without signal.
 ---@param run table {c, o, schedule, top, curve}: the checked config and options, the schedule of training,
 ---  the sigma of diffusers' last timestep, and the name of a curve or nil
@@ -133,18 +134,18 @@ end
 function levels.of(run)
   check_given(run)
   local schedule, wide = schedule_of(run)
-  local level, told = level_of(schedule), {}
+  local level = level_of(schedule)
   local function times(N)
     local sigmas, steps, last = list(run, N)
     check_falling("sigmas", sigmas, run.o.sigmas and "" or remedy(run))
-    local out = {}
+    local out, told = {}, {}
     for i, sigma in ipairs(sigmas) do
       out[i] = level(sigma)
       told[out[i]] = steps[i]
     end
-    return out, level(last)
+    return out, level(last), told
   end
-  local function shown(t) return told[t] or step_at(run, schedule:sigma(t)) end
+  local function shown(t) return step_at(run, schedule:sigma(t)) end
   return { schedule = schedule, wide = wide, times = times, shown = shown }
 end
 

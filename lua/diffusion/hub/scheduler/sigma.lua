@@ -11,7 +11,11 @@ local opts = require "diffusion.opts"
 
 -- Euler's v with the timestep ln(sigma)/4.
 local function quarter_log(plan)
-  local s = plan.schedule
+  local s, times = plan.schedule, plan.times
+  function plan.times(N)
+    local list, last = times(N)
+    return list, last
+  end
   function plan.shown(t) return math.log(s:sigma(t)) / 4 end
 end
 
@@ -65,11 +69,8 @@ end
 
 -- ==== samplers ===============================================================================
 
--- Churn: diffusers evaluates the network before it adds the noise.
 local function churned(plan, c, o)
-  if not o.s_churn then return plan end
-  plan.sampler = { "diffusers-euler-churn-after-model", s_churn = o.s_churn, s_tmin = o.s_tmin, s_tmax = o.s_tmax,
-                   s_noise = o.s_noise, steps = o.steps, of = keys.predict(c) }
+  plan.sampler = keys.churned(o, keys.predict(c)) or plan.sampler
   return plan
 end
 
@@ -98,7 +99,7 @@ local heun_keys = opts.joined(keys.betas(own), keys.predicts(), keys.curves, key
 own.kinds = nil
 local kdpm_keys = opts.joined(keys.betas(own), keys.predicts(), keys.curves, keys.spacing "linspace")
 
-local euler_call = { timesteps = true, sigmas = "ends", s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
+local euler_call = opts.joined(keys.churn, { timesteps = true, sigmas = "ends" })
 
 -- DPM2 rounds the timesteps of a Karras curve, but not those of its midpoints.
 local function dpm2(sampler)
