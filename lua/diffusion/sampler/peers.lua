@@ -9,65 +9,6 @@ local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- x0 clipped by the sampler's own option. Raises if the process clips, since it would do so first.
-local function clipped(name, process, opts)
-  if process.clip then
-    fail.raise("sampler %s: it uses the eps from before x0 was clipped, so it clips x0 itself; give it clip = %s, "
-      .. "and the process none", name, process.clip)
-  end
-  local r = opts.clip
-  return function(x0) return r and x0:clamp(-r, r) or x0 end
-end
-
--- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default. x0 is clipped
--- but eps is not changed, so the two no longer combine to x_t. The clip is an option here, because a
--- process that clips makes the pair agree before a sampler sees it.
-local function ddim_eps_of_unclipped_x0(denoise, process, opts)
-  local level, clip = levels.of(process), clipped("diffusers-ddim-eps-of-unclipped-x0", process, opts)
-  return function(x, pair)
-    local s, x0, eps = level(pair.s), denoise(x, pair.t)
-    return s.t == 0 and clip(x0) or opts.mix(s.a, clip(x0), s.s, eps)
-  end
-end
-
--- diffusers' DDIM goes from t to t - floor(T/N) even if the grid's next level is another.
-local function ddim_previous_by_stride(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair)
-    local s = level(math.max(0, pair.t - process.T // (opts.steps or pair.n)))
-    local x0, eps = denoise(x, pair.t)
-    return s.t == 0 and x0 or opts.mix(s.a, x0, s.s, eps)
-  end
-end
-
--- diffusers' DDIMInverse evaluates the network at t, the level it goes to, but uses the result as
--- one at s, the level of x. x0 is clipped and eps is not changed.
-local function ddim_inverse_told_next_time(denoise, process, opts)
-  local level, mix = levels.of(process), opts.mix
-  local clip = clipped("diffusers-ddim-inverse-told-next-time", process, opts)
-  return function(x, pair)
-    local t, s = level(pair.t), level(pair.s)
-    local x0, eps = denoise(x, t.t)
-    if process.predict == "v" then eps = mix(s.s, x, s.a * t.a, eps, -s.a * t.s, x0) end
-    return mix(t.a, clip(mix(1 / s.a, x, -s.s / s.a, eps)), t.s, eps)
-  end
-end
-
--- diffusers' DDPM omits the noise if t, rather than s, is the last level. So a grid that ends above
--- t = 1 returns x0 with noise of the variance of q(x_t | x_0) added.
-local function ddpm_noise_in_last_step(denoise, process, opts)
-  return function(x, pair)
-    local x0 = denoise(x, pair.t)
-    local c0, ct = process:posterior_coefficients(pair.t, pair.s)
-    local variance = pair.s > 0 and process:step_variance(pair.t, pair.s) or 0
-    if pair.s == 0 and pair.t > 1 and process.variance == "fixed_large" then
-      variance = process.schedule:noise(pair.t) ^ 2
-    end
-    if variance == 0 then return opts.mix(c0, x0, ct, x) end
-    return opts.mix_noise(math.sqrt(variance), c0, x0, ct, x)
-  end
-end
-
 -- What diffusers' Euler takes for x0 at sigma (1 + gamma) = `up`, from the x0 that the model predicts at sigma: y of x,
 -- n of the noise that was added, and x0 times the third number.
 local reach = {
@@ -193,9 +134,6 @@ local function with_threshold(solver)
            rules = rules }
 end
 
-local clip = { clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" } }
-local stride = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" } }
-
 local churn_rules = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
   of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "what the model's output predicts" },
@@ -207,10 +145,6 @@ local missing_rules = {
 }
 
 local peers = {
-  ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
-  ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
-  ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
-  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
@@ -224,7 +158,15 @@ local peers = {
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }
-for _, solver in pairs(peers) do solver.source = "as another library computes it, including its defect" end
-for name, solver in pairs((require "diffusion.sampler.peer_dpm")) do peers[name] = solver end
+for _, family in ipairs {
+  require "diffusion.sampler.peer_ddim",
+  require "diffusion.sampler.peer_dpm",
+  (require "diffusion.sampler.peer_pndm"),
+} do
+  for name, solver in pairs(family) do peers[name] = solver end
+end
+for _, solver in pairs(peers) do
+  solver.source = solver.source or "as another library computes it, including its defect"
+end
 
 return peers

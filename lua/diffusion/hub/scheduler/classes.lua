@@ -8,6 +8,7 @@
 --            times(N)   the levels of N steps, the latest first, and the level at which they end
 --            shown(t)   the timestep that the network gets at level t; t - 1 if absent
 --            input(t), skip(t), out(t)   scales of wrap.lua
+--            starts     true if times begin at o.first already
 --            unit       "sigma" if diffusers' samples are x/a
 local classes = {}
 

@@ -11,6 +11,9 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
+  use_clipped_model_output = { "boolean", default_text = "false", text = "DDIM's eps is that of the clipped x0" },
+  original_inference_steps = { "integer", min = 1, default_text = "that of the config",
+    text = "number of timesteps at which LCM's network was distilled" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
@@ -50,10 +53,22 @@ local function check_call(name, class, o)
   end
 end
 
+-- Raises if the network's output can't tell x0 at the start, where x has no signal.
+local function check_start(plan, grid)
+  local t = grid[1][1]
+  if plan.predict == "eps" and not plan.upward and plan.schedule:snr(t) == 0 then
+    fail.raise("x holds no signal at timestep %g, so eps doesn't determine x0 there; a network that predicts v or x0 "
+      .. "expected, or another timestep_spacing", t - 1)
+  end
+  return grid
+end
+
 local function grid_of(name, plan, N, first)
   local times, last, told = plan.times(N)
   for t, step in pairs(told or {}) do plan.told[t] = step end
-  return grids.made(name, table.move(times, first, #times, 1, {}), plan.schedule.T, plan.schedule, last)
+  if not plan.starts then times = table.move(times, first, #times, 1, {}) end
+  if #times == 0 then fail.raise("first = %d, but the run has fewer steps", first) end
+  return check_start(plan, grids.made(name, times, plan.schedule.T, plan.schedule, last))
 end
 
 local function process_of(plan)

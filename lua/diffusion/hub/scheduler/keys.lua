@@ -3,7 +3,7 @@
 local keys = {}
 
 --- A truth value.
----@param value boolean default
+---@param value boolean|nil default
 ---@return table rule
 function keys.flag(value) return { "boolean", default = value } end
 
