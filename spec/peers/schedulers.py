@@ -12,7 +12,7 @@ Each line is one run, in JSON:
                                                 absent when the run starts from noise
     set    further arguments of set_timesteps
     step   further arguments of step      signed  true: inputs in [-1, 1)
-    init   init_noise_sigma               t     times that the network was shown
+    init   [init_noise_sigma]             t     times that the network was shown
     s      sigmas, from the first used    a, w  sums of |x| and of x_i ((7 i) % 11 - 5):
                                                 of the start, and after every step
     e      the first three values at the end
@@ -72,10 +72,16 @@ def sums(x):
 # ==== the peer in double ==========================================================
 
 DOUBLED = {}
+IN_DOUBLE = (("torch.float32", "torch.float64"), ("np.float32", "np.float64"), (".float()", ".double()"),
+             ("torch.Tensor([", "torch.tensor(["), ("torch.randn_like(", "randn_like_of_float32("))
 
 
 def normals_of_float32(shape, generator=None, device=None, dtype=None, layout=None):
     return randn_tensor(shape, generator=generator, device=device, dtype=torch.float32).double()
+
+
+def like_of_float32(x):
+    return torch.randn_like(x, dtype=torch.float32).double()
 
 
 def class_of(name, double):
@@ -85,15 +91,13 @@ def class_of(name, double):
         module = sys.modules[getattr(schedulers, name).__module__]
         with open(module.__file__) as file:
             text = file.read()
-        for old, new in (("torch.float32", "torch.float64"), ("np.float32", "np.float64"), (".float()", ".double()"),
-                         ("torch.Tensor([", "torch.tensor([")):
+        for old, new in IN_DOUBLE:
             text = text.replace(old, new)
         spec = importlib.util.spec_from_file_location(module.__name__ + "_double", module.__file__)
         copy = importlib.util.module_from_spec(spec)
         sys.modules[copy.__name__] = copy
         exec(compile(text, module.__file__, "exec"), copy.__dict__)
-        if hasattr(copy, "randn_tensor"):
-            copy.randn_tensor = normals_of_float32
+        copy.randn_tensor, copy.randn_like_of_float32 = normals_of_float32, like_of_float32
         DOUBLED[name] = getattr(copy, name)
     return DOUBLED[name]
 
@@ -119,6 +123,7 @@ class Run:
         signed = row.get("signed", False)
         self.sample, self.noise = filled(False, signed), filled(True, signed)
         self.generator = torch.Generator().manual_seed(0)
+        torch.manual_seed(0)  # FlowMatchEuler's stochastic_sampling draws from the global generator
         self.variance = row["o"].get("variance_type") in ("learned", "learned_range")
         self.double = double
         self.scheduler = class_of(row["c"], double)(**constructor_of(row))
@@ -335,7 +340,8 @@ def finite(values):
 
 
 def columns_of(run):
-    out = {"t": finite(float(v) for v in run.told)}
+    out = {"init": [run.init]} if hasattr(run, "init") else {}
+    out["t"] = finite(float(v) for v in run.told)
     sigmas = getattr(run.scheduler, "sigmas", None)
     if sigmas is not None and not isinstance(sigmas, list):
         out["s"] = finite(sigmas.double().flatten().tolist()[getattr(run, "first", 0):])
@@ -356,10 +362,10 @@ def once(row, double):
         run.set_timesteps()
         with torch.no_grad():
             LOOPS.get(row["c"], plain)(run)
-        return columns_of(run), getattr(run, "init", None), None
+        return columns_of(run), None
     except Exception as error:  # the peer's own refusals are records too
         text = str(error).strip().split("\n")[0][:70]
-        return None, None, [run.where, type(error).__name__, text]
+        return None, [run.where, type(error).__name__, text]
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -399,15 +405,13 @@ def compact(out):
 
 def record(row):
     out = dict(row)
-    columns, init, error = once(row, False)
-    doubled, _, error_in_double = once(row, True)
+    columns, error = once(row, False)
+    doubled, error_in_double = once(row, True)
     if error:
         out["error"] = error
         if doubled:
             out["double"] = rounded(doubled)
         return out
-    if init is not None:
-        out["init"] = rounded(init)
     out.update(rounded(columns))
     if doubled:
         far = {key: distance(columns.get(key, []), doubled[key]) for key in doubled}

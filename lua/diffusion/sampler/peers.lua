@@ -3,25 +3,39 @@
 --- are in d.sampler.presets().
 local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
+local dpm2 = require "diffusion.sampler.dpm2"
 local dpmpp = require "diffusion.sampler.dpmpp"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- diffusers' Euler with churn evaluates the model before it adds the noise: x is at
--- sigma (1 + gamma), but eps is that at sigma.
+-- What diffusers' Euler takes for x0 at sigma (1 + gamma) = `up`, from the x0 that the model predicts at sigma: y of x,
+-- n of the noise that was added, and x0 times the third number.
+local reach = {
+  x0 = function() return 0, 0, 1 end,
+  v = function(t) return 0, 1 / (t ^ 2 + 1), 1 end,
+  edm = function(t, up, data)
+    local function skip(sigma) return data ^ 2 / (sigma ^ 2 + data ^ 2) end
+    local gain = up / t * math.sqrt((t ^ 2 + data ^ 2) / (up ^ 2 + data ^ 2))
+    return skip(up) - gain * skip(t), skip(up), gain
+  end,
+}
+
+-- diffusers' Euler with churn evaluates the model before it adds the noise: x is at sigma (1 + gamma), but the output
+-- is that at sigma. An eps is used as it is.
 local function euler_churn_after_model(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
-    local _, eps = denoise(x, t.t)
+    local x0, eps = denoise(x, t.t)
     local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
-    local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
+    local gamma = inside and math.min(opts.s_churn / (opts.steps or pair.n), math.sqrt(2) - 1) or 0
     local up = t.sigma * (1 + gamma)
-    local way = s.a * (s.sigma - up)
-    if gamma == 0 then return opts.mix(s.a / t.a, x, way, eps) end
-    local fresh = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2)
-    return opts.mix_noise(fresh, s.a / t.a, x, way, eps)
+    if gamma == 0 then return opts.mix(s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local n, r = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2), s.sigma / up
+    if opts.of == "eps" then return opts.mix_noise(n, s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local of_x, of_n, of_x0 = reach[opts.of](t.sigma, up, process.sigma_data)
+    return opts.mix_noise(n * (r + (1 - r) * of_n), s.a / t.a * (r + (1 - r) * of_x), x, s.a * (1 - r) * of_x0, x0)
   end
 end
 
@@ -45,9 +59,9 @@ local function lms_of_missing_slopes(denoise, process, opts)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local _, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.sigma, 4)
+    local past = multistep.remember(history, eps, t.sigma, opts.order)
     local way, nodes, moments = s.sigma - t.sigma, {}, {}
-    for i = 1, math.min(4, pair.i + #opts.skipped) do
+    for i = 1, math.min(opts.order, pair.i + #opts.skipped) do
       local place = past[i] and past[i].place or level(opts.skipped[#opts.skipped + 1 + #past - i]).sigma
       nodes[i], moments[i] = (place - t.sigma) / way, 1 / i
     end
@@ -80,6 +94,21 @@ local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
   end
 end
 
+-- With eta = 1 the midpoints of dpm2_ancestral are at the level where the step ends. diffusers shows two
+-- timesteps there, on a line in sigma at the end and in ln sigma at the midpoint. So midpoints are set
+-- apart by 1e-13 of t, which a denoiser can tell.
+local function midpoints_told_apart(denoise, process, opts)
+  local calls
+  local step = dpm2.dpm2_ancestral.make(function(x, t)
+    calls = calls + 1
+    return denoise(x, calls == 2 and t * (1 + 1e-13) or t)
+  end, process, opts)
+  return function(x, pair, history)
+    calls = 0
+    return step(x, pair, history)
+  end
+end
+
 -- diffusers caps the dynamic threshold at sample_max_value, by default 1. So |x0| is at most what a
 -- static clip allows, and a threshold below 1 scales x0 up to 1.
 local function capped(make)
@@ -105,13 +134,24 @@ local function with_threshold(solver)
            rules = rules }
 end
 
+local churn_rules = {
+  steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
+  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "what the model's output predicts" },
+}
+for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
+local missing_rules = {
+  skipped = { "table", required = true, as = "number[]", text = "the levels before the start" },
+  order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+}
+
 local peers = {
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
-                                            rules = churn.rules },
+                                            rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-kdpm2-ancestral-midpoints-told-apart"] = { make = midpoints_told_apart, stochastic = true,
+    signal = true, rules = dpm2.dpm2_ancestral.rules },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
-                                          rules = { skipped = { "table", required = true, as = "number[]",
-                                            text = "the levels before the start" } } },
+                                          rules = missing_rules },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
                                             remembers = { past = {} },
                                             rules = order.rules { form = order.form } },

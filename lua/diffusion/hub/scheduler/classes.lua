@@ -1,7 +1,7 @@
 -- The scheduler classes of diffusers by name. A class is a table:
 --   keys   rules of its constructor's options, for config.lua
---   call   the options of d.hub.scheduler that only some classes take, as a set
---   ends   true if the user's timesteps end with that of the last level
+--   call   the options of d.hub.scheduler that only some classes take, as a set; "ends" for a list that has
+--          the level of the end too
 --   plan   function(c, o) of the checked config and options; it returns
 --            schedule, predict, clip, variance, sigma_data   fields of the process
 --            sampler    as d.sample takes it

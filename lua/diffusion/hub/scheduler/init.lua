@@ -20,13 +20,30 @@ local rules = opts.declare("hub_scheduler", {
   jump_n_sample = { "integer", min = 1, default_text = "10", text = "times that RePaint takes each stretch" },
   original = { "tensor", default_text = "none", text = "RePaint's picture, whose known part stays" },
   mask = { "tensor", default_text = "none", text = "RePaint's mask, 1 where the picture is known" },
-  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
-    text = "sigmas of your own, as diffusers' set_timesteps takes them" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
+    text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
+  order = { "integer", min = 1, max = 4, default_text = "4", text = "order of LMS" },
+  s_churn = { "number", min = 0, default_text = "0", text = "noise that Euler adds before steps, over all of them" },
+  s_tmin = { "number", min = 0, default_text = "0", text = "least sigma at which it does" },
+  s_tmax = { "number", min = 0, infinite = true, default_text = "inf", text = "greatest sigma at which it does" },
+  s_noise = { "number", min = 0, default_text = "1", text = "factor of that noise" },
 })
 local general = { steps = true, first = true }
+
+-- The number of steps of a list of the user's, which may have the level of the end too.
+local function check_count(class, o, key)
+  local given = o[key]
+  if not given then return end
+  local count = #given - (class.call[key] == "ends" and 1 or 0)
+  if count < 1 or o.steps and o.steps ~= count then
+    fail.raise("bad argument #2 to 'hub.scheduler' (%d %s make %d steps, but steps = %s)", #given, key, count,
+      o.steps or "at least 1")
+  end
+  o.steps = count
+end
 
 -- Raises if an option isn't one of this class, or the run has no such step.
 local function check_call(name, class, o)
@@ -35,14 +52,11 @@ local function check_call(name, class, o)
       fail.raise("bad argument #2 to 'hub.scheduler' ('%s' is not an option of %s)", key, name)
     end
   end
+  check_count(class, o, "timesteps")
+  check_count(class, o, "sigmas")
   if o.first > (o.steps or 1) then
     fail.raise("bad argument #2 to 'hub.scheduler' (first = %d, but there are %s steps)", o.first, o.steps or "no")
   end
-  local count = o.timesteps and #o.timesteps - (class.ends and 1 or 0)
-  if count and o.steps and o.steps ~= count then
-    fail.raise("bad argument #2 to 'hub.scheduler' (timesteps of %d steps, but steps = %d)", count, o.steps)
-  end
-  o.steps = count or o.steps
 end
 
 -- Raises if the network's output can't tell x0 at the start, where x has no signal.

@@ -83,8 +83,8 @@ local positive = { above = 0 }
 return {
   FlowMapEulerDiscreteScheduler = { plan = flow_map, call = { sigmas = true, timesteps = true },
     keys = { num_train_timesteps = keys.integer(1000, 1), shift = keys.number(1, positive) } },
-  MiniMaxH3Scheduler = { plan = minimax, call = { sigmas = true }, keys = { shift = keys.number(12, positive) } },
-  LTXEulerAncestralRFScheduler = { plan = ltx, call = { sigmas = true }, keys = {
+  MiniMaxH3Scheduler = { plan = minimax, call = { sigmas = "ends" }, keys = { shift = keys.number(12, positive) } },
+  LTXEulerAncestralRFScheduler = { plan = ltx, call = { sigmas = "ends" }, keys = {
     num_train_timesteps = keys.integer(1000, 1), shift = keys.number(nil, positive),
     eta = keys.number(1, { min = 0 }), s_noise = keys.number(1, { min = 0 }) } },
 }
