@@ -50,21 +50,22 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
   KDPM2AncestralDiscreteScheduler = true }
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
-local by_steps = { ScoreSdeVeScheduler = true, KarrasVeScheduler = true, RePaintScheduler = true }
--- They draw normals at every step, also where they use none.
-local draws_always = { SASolverScheduler = true }
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true }
+-- Their last step is recorded with noise and, at the end, without.
+local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
+-- They draw normals also where they use none: at every evaluation, or once a step.
+local draws = { SASolverScheduler = "evaluations", KarrasVeScheduler = "steps" }
 
--- Their normals, channels first.
-local function normals(row, count)
+-- Their normals, channels first. `due` has the number of evaluations and that of steps so far.
+local function normals(row, due)
   local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
   local function draw()
     drawn = drawn + 1
     return ours(g:randn(B, C, H, W))
   end
   return function()
-    if not draws_always[row.c] then return draw() end
-    local z
-    while drawn < count() do z = draw() end
+    local z = draw()
+    while drawn < (due[draws[row.c]] or 0) do z = draw() end
     return z
   end
 end
@@ -101,11 +102,11 @@ local function run_of(row, init)
   if not process then error(sampler, 0) end
   local got = { t = {}, x = {}, at = {} }
   local function scale(t) return of_sigma[row.c] and process.schedule:signal(t) or 1 end
-  local count = 0
+  local due = { evaluations = 0, steps = 1 }
   local model = wrap(function(x, t)
-    count = count + 1
+    due.evaluations = due.evaluations + 1
     if type(t) ~= "number" then t = type(t) == "table" and t[1] or t:flatten():totable()[1] end
-    got.t[count] = t - 1
+    got.t[due.evaluations] = t - 1
     return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
@@ -115,9 +116,11 @@ local function run_of(row, init)
   end
   keep(x, first, 1)
   local run = d.sampler.steps { model = model, process = process, sampler = sampler, grid = grid, init = x,
-    noise = normals(row, function() return count end), nan = "keep" }
+    noise = normals(row, due), nan = "keep" }
   for step in run do
-    keep(step.x, upward[row.c] and step.t or step.s, 1 + (by_steps[row.c] and step.i or count))
+    due.steps = step.i + 1
+    local calls = by_steps[row.c] and step.i or due.evaluations
+    keep(step.x, upward[row.c] and step.t or step.s, ends_twice[row.c] and step.i == step.n and calls + 2 or calls + 1)
   end
   return got
 end

@@ -11,7 +11,8 @@ local function lcm(denoise, process, opts)
     local s, u = level(pair.s), opts.timestep_scaling * (pair.t - 1)
     local x0 = denoise(x, pair.t)
     local root = math.sqrt(u ^ 2 + opts.sigma_data ^ 2)
-    local skip, out = (opts.sigma_data / root) ^ 2, u / root
+    local skip, out = 0, 1
+    if opts.boundary then skip, out = (opts.sigma_data / root) ^ 2, u / root end
     if s.t == 0 then return opts.mix(skip, x, out, x0) end
     return opts.mix_noise(s.s, s.a * skip, x, s.a * out, x0)
   end
@@ -22,5 +23,6 @@ return {
     stochastic = true, rules = {
     timestep_scaling = { "number", default = 10, above = 0, text = "factor of t in the skip and output scales" },
     sigma_data = { "number", default = 0.5, above = 0, text = "standard deviation of the data in these scales" },
+    boundary = { "boolean", default = true, text = "f has these scales; without them it is x0" },
   } },
 }

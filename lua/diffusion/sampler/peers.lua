@@ -39,6 +39,35 @@ local function euler_churn_after_model(denoise, process, opts)
   end
 end
 
+-- LTX's Euler with noise on a straight path: a step to w_down < w_s, then x is scaled back and noise added, so that the
+-- data's and the noise's shares are those of w_s.
+local function ltx_euler_ancestral(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair)
+    local t, s = level(pair.t), level(pair.s)
+    local x0 = denoise(x, pair.t)
+    if s.t == 0 then return x0 end
+    local down = s.s * (1 + (s.s / t.s - 1) * opts.eta)
+    local ratio, scale = down / t.s, (1 - s.s) / (1 - down + 1e-12)
+    if opts.eta == 0 or opts.s_noise == 0 then return opts.mix(ratio, x, 1 - ratio, x0) end
+    local left = math.max(0, s.s ^ 2 - down ^ 2 * (1 - s.s) ^ 2 / ((1 - down) ^ 2 + 1e-12))
+    return opts.mix_noise(opts.s_noise * math.sqrt(left), scale * ratio, x, scale * (1 - ratio), x0)
+  end
+end
+
+-- diffusers' ScoreSdeVp takes Euler-Maruyama's step of the reverse SDE with dt = 1/N, though its N times are
+-- 1/(N - 1) apart. The last step returns the mean.
+local function score_vp_equal_steps(denoise, process, opts)
+  local level, T = levels.of(process), process.T
+  return function(x, pair)
+    local t = level(pair.t)
+    local _, eps = denoise(x, t.t)
+    local step = (opts.beta_min + t.t / T * (opts.beta_max - opts.beta_min)) / (opts.steps or pair.n)
+    if pair.s == 0 then return opts.mix(1 + step / 2, x, -step / t.s, eps) end
+    return opts.mix_noise(math.sqrt(step), 1 + step / 2, x, -step / t.s, eps)
+  end
+end
+
 -- diffusers' IPNDM starts at a = 0 and divides by 1e-8 there. So its first step loses x0, and any
 -- difference between x and the history is multiplied by 1e8.
 local function ipndm_start_without_x0(denoise, process, opts)
@@ -148,6 +177,12 @@ local peers = {
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-ltx-euler-ancestral"] = { make = ltx_euler_ancestral, stochastic = true,
+    rules = { eta = levels.eta, s_noise = { "number", default = 1, min = 0, text = "factor of the noise" } } },
+  ["diffusers-score-vp-equal-steps"] = { make = score_vp_equal_steps, stochastic = true, every = true,
+    rules = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the step is 1/steps" },
+      beta_min = { "number", default = 0.1, min = 0, text = "beta(0)" },
+      beta_max = { "number", default = 20, above = 0, text = "beta(1)" } } },
   ["diffusers-kdpm2-ancestral-midpoints-told-apart"] = { make = midpoints_told_apart, stochastic = true,
     signal = true, rules = dpm2.dpm2_ancestral.rules },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
