@@ -90,8 +90,9 @@ local function learned(row) return row.o.variance_type == "learned" or row.o.var
 
 -- The peer's x in our units at the start of a run.
 local function start_of(row, init, process, t, scale)
-  local sample = filled(false, row.signed)
-  if row.from then return (process:q_sample(sample, t, filled(true, row.signed))) end
+  local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
+  if defect and defect.start == "swapped" then sample, noise = noise, sample end
+  if row.from then return (process:q_sample(sample, t, noise)) end
   if upward[row.c] then return sample * scale(t) end
   return sample * (init * scale(t))
 end
@@ -155,6 +156,12 @@ end
 
 -- The same where the peer's float32 has come to NaN, so that nobody knows.
 local lost_digits = 1e-3
+
+-- Whether the peer's run came to NaN or infinity.
+local function any_lost(row)
+  for _, v in ipairs(row.a or {}) do if lost(v) then return true end end
+  return false
+end
 
 -- How far the peer in float32 is from itself in double, which our float32 may be too.
 local function rounding(row)
@@ -230,10 +237,11 @@ function rows.judge(row)
   local worst, where, doubled = math.huge, "", math.huge
   local allowed = 1 + 2 * rounding(row) / tolerance
   if not row.error then worst, where = compared(got, row, allowed) end
+  if worst <= 1 and defect and defect.start then return "defect", defect.why end
   if worst <= 1 then return "met", where end
   if other then doubled = compared(run_of(row, init_of(other)), other, allowed) end
   if doubled <= 1 then return "met in double", where end
-  if defect then return "defect", defect end
+  if defect and not defect.start and any_lost(row) then return "defect", defect.why end
   return "failed", ("%s, %.3g times what is allowed"):format(where, math.min(worst, doubled))
 end
 
