@@ -4,8 +4,8 @@ local defects = {}
 
 local list = {
   {
-    why = "invert_sigmas: scale_noise mixes image and noise by w of the wrong one, so a later start has noise where the "
-      .. "image should be; the steps from there are met",
+    why = "invert_sigmas: scale_noise gives the image the noise's share, so a later start has noise where the image "
+      .. "should be; the steps from there are met",
     start = "swapped",
     has = function(row) return row.o.invert_sigmas and row.from end,
   },

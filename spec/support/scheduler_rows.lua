@@ -83,6 +83,9 @@ local function options_of(row)
     for key, value in pairs(more) do o[key] = value end
   end
   o.seq = nil
+  if row.c == "RePaintScheduler" then
+    o.original, o.mask = filled(true, row.signed), d.cat({ d.ones(B, H, 2, C), d.zeros(B, H, W - 2, C) }, 3)
+  end
   return o
 end
 

@@ -96,6 +96,15 @@ local function ddpm_noise_in_last_step(denoise, process, opts)
   end
 end
 
+-- diffusers' Wuerstchen ends at a level with noise, and adds none in the step to it.
+local function ddpm_without_last_noise(denoise, process, opts)
+  return function(x, pair)
+    local x0 = denoise(x, pair.t)
+    local c0, ct, variance = process:posterior_coefficients(pair.t, pair.s)
+    return opts.mix_noise(pair.s > opts.last and math.sqrt(variance) or 0, c0, x0, ct, x)
+  end
+end
+
 local clip = {
   clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" },
   ratio = { "number", min = 0, max = 1, text = "quantile of |x0| that is a dynamic threshold" },
@@ -123,6 +132,8 @@ return {
   ["diffusers-ddim-previous-by-stride"] = { make = ddim(true), rules = joined(clip, own, stride) },
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true,
                                                 rules = joined(clip, stride) },
+  ["diffusers-ddpm-without-last-noise"] = { make = ddpm_without_last_noise, stochastic = true,
+    rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" } } },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true,
     rules = { learned = { one_of = { "process", "variance" }, default = "process",
       text = "meaning of a learned variance: the process's, or the variance itself" } } },

@@ -34,6 +34,28 @@ local function dpm_sde(denoise, process, opts)
   end
 end
 
+-- CogVideoX's: SDE-DPM-Solver++(2M) whose steps lead to t - floor(T/N), and draw normals twice if they use
+-- two values. The last step uses one.
+local function dpmpp_2m_sde_drawn_twice(denoise, process, opts)
+  local level = levels.of(process)
+  return function(x, pair, history)
+    local before = pair.t - process.T // (opts.steps or pair.n)
+    local t, s = level(pair.t), level(before >= 1 and before or opts.last)
+    local m = denoise(x, t.t)
+    local past = multistep.remember(history, m, t.lambda, 2)
+    if s.t == 0 then return m end
+    if s.t == t.t then return opts.mix_noise(0, 1, x) end
+    local h = s.lambda - t.lambda
+    local g, w = levels.gain(1, 2 * h), 0
+    if past[2] and before >= 1 then
+      w = g / 2 * h / (past[1].place - past[2].place)
+      opts.mix_noise(0, 0, x)
+    end
+    return opts.mix_noise(s.s * math.sqrt(g), s.s / t.s * math.exp(-h), x, s.a * (g + w), m,
+      -s.a * w, (past[2] or past[1]).value)
+  end
+end
+
 -- DPM-Solver++'s block with the noise of the SDE. Each step of a block starts again from the block's
 -- start, and its noise is that of the whole way. The factor of the second difference has -1/2 for
 -- +1/2, so it is g(3) - 1.
@@ -76,6 +98,10 @@ local sde_rules = order.rules {
 }
 
 return {
+  ["diffusers-dpmpp-2m-sde-drawn-twice"] = { make = dpmpp_2m_sde_drawn_twice, stochastic = true,
+    source = "SDE-DPM-Solver++(2M) as CogVideoX has it", remembers = { past = {} }, rules = {
+      steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" },
+      last = { "integer", default = 0, min = 0, max = 1, text = "level below the first stride" } } },
   ["diffusers-dpm-sde"] = { make = dpm_sde, source = 'Lu et al. 2022, "DPM-Solver++", SDE-DPM-Solver on eps',
     stochastic = true, signal = true, remembers = { past = {} }, rules = sde_rules },
   ["diffusers-dpmpp-singlestep-sde-wrong-sign"] = { make = singlestep_sde_wrong_sign,

@@ -39,22 +39,6 @@ local function euler_churn_after_model(denoise, process, opts)
   end
 end
 
--- LTX's Euler with noise on a straight path: a step to w_down < w_s, then x is scaled back and noise added, so that the
--- data's and the noise's shares are those of w_s.
-local function ltx_euler_ancestral(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair)
-    local t, s = level(pair.t), level(pair.s)
-    local x0 = denoise(x, pair.t)
-    if s.t == 0 then return x0 end
-    local down = s.s * (1 + (s.s / t.s - 1) * opts.eta)
-    local ratio, scale = down / t.s, (1 - s.s) / (1 - down + 1e-12)
-    if opts.eta == 0 or opts.s_noise == 0 then return opts.mix(ratio, x, 1 - ratio, x0) end
-    local left = math.max(0, s.s ^ 2 - down ^ 2 * (1 - s.s) ^ 2 / ((1 - down) ^ 2 + 1e-12))
-    return opts.mix_noise(opts.s_noise * math.sqrt(left), scale * ratio, x, scale * (1 - ratio), x0)
-  end
-end
-
 -- diffusers' ScoreSdeVp takes Euler-Maruyama's step of the reverse SDE with dt = 1/N, though its N times are
 -- 1/(N - 1) apart. The last step returns the mean.
 local function score_vp_equal_steps(denoise, process, opts)
@@ -177,8 +161,6 @@ local peers = {
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
-  ["diffusers-ltx-euler-ancestral"] = { make = ltx_euler_ancestral, stochastic = true,
-    rules = { eta = levels.eta, s_noise = { "number", default = 1, min = 0, text = "factor of the noise" } } },
   ["diffusers-score-vp-equal-steps"] = { make = score_vp_equal_steps, stochastic = true, every = true,
     rules = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the step is 1/steps" },
       beta_min = { "number", default = 0.1, min = 0, text = "beta(0)" },
@@ -196,7 +178,9 @@ local peers = {
 for _, family in ipairs {
   require "diffusion.sampler.peer_ddim",
   require "diffusion.sampler.peer_dpm",
-  (require "diffusion.sampler.peer_pndm"),
+  require "diffusion.sampler.peer_pndm",
+  require "diffusion.sampler.peer_flow",
+  (require "diffusion.sampler.peer_repaint"),
 } do
   for name, solver in pairs(family) do peers[name] = solver end
 end

@@ -1,6 +1,7 @@
 -- The scheduler classes of diffusers by name. A class is a table:
 --   keys   rules of its constructor's options, for config.lua
---   call   the options of d.hub.scheduler that only some classes take, as a set
+--   call   the options of d.hub.scheduler that only some classes take, as a set; "ends" for a list that has
+--          the level of the end too
 --   plan   function(c, o) of the checked config and options; it returns
 --            schedule, predict, clip, variance, sigma_data   fields of the process
 --            sampler    as d.sample takes it
@@ -22,7 +23,10 @@ for _, family in ipairs {
   require "diffusion.hub.scheduler.sigma",
   require("diffusion.hub.scheduler.edm").classes,
   require "diffusion.hub.scheduler.flow",
-  (require "diffusion.hub.scheduler.score"), -- not the second result of require
+  require "diffusion.hub.scheduler.score",
+  require "diffusion.hub.scheduler.video",
+  require "diffusion.hub.scheduler.distilled",
+  (require "diffusion.hub.scheduler.painted"), -- not the second result of require
 } do
   for name, class in pairs(family) do classes[name] = class end
 end

@@ -121,7 +121,7 @@ local function check_curves(c)
 end
 
 -- x0 and new noise at every step.
-local fresh = { "lcm", boundary = false }
+local fresh = { "lcm", sigma_data = 0 }
 
 local function euler(c, o)
   check_curves(c)
@@ -156,7 +156,7 @@ local function ancestral(c, o)
   local given = o.sigmas
   if given then c.shift, c.use_dynamic_shifting = 1, false end
   local plan = on_path(c, o, euler_list, given and given[#given])
-  plan.sampler = { "diffusers-ltx-euler-ancestral", eta = c.eta, s_noise = c.s_noise }
+  plan.sampler = { "diffusers-flow-euler-ancestral", eta = c.eta, s_noise = c.s_noise }
   return plan
 end
 
