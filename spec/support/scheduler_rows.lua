@@ -50,21 +50,22 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
   KDPM2AncestralDiscreteScheduler = true }
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
-local by_steps = { ScoreSdeVeScheduler = true, KarrasVeScheduler = true, RePaintScheduler = true }
--- They draw normals at every step, also where they use none.
-local draws_always = { SASolverScheduler = true }
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true }
+-- Their last step is recorded with noise and, at the end, without.
+local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
+-- They draw normals also where they use none: at every evaluation, or once a step.
+local draws = { SASolverScheduler = "evaluations", KarrasVeScheduler = "steps" }
 
--- Their normals, channels first.
-local function normals(row, count)
+-- Their normals, channels first. `due` has the number of evaluations and that of steps so far.
+local function normals(row, due)
   local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
   local function draw()
     drawn = drawn + 1
     return ours(g:randn(B, C, H, W))
   end
   return function()
-    if not draws_always[row.c] then return draw() end
-    local z
-    while drawn < count() do z = draw() end
+    local z = draw()
+    while drawn < (due[draws[row.c]] or 0) do z = draw() end
     return z
   end
 end
@@ -90,37 +91,50 @@ end
 
 local function learned(row) return row.o.variance_type == "learned" or row.o.variance_type == "learned_range" end
 
+-- The process of a config's betas alone.
+local function of_betas(config)
+  local c = { _class_name = "DDPMScheduler" }
+  for _, key in ipairs { "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas" } do
+    c[key] = config[key]
+  end
+  return (d.hub.scheduler(c))
+end
+
 -- The peer's x in our units at the start of a run.
-local function start_of(row, init, process, t, scale)
-  local sample = filled(false, row.signed)
-  if row.from then return (process:q_sample(sample, t, filled(true, row.signed))) end
+local function start_of(row, init, process, t, scale, told)
+  local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
+  if defect and defect.start == "of betas" then process, t = of_betas(row.o), told + 1 end
+  if defect and defect.start == "swapped" then sample, noise = noise, sample end
+  if row.from then return (process:q_sample(sample, t, noise)) end
   if upward[row.c] then return sample * scale(t) end
   return sample * (init * scale(t))
 end
 
 -- Runs a row here from noise of the scale `init`. Returns a record with the same columns, or raises.
 local function run_of(row, init)
-  local process, sampler, grid, wrap = d.hub.scheduler(rows.config(row), options_of(row))
+  local process, sampler, grid, wrap, facts = d.hub.scheduler(rows.config(row), options_of(row))
   if not process then error(sampler, 0) end
   local got = { t = {}, x = {}, at = {} }
   local function scale(t) return of_sigma[row.c] and process.schedule:signal(t) or 1 end
-  local count = 0
+  local due = { evaluations = 0, steps = 1 }
   local model = wrap(function(x, t)
-    count = count + 1
+    due.evaluations = due.evaluations + 1
     if type(t) ~= "number" then t = type(t) == "table" and t[1] or t:flatten():totable()[1] end
-    got.t[count] = t - 1
+    got.t[due.evaluations] = t - 1
     return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
-  local x = start_of(row, init, process, first, scale)
+  local x = start_of(row, init, process, first, scale, facts.timesteps[1])
   local function keep(value, t, index)
     got.x[#got.x + 1], got.at[#got.x + 1] = theirs(value * (1 / scale(t))), index
   end
   keep(x, first, 1)
   local run = d.sampler.steps { model = model, process = process, sampler = sampler, grid = grid, init = x,
-    noise = normals(row, function() return count end), nan = "keep" }
+    noise = normals(row, due), nan = "keep" }
   for step in run do
-    keep(step.x, upward[row.c] and step.t or step.s, 1 + (by_steps[row.c] and step.i or count))
+    due.steps = step.i + 1
+    local calls = by_steps[row.c] and step.i or due.evaluations
+    keep(step.x, upward[row.c] and step.t or step.s, ends_twice[row.c] and step.i == step.n and calls + 2 or calls + 1)
   end
   return got
 end
@@ -155,6 +169,12 @@ end
 
 -- The same where the peer's float32 has come to NaN, so that nobody knows.
 local lost_digits = 1e-3
+
+-- Whether the peer's run came to NaN or infinity.
+local function any_lost(row)
+  for _, v in ipairs(row.a or {}) do if lost(v) then return true end end
+  return false
+end
 
 -- How far the peer in float32 is from itself in double, which our float32 may be too.
 local function rounding(row)
@@ -230,10 +250,11 @@ function rows.judge(row)
   local worst, where, doubled = math.huge, "", math.huge
   local allowed = 1 + 2 * rounding(row) / tolerance
   if not row.error then worst, where = compared(got, row, allowed) end
+  if worst <= 1 and defect and defect.start then return "defect", defect.why end
   if worst <= 1 then return "met", where end
   if other then doubled = compared(run_of(row, init_of(other)), other, allowed) end
   if doubled <= 1 then return "met in double", where end
-  if defect then return "defect", defect end
+  if defect and not defect.start and any_lost(row) then return "defect", defect.why end
   return "failed", ("%s, %.3g times what is allowed"):format(where, math.min(worst, doubled))
 end
 

@@ -39,6 +39,19 @@ local function euler_churn_after_model(denoise, process, opts)
   end
 end
 
+-- diffusers' ScoreSdeVp takes Euler-Maruyama's step of the reverse SDE with dt = 1/N, though its N times are
+-- 1/(N - 1) apart. The last step returns the mean.
+local function score_vp_equal_steps(denoise, process, opts)
+  local level, T = levels.of(process), process.T
+  return function(x, pair)
+    local t = level(pair.t)
+    local _, eps = denoise(x, t.t)
+    local step = (opts.beta_min + t.t / T * (opts.beta_max - opts.beta_min)) / (opts.steps or pair.n)
+    if pair.s == 0 then return opts.mix(1 + step / 2, x, -step / t.s, eps) end
+    return opts.mix_noise(math.sqrt(step), 1 + step / 2, x, -step / t.s, eps)
+  end
+end
+
 -- diffusers' IPNDM starts at a = 0 and divides by 1e-8 there. So its first step loses x0, and any
 -- difference between x and the history is multiplied by 1e8.
 local function ipndm_start_without_x0(denoise, process, opts)
@@ -148,6 +161,10 @@ local peers = {
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
                                             rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-score-vp-equal-steps"] = { make = score_vp_equal_steps, stochastic = true, every = true,
+    rules = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the step is 1/steps" },
+      beta_min = { "number", default = 0.1, min = 0, text = "beta(0)" },
+      beta_max = { "number", default = 20, above = 0, text = "beta(1)" } } },
   ["diffusers-kdpm2-ancestral-midpoints-told-apart"] = { make = midpoints_told_apart, stochastic = true,
     signal = true, rules = dpm2.dpm2_ancestral.rules },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },

@@ -8,7 +8,7 @@
 --            upward     true if the sampler goes from data to noise
 --            times(N)   the levels of N steps, the latest first, and the level at which they end
 --            shown(t)   the timestep that the network gets at level t; t - 1 if absent
---            input(t), skip(t), out(t)   scales of wrap.lua
+--            input(t), shift, skip(t), out(t)   scales of wrap.lua
 --            starts     true if times begin at o.first already
 --            unit       "sigma" if diffusers' samples are x/a
 local classes = {}
@@ -22,11 +22,11 @@ for _, family in ipairs {
   require "diffusion.hub.scheduler.lcm",
   require "diffusion.hub.scheduler.sigma",
   require("diffusion.hub.scheduler.edm").classes,
-  require "diffusion.hub.scheduler.path",
+  require "diffusion.hub.scheduler.flow",
+  require "diffusion.hub.scheduler.score",
   require "diffusion.hub.scheduler.video",
   require "diffusion.hub.scheduler.distilled",
-  require "diffusion.hub.scheduler.painted",
-  (require "diffusion.hub.scheduler.flow"), -- not the second result of require
+  (require "diffusion.hub.scheduler.painted"), -- not the second result of require
 } do
   for name, class in pairs(family) do classes[name] = class end
 end

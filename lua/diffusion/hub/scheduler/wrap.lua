@@ -18,7 +18,7 @@ local function times(f, t, x)
 end
 
 --- wrap(model) of a plan: fields `shown`, `input`, `skip` and `out`, all functions of the level, and `told`, the
---- timesteps of single levels. The network gets x input(t) and the timestep shown(t). With `out`, the result is
+--- timesteps of single levels. The network gets x input(t) + shift and the timestep shown(t). With `out`, the result is
 --- skip(t) x + out(t) times its output.
 ---@param plan table
 ---@return fun(model: any): any
@@ -29,6 +29,7 @@ return function(plan)
     opts.denoiser("wrap", model)
     return function(x, t, given)
       local asked = plan.input and times(plan.input, t, x) or x
+      if plan.shift then asked = asked + plan.shift end
       local value, other = model(asked, each(shown, t), given)
       if not plan.out then return value, other end
       value = times(plan.out, t, value)
