@@ -50,7 +50,8 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
   KDPM2AncestralDiscreteScheduler = true }
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
-local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true }
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true,
+  RePaintScheduler = true }
 -- Their last step is recorded with noise and, at the end, without.
 local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
 -- They draw normals also where they use none: at every evaluation, or once a step.
