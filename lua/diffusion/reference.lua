@@ -1916,6 +1916,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
     returns = {
@@ -1983,12 +1984,14 @@ return {
   },
   ["d.nn.group_norm"] = {
     signature = "d.nn.group_norm(channels, [options])",
-    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
+    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [, m]]); see nn.norm_conv.",
     params = {
       { name = "channels", type = "integer" },
       { name = "options", type = "diffusion.nn_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
@@ -2078,14 +2081,15 @@ return {
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
-    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to each pixel of x before the norm.",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e {B, inp} to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
       { name = "options", type = "diffusion.nn_norm_conv_options?", optional = true },
     },
     options = {
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -2154,15 +2158,17 @@ return {
   },
   ["d.nn.sinusoid"] = {
     signature = "d.nn.sinusoid(width, [options])",
-    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
+    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd width is 0.",
     params = {
-      { name = "width", type = "integer", text = "even" },
+      { name = "width", type = "integer" },
       { name = "options", type = "diffusion.nn_sinusoid_options?", optional = true },
     },
     options = {
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -2172,7 +2178,7 @@ return {
     signature = "d.nn.time_embed(inp, width, [options])",
     text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row). It is called as embed(t, class).",
     params = {
-      { name = "inp", type = "integer", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", text = "width of the sinusoid" },
       { name = "width", type = "integer", text = "width of the result" },
       { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
     },
@@ -3763,6 +3769,22 @@ return {
     signature = "net",
     text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",
   },
+  ["net:activation"] = {
+    signature = "net:activation([path], inputs, [options])",
+    text = "An activation by name.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_activation_options?", optional = true },
+    },
+    options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "its name" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:add"] = {
     signature = "net:add([path], inputs, [options])",
     text = "The sum of two values; the first alone if the second is absent.",
@@ -3804,6 +3826,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
@@ -3826,6 +3849,22 @@ return {
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:avg_pool"] = {
+    signature = "net:avg_pool([path], inputs, [options])",
+    text = "Means of times x times pixels.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_avg_pool_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "divides height and width" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -3938,6 +3977,63 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:enlarge"] = {
+    signature = "net:enlarge([path], inputs, [options])",
+    text = "Nearest neighbours: each pixel `times` times in both directions.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_enlarge_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "factor of height and width" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fir"] = {
+    signature = "net:fir([path], inputs, [options])",
+    text = "A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fir_options?", optional = true },
+    },
+    options = {
+      { name = "after", type = "integer", range = ">= -1048576", default = "0", text = "zeros below and right of it" },
+      { name = "before", type = "integer", range = ">= -1048576", default = "0", text = "zeros above and left of the enlarged image; below 0: so many are cut off" },
+      { name = "down", type = "integer", range = "[1, 64]", default = "1", text = "every so many sums are taken" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+      { name = "taps", type = "integer", range = "[1, 8]", default = "4", text = "length of the filter" },
+      { name = "up", type = "integer", range = "[1, 64]", default = "1", text = "zeros are put between pixels, this many less one; the mean of the image stays" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fourier"] = {
+    signature = "net:fourier([path], inputs, [options])",
+    text = "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fourier_options?", optional = true },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"sin_cos\"", text = "which half comes first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "scale", type = "number", range = "> 0", default = "16", text = "standard deviation of the frequencies" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:gate"] = {
     signature = "net:gate([path], inputs, [options])",
     text = "x + g y for inputs x, y, m; g is piece `at` of m.",
@@ -3987,13 +4083,15 @@ return {
   },
   ["net:group_norm"] = {
     signature = "net:group_norm([path], inputs, [options])",
-    text = "Group normalisation.",
+    text = "Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
@@ -4073,7 +4171,7 @@ return {
   },
   ["net:norm_conv"] = {
     signature = "net:norm_conv([path], inputs, [options])",
-    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first.",
+    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -4081,7 +4179,8 @@ return {
     },
     options = {
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -4102,6 +4201,22 @@ return {
     text = "Sets the order of the parameters' names: these parts come first.",
     params = {
       { name = "names", type = "string[]" },
+    },
+  },
+  ["net:over_time"] = {
+    signature = "net:over_time([path], inputs, [options])",
+    text = "x / (t - offset), for a t {B} as second input.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_over_time_options?", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
     },
   },
   ["net:patchify"] = {
@@ -4202,6 +4317,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:scale"] = {
+    signature = "net:scale([path], inputs, [options])",
+    text = "factor x + plus.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_scale_options?", optional = true },
+    },
+    options = {
+      { name = "factor", type = "number", default = "1", text = "the factor" },
+      { name = "plus", type = "number", default = "0", text = "added to all elements" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:silu"] = {
     signature = "net:silu([path], inputs, [options])",
     text = "x / (1 + exp(-x)).",
@@ -4219,18 +4351,20 @@ return {
   },
   ["net:sinusoid"] = {
     signature = "net:sinusoid([path], inputs, [options])",
-    text = "cos and sin of numbers {B} times width/2 frequencies.",
+    text = "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_sinusoid_options?", optional = true },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4245,9 +4379,27 @@ return {
       { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
     },
     options = {
-      { name = "inp", type = "integer", range = ">= 2", default = "required", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "width of the sinusoid" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:time_rows"] = {
+    signature = "net:time_rows([path], inputs, [options])",
+    text = "Rows of a table by whole times {B}: row t - offset, from 1.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_time_rows_options?", optional = true },
+    },
+    options = {
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "offset", type = "integer", default = "0", text = "subtracted from t first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -5700,6 +5852,24 @@ return {
       { type = "diffusion.tensor", text = "x itself" },
     },
   },
+  ["tensor:fir"] = {
+    signature = "tensor:fir(opts)",
+    text = "The rows and columns of an image are filtered and resampled (Karras et al. 2020).",
+    params = {
+      { name = "opts", type = "diffusion.fir_options" },
+    },
+    options = {
+      { name = "taps", type = "list of numbers", default = "required", text = "the filter: 1 to 8 numbers" },
+      { name = "up", type = "integer", range = ">= 1", default = "1", text = "up - 1 zeros are put behind each pixel first" },
+      { name = "down", type = "integer", range = ">= 1", default = "1", text = "every so many sums are taken" },
+      { name = "before", type = "integer", default = "0", text = "zeros in front of each line; below 0: so many are cut off" },
+      { name = "after", type = "integer", default = "0", text = "zeros behind each line" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,H',W',C}; H' is (up H + before + after - taps) // down + 1" },
+    },
+  },
   ["tensor:flatten"] = {
     signature = "tensor:flatten([from], [to])",
     text = "Joins dimensions into one, like reshape.",
@@ -5726,6 +5896,22 @@ return {
     text = "The largest integer not above x, for each element. No gradient.",
     returns = {
       { type = "diffusion.tensor", text = "with the shape of x" },
+    },
+  },
+  ["tensor:fourier"] = {
+    signature = "tensor:fourier(w, [opts])",
+    text = "sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{C} frequencies" },
+      { name = "opts", type = "diffusion.fourier_options", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "cos_first", type = "boolean", default = "false", text = "the cosines come first" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,2 C} of t {B}" },
     },
   },
   ["tensor:free"] = {
@@ -5783,9 +5969,11 @@ return {
     options = {
       { name = "groups", type = "integer", range = ">= 1", default = "required", text = "number of groups, which divides C" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
-      { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
+      { name = "silu", type = "boolean", default = "false", text = "the same as act = \"silu\"" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation of the result" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },
       { name = "add", type = "tensor", default = "none", text = "{B,C}, added to each pixel of x" },
+      { name = "modulate", type = "tensor", default = "none", text = "{B,2 C}: s, then t of the result (1 + s) + t" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -5986,6 +6174,13 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "with the broadcast shape" },
+    },
+  },
+  ["tensor:mish"] = {
+    signature = "tensor:mish()",
+    text = "x tanh(ln(1 + e^x)) of each element (Misra 2019).",
+    returns = {
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:mul"] = {
@@ -6237,10 +6432,12 @@ return {
       { name = "opts", type = "diffusion.sinusoid_options" },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result, which ends in 0 if it is odd" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "shift", type = "number", default = "0", text = "in the frequencies: 0 in ADM, 1 in DDPM" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "sin_first", type = "boolean", default = "false", text = "the sines come first" },
+      { name = "single", type = "boolean", default = "false", text = "rounds frequencies and angles to f32, as PyTorch does" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,width} of t {B}" },

@@ -246,6 +246,19 @@ local d = {}
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field t? number[] the levels, a list that rises; default by levels
 
+---@class (exact) diffusion.fir_options
+---@field taps number[] the filter: 1 to 8 numbers
+---@field up? integer up - 1 zeros are put behind each pixel first; range >= 1; default 1
+---@field down? integer every so many sums are taken; range >= 1; default 1
+---@field before? integer zeros in front of each line; below 0: so many are cut off; default 0
+---@field after? integer zeros behind each line; default 0
+---@field reflect? boolean mirrored pixels instead of these zeros; default false
+
+---@class (exact) diffusion.fourier_options
+---@field offset? number subtracted from t first; default 0
+---@field log? boolean takes ln t instead of t; default false
+---@field cos_first? boolean the cosines come first; default false
+
 ---@class (exact) diffusion.generator_options
 ---@field kind? "philox"|"torch" the algorithm; default "philox"
 ---@field seed? integer seed of the numbers; default 0
@@ -327,9 +340,11 @@ local d = {}
 ---@class (exact) diffusion.group_norm_options
 ---@field groups integer number of groups, which divides C; range >= 1
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
----@field silu? boolean applies silu to the result; default false
+---@field silu? boolean the same as act = "silu"; default false
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation of the result; default "none"
 ---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
 ---@field add? diffusion.tensor {B,C}, added to each pixel of x
+---@field modulate? diffusion.tensor {B,2 C}: s, then t of the result (1 + s) + t
 
 ---@class (exact) diffusion.guidance_auto_options
 ---@field scale number 1 is the model alone
@@ -521,6 +536,10 @@ local d = {}
 ---@field process? diffusion.process the process that is saved with it
 ---@field weights? diffusion.model|diffusion.ema an average whose values are saved; default the model's
 
+---@class (exact) diffusion.net_activation_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" its name; default "silu"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_add_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -531,6 +550,7 @@ local d = {}
 ---@field fused? boolean q, k and v have one weight; default true without a context
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inner? integer width of q, k and v, which the heads divide; range >= 1; default width of the input
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -541,6 +561,10 @@ local d = {}
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_avg_pool_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer divides height and width; range [1, 64]; default 2
 
 ---@class (exact) diffusion.net_block_options
 ---@field name? string the block's name in print(model); default "block"
@@ -576,6 +600,27 @@ local d = {}
 ---@field out integer channels or width of the result; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_enlarge_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer factor of height and width; range [1, 64]; default 2
+
+---@class (exact) diffusion.net_fir_options
+---@field after? integer zeros below and right of it; range >= -1048576; default 0
+---@field before? integer zeros above and left of the enlarged image; below 0: so many are cut off; range >= -1048576; default 0
+---@field down? integer every so many sums are taken; range [1, 64]; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field reflect? boolean mirrored pixels instead of these zeros; default false
+---@field taps? integer length of the filter; range [1, 8]; default 4
+---@field up? integer zeros are put between pixels, this many less one; the mean of the image stays; range [1, 64]; default 1
+
+---@class (exact) diffusion.net_fourier_options
+---@field width integer width of the result, even; range >= 2
+---@field log? boolean takes ln t instead of t; default false
+---@field offset? number subtracted from t first; default 0
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "sin_cos"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field scale? number standard deviation of the frequencies; range > 0; default 16
+
 ---@class (exact) diffusion.net_gate_options
 ---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -588,6 +633,8 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_group_norm_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
+---@field affine? boolean has weight and bias; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
@@ -615,7 +662,8 @@ local d = {}
 
 ---@class (exact) diffusion.net_norm_conv_options
 ---@field out integer channels or width of the result; range >= 1
----@field act? "silu"|"none" activation after the norm; default "silu"
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "silu"
+---@field affine? boolean has weight and bias; default true
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
@@ -626,6 +674,10 @@ local d = {}
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_over_time_options
+---@field offset? number subtracted from t first; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_patchify_options
 ---@field patch integer height and width of a patch; range >= 1
@@ -653,20 +705,33 @@ local d = {}
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_scale_options
+---@field factor? number the factor; default 1
+---@field plus? number added to all elements; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_silu_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_sinusoid_options
----@field width integer width of the result, even; range >= 2
+---@field width integer width of the result; range >= 1
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field offset? number subtracted from t first; default 0
 ---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+---@field single? boolean frequencies and angles are rounded to f32, as in PyTorch; default false
 
 ---@class (exact) diffusion.net_time_embed_options
----@field inp integer width of the sinusoid, even; range >= 2
+---@field inp integer width of the sinusoid; range >= 1
 ---@field out integer width of the result; range >= 1
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_time_rows_options
+---@field inp integer rows of the table; range >= 1
+---@field out integer channels or width of the result; range >= 1
+---@field offset? integer subtracted from t first; default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
@@ -696,6 +761,7 @@ local d = {}
 ---@field fused? boolean q, k and v have one weight; default true without a context
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inner? integer width of q, k and v, which the heads divide; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 
 ---@class (exact) diffusion.nn_conv_options
@@ -709,6 +775,8 @@ local d = {}
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
 
 ---@class (exact) diffusion.nn_group_norm_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
+---@field affine? boolean has weight and bias; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 
@@ -724,7 +792,8 @@ local d = {}
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
 
 ---@class (exact) diffusion.nn_norm_conv_options
----@field act? "silu"|"none" activation after the norm; default "silu"
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "silu"
+---@field affine? boolean has weight and bias; default true
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
@@ -742,8 +811,10 @@ local d = {}
 
 ---@class (exact) diffusion.nn_sinusoid_options
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field offset? number subtracted from t first; default 0
 ---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+---@field single? boolean frequencies and angles are rounded to f32, as in PyTorch; default false
 
 ---@class (exact) diffusion.nn_time_embed_options
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
@@ -1061,10 +1132,12 @@ local d = {}
 ---@field steps? integer number of batches; range >= 0; default by epochs
 
 ---@class (exact) diffusion.sinusoid_options
----@field width integer width of the result, even; range >= 2
+---@field width integer width of the result, which ends in 0 if it is odd; range >= 1
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field shift? number in the frequencies: 0 in ADM, 1 in DDPM; default 0
+---@field offset? number subtracted from t first; default 0
 ---@field sin_first? boolean the sines come first; default false
+---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
 ---@class (exact) diffusion.trainer_options
 ---@field batches diffusion.batches the batches
@@ -2330,7 +2403,8 @@ function d.nn.embedding(n, width) end
 --- nn.gelu, b).
 d.nn.gelu = {}
 
---- Group normalisation (Wu & He 2018) of {B, ..., channels}.
+--- Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [,
+--- m]]); see nn.norm_conv.
 ---@param channels integer
 ---@param options? diffusion.nn_group_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {channels}
@@ -2381,8 +2455,9 @@ function d.nn.model(root, options) end
 function d.nn.module(name, builder) end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
---- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B,
---- inp} to each pixel of x before the norm.
+--- directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e
+--- {B, inp} to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm
+--- (1 + s) + t.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? diffusion.nn_norm_conv_options?
@@ -2420,15 +2495,16 @@ function d.nn.sequence(...) end
 --- x / (1 + e^-x). This is a layer, not a constructor: nn.sequence(a, nn.silu, b).
 d.nn.silu = {}
 
---- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
----@param width integer even
+--- cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd
+--- width is 0.
+---@param width integer
 ---@param options? diffusion.nn_sinusoid_options?
 ---@return diffusion.layer
 function d.nn.sinusoid(width, options) end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) +
 --- class row). It is called as embed(t, class).
----@param inp integer width of the sinusoid, even
+---@param inp integer width of the sinusoid
 ---@param width integer width of the result
 ---@param options? diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
@@ -3107,6 +3183,13 @@ function model:train() end
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
+--- An activation by name.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_activation_options?
+---@return diffusion.value
+function net:activation(path, inputs, options) end
+
 --- The sum of two values; the first alone if the second is absent.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3133,6 +3216,13 @@ function net:attention(path, inputs, options) end
 ---@param options? diffusion.net_attention_block_options?
 ---@return diffusion.value
 function net:attention_block(path, inputs, options) end
+
+--- Means of times x times pixels.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_avg_pool_options?
+---@return diffusion.value
+function net:avg_pool(path, inputs, options) end
 
 --- Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in
 --- the order of the list.
@@ -3178,6 +3268,27 @@ function net:dropout(path, inputs, options) end
 ---@return diffusion.value
 function net:embedding(path, inputs, options) end
 
+--- Nearest neighbours: each pixel `times` times in both directions.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_enlarge_options?
+---@return diffusion.value
+function net:enlarge(path, inputs, options) end
+
+--- A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_fir_options?
+---@return diffusion.value
+function net:fir(path, inputs, options) end
+
+--- sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_fourier_options?
+---@return diffusion.value
+function net:fourier(path, inputs, options) end
+
 --- x + g y for inputs x, y, m; g is piece `at` of m.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3199,7 +3310,8 @@ function net:geglu(path, inputs, options) end
 ---@return diffusion.value
 function net:gelu(path, inputs, options) end
 
---- Group normalisation.
+--- Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a
+--- scale s and a shift t: norm (1 + s) + t.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_group_norm_options?
@@ -3235,7 +3347,7 @@ function net:modulate(path, inputs, options) end
 function net:mul(path, inputs, options) end
 
 --- conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp}
---- first.
+--- first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_norm_conv_options?
@@ -3245,6 +3357,13 @@ function net:norm_conv(path, inputs, options) end
 --- Sets the order of the parameters' names: these parts come first.
 ---@param names string[]
 function net:order(names) end
+
+--- x / (t - offset), for a t {B} as second input.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_over_time_options?
+---@return diffusion.value
+function net:over_time(path, inputs, options) end
 
 --- Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.
 ---@param path? string? not needed for a layer without parameters
@@ -3288,6 +3407,13 @@ function net:quick_gelu(path, inputs, options) end
 ---@return diffusion.value
 function net:res_block(path, inputs, options) end
 
+--- factor x + plus.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_scale_options?
+---@return diffusion.value
+function net:scale(path, inputs, options) end
+
 --- x / (1 + exp(-x)).
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3295,7 +3421,7 @@ function net:res_block(path, inputs, options) end
 ---@return diffusion.value
 function net:silu(path, inputs, options) end
 
---- cos and sin of numbers {B} times width/2 frequencies.
+--- cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_sinusoid_options?
@@ -3308,6 +3434,13 @@ function net:sinusoid(path, inputs, options) end
 ---@param options? diffusion.net_time_embed_options?
 ---@return diffusion.value
 function net:time_embed(path, inputs, options) end
+
+--- Rows of a table by whole times {B}: row t - offset, from 1.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_time_rows_options?
+---@return diffusion.value
+function net:time_rows(path, inputs, options) end
 
 --- An image {B, H, W, C} as tokens {B, H W, C}.
 ---@param path? string? not needed for a layer without parameters
@@ -3831,6 +3964,11 @@ function tensor:expand(shape) end
 ---@return diffusion.tensor x itself
 function tensor:fill_(value) end
 
+--- The rows and columns of an image are filtered and resampled (Karras et al. 2020).
+---@param opts diffusion.fir_options
+---@return diffusion.tensor {B,H',W',C}; H' is (up H + before + after - taps) // down + 1
+function tensor:fir(opts) end
+
 --- Joins dimensions into one, like reshape.
 ---@param from? integer the first of them, 1
 ---@param to? integer the last of them, -1
@@ -3845,6 +3983,12 @@ function tensor:flip(dim) end
 --- The largest integer not above x, for each element. No gradient.
 ---@return diffusion.tensor with the shape of x
 function tensor:floor() end
+
+--- sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.
+---@param w diffusion.tensor {C} frequencies
+---@param opts? diffusion.fourier_options
+---@return diffusion.tensor {B,2 C} of t {B}
+function tensor:fourier(w, opts) end
 
 --- Frees the memory now, not at the next garbage collection. Using the tensor afterwards is an
 --- error. Other windows on the same memory stay valid.
@@ -4000,6 +4144,10 @@ function tensor:min(dim, keep) end
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor with the broadcast shape
 function tensor:minimum(y) end
+
+--- x tanh(ln(1 + e^x)) of each element (Misra 2019).
+---@return diffusion.tensor with the shape of x
+function tensor:mish() end
 
 --- x y element by element, also written x * y. Operands are broadcast; it is an error if their
 --- shapes do not match. Integers with integers give exact integers under + - *. It is an error
