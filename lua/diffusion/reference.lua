@@ -526,6 +526,39 @@ return {
     },
     example = "local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }\nprint(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))",
   },
+  ["d.dittransformer2d"] = {
+    signature = "d.dittransformer2d([options])",
+    text = "DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the table's last row. Other H and W may be used too, if the patch divides them.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.dittransformer2d_options?", optional = true },
+    },
+    options = {
+      { name = "activation_fn", type = "\"gelu\", \"gelu-approximate\", \"geglu\", \"geglu-approximate\", \"swiglu\" or \"linear-silu\"", default = "\"gelu-approximate\"", text = "activation of the feed-forward part" },
+      { name = "attention_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
+      { name = "attention_head_dim", type = "integer", range = ">= 1", default = "72", text = "width of a head" },
+      { name = "class_dropout", type = "number", range = "[0, 1)", default = "0.1", text = "probability that a sample's class is forgotten in training, as in that class" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "freq_shift", type = "number", range = "[0, 128)", default = "1", text = "s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of an image" },
+      { name = "norm_elementwise_affine", type = "boolean", default = "false", text = "the norm before the feed-forward part has weight and bias" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by that norm; the others add 1e-6" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "this class has no group norm; kept for the config" },
+      { name = "norm_type", type = "\"ada_norm_zero\"", default = "\"ada_norm_zero\"", text = "the one kind of norm that this class runs with; kept for the config" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "16", text = "number of heads of each attention" },
+      { name = "num_embeds_ada_norm", type = "integer", range = ">= 1", default = "1000", text = "number of classes" },
+      { name = "num_layers", type = "integer", range = ">= 1", default = "28", text = "number of blocks" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "in_channels", text = "channels of the result; twice in_channels also predicts a variance" },
+      { name = "patch_size", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer", range = ">= 1", default = "32", text = "height and width of the images that it was trained on" },
+      { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.dittransformer2d{ sample_size = 8, num_attention_heads = 2, attention_head_dim = 16,\n  num_layers = 2, num_embeds_ada_norm = 10 }\nprint(model(d.randn(4, 8, 8, 4), 500, { class = 3 }))",
+  },
   ["d.edit"] = {
     signature = "d.edit",
     text = "d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of options, and returns a plan of its steps, which can be printed.",
@@ -1968,14 +2001,18 @@ return {
     },
   },
   ["d.nn.embedding"] = {
-    signature = "d.nn.embedding(n, width)",
+    signature = "d.nn.embedding(n, width, [options])",
     text = "A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width added.",
     params = {
       { name = "n", type = "integer", text = "rows" },
       { name = "width", type = "integer" },
+      { name = "options", type = "diffusion.nn_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
-      { type = "diffusion.layer", text = "layer, field weight {n, width}, with standard normal first values" },
+      { type = "diffusion.layer", text = "layer, field weight {n, width}" },
     },
   },
   ["d.nn.gelu"] = {
@@ -3904,6 +3941,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:chunk"] = {
+    signature = "net:chunk([path], inputs, [options])",
+    text = "One of equal pieces of the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_chunk_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece, from 1" },
+      { name = "pieces", type = "integer", range = ">= 1", default = "2", text = "their number" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:conv"] = {
     signature = "net:conv([path], inputs, [options])",
     text = "Cross-correlation over images; a second input of the result's shape is added.",
@@ -3972,6 +4026,7 @@ return {
       { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4095,6 +4150,23 @@ return {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:labels"] = {
+    signature = "net:labels([path], inputs, [options])",
+    text = "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_labels_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 1", default = "required", text = "number of classes" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that a class is forgotten in training" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4274,6 +4346,7 @@ return {
       { name = "options", type = "diffusion.net_places_options?", optional = true },
     },
     options = {
+      { name = "base", type = "integer", range = ">= 0", default = "0", text = "the places of n rows or columns are scaled by base / n; 0: they are not scaled" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },

@@ -139,6 +139,27 @@ local d = {}
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
 
+---@class (exact) diffusion.dittransformer2d_options
+---@field activation_fn? "gelu"|"gelu-approximate"|"geglu"|"geglu-approximate"|"swiglu"|"linear-silu" activation of the feed-forward part; default "gelu-approximate"
+---@field attention_bias? boolean q, k and v have a bias; default true
+---@field attention_head_dim? integer width of a head; range >= 1; default 72
+---@field class_dropout? number probability that a sample's class is forgotten in training, as in that class; range [0, 1); default 0.1
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field freq_shift? number s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors; range [0, 128); default 1
+---@field in_channels? integer channels of an image; range >= 1; default 4
+---@field norm_elementwise_affine? boolean the norm before the feed-forward part has weight and bias; default false
+---@field norm_eps? number added to the variance by that norm; the others add 1e-6; range > 0; default 1e-5
+---@field norm_num_groups? integer this class has no group norm; kept for the config; range >= 1; default 32
+---@field norm_type? "ada_norm_zero" the one kind of norm that this class runs with; kept for the config; default "ada_norm_zero"
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 16
+---@field num_embeds_ada_norm? integer number of classes; range >= 1; default 1000
+---@field num_layers? integer number of blocks; range >= 1; default 28
+---@field out_channels? integer channels of the result; twice in_channels also predicts a variance; range >= 1; default in_channels
+---@field patch_size? integer height and width of the pixels that become one token; range >= 1; default 2
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer height and width of the images that it was trained on; range >= 1; default 32
+---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
+
 ---@class (exact) diffusion.draw_options
 ---@field seed? integer seed of the numbers; default follows d.manual_seed
 ---@field generator? diffusion.generator|diffusion.generator[] source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone
@@ -575,6 +596,11 @@ local d = {}
 ---@field fill? boolean an absent second value counts as zeros of the first's shape; default false
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_chunk_options
+---@field at? integer which piece, from 1; range >= 1; default 1
+---@field pieces? integer their number; range >= 1; default 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_conv_options
 ---@field out integer channels or width of the result; range >= 1
 ---@field bias? boolean adds a vector of `out` numbers; default true
@@ -599,6 +625,7 @@ local d = {}
 ---@field inp integer rows of the table; range >= 1
 ---@field out integer channels or width of the result; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
 
 ---@class (exact) diffusion.net_enlarge_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -638,6 +665,11 @@ local d = {}
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_labels_options
+---@field classes integer number of classes; range >= 1
+---@field dropout? number probability that a class is forgotten in training; range [0, 1); default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_layer_norm_options
@@ -690,6 +722,7 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_places_options
+---@field base? integer the places of n rows or columns are scaled by base / n; 0: they are not scaled; range >= 0; default 0
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -773,6 +806,9 @@ local d = {}
 
 ---@class (exact) diffusion.nn_downsample_options
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+
+---@class (exact) diffusion.nn_embedding_options
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
 
 ---@class (exact) diffusion.nn_group_norm_options
 ---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
@@ -1611,6 +1647,13 @@ function d.data.toy.swiss_roll(n, options) end
 ---@return diffusion.model
 function d.dit(options) end
 
+--- DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion
+--- transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the
+--- table's last row. Other H and W may be used too, if the patch divides them.
+---@param options? diffusion.dittransformer2d_options?
+---@return diffusion.model
+function d.dittransformer2d(options) end
+
 --- d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of
 --- options, and returns a plan of its steps, which can be printed.
 d.edit = {}
@@ -2396,8 +2439,9 @@ function d.nn.dropout(probability) end
 --- width added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, with standard normal first values
-function d.nn.embedding(n, width) end
+---@param options? diffusion.nn_embedding_options?
+---@return diffusion.layer layer, field weight {n, width}
+function d.nn.embedding(n, width, options) end
 
 --- x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a,
 --- nn.gelu, b).
@@ -3240,6 +3284,13 @@ function net:block(path, given, options, fn) end
 ---@return diffusion.value
 function net:cat(path, inputs, options) end
 
+--- One of equal pieces of the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_chunk_options?
+---@return diffusion.value
+function net:chunk(path, inputs, options) end
+
 --- Cross-correlation over images; a second input of the result's shape is added.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3317,6 +3368,13 @@ function net:gelu(path, inputs, options) end
 ---@param options? diffusion.net_group_norm_options?
 ---@return diffusion.value
 function net:group_norm(path, inputs, options) end
+
+--- The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_labels_options?
+---@return diffusion.value
+function net:labels(path, inputs, options) end
 
 --- Layer normalisation over the last dimension.
 ---@param path? string? not needed for a layer without parameters

@@ -34,22 +34,19 @@ function model.is_model(value) return object.is(value, models) end
 ---@return any
 function model.home(m) return private[m].home end
 
---- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
---- is assumed to be.
----@param m any
----@return boolean
-function model.takes_class(m)
-  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
-  return not (config and config.classes == 0)
-end
-
 --- The number of classes of a network, or of an average of one. nil if it isn't known.
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
-  if model.is_model(m) then return private[m].config.classes end
-  return kind.of(m) == "ema" and m:config().classes or nil
+  if kind.of(m) == "ema" then m = trained.innermost(m) end
+  return model.is_model(m) and private[m].classes or nil
 end
+
+--- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
+--- is assumed to be.
+---@param m any
+---@return boolean
+function model.takes_class(m) return model.classes(m) ~= 0 end
 
 -- ==== the call ==========================================================================
 
@@ -69,7 +66,7 @@ end
 
 -- The classes that a network gets. An unconditional network may be given classes that are all 0.
 local function usable_class(own, class)
-  if class and own.config.classes == 0 and class:eq(0):all() then return nil end
+  if class and own.classes == 0 and class:eq(0):all() then return nil end
   return class
 end
 
@@ -466,13 +463,13 @@ end
 --- A model of a network's layers. Parameters are named first.
 ---@param root any a layer or a module
 ---@param facts table {config = what config() returns, inputs = those of a network written as a list,
----  adopt, give = tensors by name}
+---  adopt, give = tensors by name, sample_dims = dimensions of a sample, classes = their number}
 ---@return diffusion.model
 function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
-  own.sample_dims = own.config.image and 3 or own.config.dim and 1 or nil
+  own.sample_dims, own.classes = facts.sample_dims, facts.classes or own.config.classes
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then
     own.home:drop()
