@@ -50,7 +50,8 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
   KDPM2AncestralDiscreteScheduler = true }
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
-local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true }
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true,
+  RePaintScheduler = true }
 -- Their last step is recorded with noise and, at the end, without.
 local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
 -- They draw normals also where they use none: at every evaluation, or once a step.
@@ -91,9 +92,19 @@ end
 
 local function learned(row) return row.o.variance_type == "learned" or row.o.variance_type == "learned_range" end
 
+-- The process of a config's betas alone.
+local function of_betas(config)
+  local c = { _class_name = "DDPMScheduler" }
+  for _, key in ipairs { "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas" } do
+    c[key] = config[key]
+  end
+  return (d.hub.scheduler(c))
+end
+
 -- The peer's x in our units at the start of a run.
-local function start_of(row, init, process, t, scale)
+local function start_of(row, init, process, t, scale, told)
   local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
+  if defect and defect.start == "of betas" then process, t = of_betas(row.o), told + 1 end
   if defect and defect.start == "swapped" then sample, noise = noise, sample end
   if row.from then return (process:q_sample(sample, t, noise)) end
   if upward[row.c] then return sample * scale(t) end
@@ -102,7 +113,7 @@ end
 
 -- Runs a row here from noise of the scale `init`. Returns a record with the same columns, or raises.
 local function run_of(row, init)
-  local process, sampler, grid, wrap = d.hub.scheduler(rows.config(row), options_of(row))
+  local process, sampler, grid, wrap, facts = d.hub.scheduler(rows.config(row), options_of(row))
   if not process then error(sampler, 0) end
   local got = { t = {}, x = {}, at = {} }
   local function scale(t) return of_sigma[row.c] and process.schedule:signal(t) or 1 end
@@ -114,7 +125,7 @@ local function run_of(row, init)
     return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
-  local x = start_of(row, init, process, first, scale)
+  local x = start_of(row, init, process, first, scale, facts.timesteps[1])
   local function keep(value, t, index)
     got.x[#got.x + 1], got.at[#got.x + 1] = theirs(value * (1 / scale(t))), index
   end

@@ -121,7 +121,9 @@ local function scheduler(config, options)
   if o.steps then grid, why = fail.try(grid_of, name, plan, o.steps, o.first) end
   if not grid then return nil, ("%s: %s"):format(name, why) end
   local facts = { class = name, unit = plan.unit, upward = plan.upward }
-  facts.timesteps = o.steps and timesteps_of(plan, grid)
+  if o.steps then
+    facts.timesteps, facts.start = timesteps_of(plan, grid), plan.start and plan.start(grid[1][1]) or 1
+  end
   return process, plan.sampler, grid, wrap(plan), facts
 end
 

@@ -95,7 +95,7 @@ end
 
 -- The w of a curve of sigma = w/(1 - w) between the ends of the betas.
 local function curved_path(c, name, N)
-  local schedule, out = betas.schedule(c), {}
+  local schedule, out = betas.schedule(c, true), {}
   for i, t in ipairs(curve.whole(c, schedule, name, N)) do
     local sigma = schedule:sigma(t)
     out[i] = sigma / (sigma + 1)
