@@ -194,7 +194,7 @@ end
 
 local function read_all()
   local found = { at = {}, class = {}, list = {}, c = {}, head = {} }
-  for _, path in ipairs(files "lua/diffusion/*.lua lua/diffusion/*/*.lua") do
+  for _, path in ipairs(files "lua/diffusion/*.lua lua/diffusion/*/*.lua lua/diffusion/*/*/*.lua") do
     if not path:find "reference%.lua$" and not path:find "library/" then read_lua(path, found) end
   end
   for _, path in ipairs(files "csrc/binding/*.c") do read_c(path, found) end

@@ -90,7 +90,8 @@ function place.steps(solver, most)
 end
 
 local function named_grid(o, solver)
-  local make, message = grids.find(o.grid or option.grid.otherwise)
+  local make, message = o.grid, nil
+  if type(make) ~= "function" then make, message = grids.find(o.grid or option.grid.otherwise) end
   if not make then fail.raise("sampler: %s", message) end
   local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
   check_target(o.process, grid[1][1])
