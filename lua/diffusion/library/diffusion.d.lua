@@ -39,7 +39,7 @@ local d = {}
 ---@class (exact) diffusion.check_moments_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
@@ -215,7 +215,7 @@ local d = {}
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field x0 diffusion.tensor the pictures {B, ...}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
@@ -228,7 +228,7 @@ local d = {}
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
@@ -370,6 +370,12 @@ local d = {}
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
 
+---@class (exact) diffusion.hub_scheduler_options
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
+---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
+---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
+---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
+
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
 
@@ -428,7 +434,11 @@ local d = {}
 
 ---@class (exact) diffusion.load_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
----@field f8? "f16"|"f32" the type of tensors whose elements have 8 bits; default "f16"
+---@field dtype? "f16"|"bf16"|"f32"|"f64" the type of all tensors of floats; default the file's
+---@field f8? "f16"|"bf16"|"f32"|"f64"|"u8" the type of tensors whose floats have 8 bits; u8 gives their codes; default dtype, or f16
+---@field key? string in a PyTorch file, the key under which the tensors are: "ema" or "model.ema"; "" takes all of the file; default the only one
+---@field raw? boolean gives the whole value of a PyTorch file as Lua tables; default false
+---@field total_size? boolean compares the total_size of an index with its shards; default true
 
 ---@class (exact) diffusion.load_model_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
@@ -960,7 +970,7 @@ local d = {}
 
 ---@class (exact) diffusion.process_options
 ---@field schedule diffusion.schedule the noise schedule
----@field clip? number|"dynamic" range [-clip, clip] of the predicted x0, or "dynamic"; range > 0
+---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
@@ -979,7 +989,7 @@ local d = {}
 ---@class (exact) diffusion.reflow_options
 ---@field shape integer[] {n, ...}, the number of pairs first
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
@@ -999,7 +1009,7 @@ local d = {}
 ---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field init? diffusion.tensor x at the first level; default noise of the first level
 ---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
@@ -1336,7 +1346,7 @@ local plan = {}
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number variance of the reverse step
 ---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
----@field clip number|string|nil
+---@field clip number|string|table|nil
 ---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
@@ -1972,6 +1982,24 @@ function d.guidance.gradient(model, process, energy, options) end
 ---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
+--- d.hub: models and schedulers of other libraries.
+d.hub = {}
+
+--- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
+--- do what the class does with these options; d.help "compatibility" says where they don't.
+--- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
+--- x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid
+--- is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit =
+--- "sigma" if its samples are x/a.
+---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
+---@param options? diffusion.hub_scheduler_options?
+---@return diffusion.process|nil process nil with a message if the config can't be followed
+---@return table|string sampler
+---@return diffusion.grid|function grid
+---@return fun(model: any): any wrap
+---@return table facts {class, timesteps, unit, upward}
+function d.hub.scheduler(config, options) end
+
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
 --- (|e| - delta/2).
 ---@param a diffusion.tensor
@@ -2143,13 +2171,18 @@ function d.linalg.solve(a, b) end
 ---@return diffusion.tensor {n}
 function d.linspace(first, last, n) end
 
---- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
---- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
---- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
---- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
---- memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked.
---- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
---- and shape(). Reading one by its name is an error.
+--- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json)
+--- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file,
+--- so a large file costs nothing until it is used. A tensor that must be converted, or that
+--- isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the
+--- file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
+--- the file, as d.save does, is safe. With copy = true the file is read into memory. Other
+--- integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types
+--- that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and
+--- shape(). Reading one by its name is an error. The second result of a PyTorch file has its
+--- numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an
+--- unknown Python class by its name is an error. A file of one tensor gives that tensor, and a
+--- file of a list of tensors gives the list.
 ---@param path string
 ---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
