@@ -2,7 +2,6 @@
 
     unet2d.py                        writes spec/fixtures/peers/unet2d.safetensors
     unet2d.py random SEED N FILE     the same for N random configurations
-    unet2d.py full CASES FILE        outputs and times of models of full size
     unet2d.py keys CONFIG ...        writes unet2d_keys.json: digests of models of full size
 
 A file of records is safetensors with a JSON list in its metadata: for each case its config, the
@@ -14,7 +13,6 @@ import json
 import os
 import random
 import sys
-import time
 import warnings
 
 import diffusers
@@ -220,46 +218,6 @@ def write(path, cases, tensors):
     print(f"{path}: {len(cases)} cases")
 
 
-# ==== models of full size =======================================================================
-
-def fastest(fn, n):
-    best = float("inf")
-    for _ in range(n):
-        start = time.perf_counter()
-        fn()
-        best = min(best, time.perf_counter() - start)
-    return 1e3 * best
-
-
-@torch.no_grad()
-def run_full(case):
-    """The case with its times, and its output. The weights are written to case["weights"]."""
-    model = filled_model(case["config"])
-    x, t = uniform(case["x"], INPUT), torch.tensor(case["t"])
-    label = class_of(case, model)
-    y = model(x, t, label).sample
-    n, ms = case.get("passes", 3), {}
-    ms["f32"] = fastest(lambda: model(x, t, label), n)
-    with torch.autocast("cpu", torch.bfloat16):
-        model(x, t, label)
-        ms["bf16"] = fastest(lambda: model(x, t, label), n)
-    state = {key: p.detach().contiguous() for key, p in model.named_parameters()}
-    if case.get("weights"):
-        save_file(state, case["weights"], {"format": "pt"})
-    return {**case, "ms": ms, "digest": digest(sorted_parameters(model))}, y
-
-
-def full(path, out):
-    with open(path) as f:
-        cases = json.load(f)
-    done, tensors = [], {}
-    for k, case in enumerate(cases):
-        case, y = run_full(case)
-        done.append(case)
-        tensors[f"{k}.y"] = y.contiguous()
-    write(out, done, tensors)
-
-
 def keys(paths):
     found = []
     for path in paths:
@@ -283,8 +241,6 @@ def main(args):
         record([random_case(rng) for _ in range(int(args[2]))], args[3], may_fail=True)
     elif args[:1] == ["keys"]:
         keys(args[1:])
-    elif args[:1] == ["full"]:
-        full(args[1], args[2])
     else:
         rng, drawn = random.Random(15), []
         while len(drawn) < 24:
@@ -297,4 +253,5 @@ def main(args):
         record([*single_options(), *drawn], FIXTURE)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])
