@@ -186,6 +186,8 @@ describe("a written default", function()
       local small = { num_layers = 1, num_attention_heads = 1, attention_head_dim = 4 }
       return tostring(d.dittransformer2d(opts.joined(small, o or {})))
     end,
+    ["d.vq"] = function(o) return tostring(d.vq(o)) end,
+    ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))
       return model(d.ones(1, 4, 4, 2)):shape()
