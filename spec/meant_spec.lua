@@ -171,22 +171,39 @@ describe("a file of another kind", function()
   local files = {
     ["a PNG"] = "\x89PNG\r\n\x1a\n" .. ("\0"):rep(40), ["a JPEG"] = "\xff\xd8\xff\xe0" .. ("\0"):rep(40),
     ["a PyTorch file (.pt)"] = zip .. "archive/data.pkl", ["a zip file"] = zip .. "archive/data.txt",
-    ["a pickle, as old PyTorch files are"] = "\x80\2}q\0." .. ("\0"):rep(40),
+    ["a bare pickle"] = "\x80\2}q\0." .. ("\0"):rep(40),
     ["a GGUF file"] = "GGUF" .. ("\0"):rep(40),
     ["an HDF5 file"] = "\x89HDF\r\n\x1a\n" .. ("\0"):rep(40), ["a NumPy file"] = "\x93NUMPY\1\0" .. ("\0"):rep(40),
     ["JSON"] = '{"a": 1, "b": "two"}', ["a text file"] = "just a few words\nin two lines\n",
     ["a page of HTML"] = "<!DOCTYPE html><html></html>", ["a gzip file"] = "\x1f\x8b\8" .. ("\0"):rep(40),
-    ["a pointer of Git LFS, whose file was never fetched"] = "version https://git-lfs.github.com/spec/v1\noid sha\n",
   }
 
   it("is named where a model is wanted", function()
     for name, bytes in pairs(files) do
       refused(name .. ", not a model", bytes, d.load_model)
-      refused(name .. ", not a safetensors file", nil, d.load)
+      if not name:find "PyTorch" then refused(name .. ", not a safetensors file", nil, d.load) end
       refused(name .. ", not a model", nil, function(p) return mlp:load(p) end)
     end
     refused("a PNG, not a model; d.image.load reads it", files["a PNG"], d.load_model)
-    refused("save its tensors as safetensors in Python", files["a PyTorch file (.pt)"], d.load_model)
+    refused("d.load reads its tensors", files["a PyTorch file (.pt)"], d.load_model)
+  end)
+
+  it("that Git LFS left as a pointer is named as one, with its size", function()
+    local pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:19da7aaa4b880e59d56843\nsize 3438167540\n"
+    refused("a pointer, not the weights: Git LFS never fetched this file of 3,438,167,540 bytes (sha256 19da7aaa...)",
+      pointer, d.load)
+    refused("a pointer, not the weights", nil, d.load_model)
+    refused("a pointer, not a picture (PNG or JPEG): Git LFS never fetched", nil, d.image.load)
+    refused("this file; `git lfs pull` fetches it", "version https://git-lfs.github.com/spec/v1\n", d.load)
+  end)
+
+  it("that a server sent as an error shows its words", function()
+    refused("a page of HTML, not a safetensors file; its title is \"404 Not Found\"",
+      "\n <!doctype html>\n<html><head><title>404 Not Found</title>", d.load)
+    refused("a page of HTML, not a model", "<HTML><body>busy</body></HTML>", d.load_model)
+    refused("XML, not a safetensors file", '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', d.load)
+    refused("a text file, not a safetensors file; it begins \"Entry not found\"", "Entry not found", d.load)
+    refused("JSON, not a safetensors file", '\n{"error": "Repository not found"}', d.load)
   end)
 
   it("is named where a picture, an array or a set is wanted", function()

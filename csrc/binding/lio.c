@@ -239,6 +239,67 @@ static int l_tensor(lua_State *L) {
   return dfl_run(L, make_tensor);
 }
 
+/* ==== strided windows =============================================================== */
+
+/* The checked arguments of strided. */
+typedef struct strided {
+  df_shape shape;
+  df_int stride[DF_DIMS], offset;
+} strided;
+
+/* Elements of the vector that the window needs; -1 if that overflows. */
+static df_int reach(const strided *w) {
+  df_int last = w->offset;
+  for (int k = 0; k < w->shape.ndim; k++) {
+    df_int steps = w->shape.size[k] - 1;
+    if (steps < 0) return 0;
+    if (steps > 0 && w->stride[k] > (PTRDIFF_MAX - 1 - last) / steps) return -1;
+    last += steps * w->stride[k];
+  }
+  return last < PTRDIFF_MAX ? last + 1 : -1;
+}
+
+/* Arguments: vector, sizes, strides, offset. */
+static df_code read_strided(lua_State *L, strided *w) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_argcheck(L, x->shape.ndim == 1 && df_tensor_is_dense(x), 1,
+                "a dense vector expected");
+  if (read_shape(L, 2, &w->shape) != DF_OK) return DF_WORLD;
+  luaL_checktype(L, 3, LUA_TTABLE);
+  for (int k = 0; k < w->shape.ndim; k++) {
+    lua_rawgeti(L, 3, k + 1);
+    w->stride[k] = (df_int)whole_number(L, -1);
+    lua_pop(L, 1);
+  }
+  w->offset = (df_int)whole_number(L, 4);
+  df_int needed = reach(w);
+  if (needed >= 0 && needed <= x->shape.size[0]) return DF_OK;
+  return df_fail(DF_WORLD, "a window %s that leaves its %td elements",
+                 df_shape_text(&w->shape), x->shape.size[0]);
+}
+
+static df_tensor *make_strided(lua_State *L, df_tape *tape) {
+  strided w = { 0 };
+  if (read_strided(L, &w) != DF_OK) return NULL;
+  const df_tensor *x = dfl_tensor(L, 1);
+  df_int dense[DF_DIMS];
+  bool empty = df_shape_count(&w.shape) == 0;
+  df_shape_strides(&w.shape, dense);
+  for (int k = 0; k < w.shape.ndim; k++) /* strides that aren't used may be of any size */
+    if (empty || w.shape.size[k] == 1) w.stride[k] = dense[k];
+  df_int offset = x->offset + (empty ? 0 : w.offset);
+  return df_scope_own(tape, df_tensor_window(x, &w.shape, w.stride, offset));
+}
+
+/* strided(x, sizes, strides, offset) -> the window whose element i, j, ... is
+** x[offset + i * strides[1] + j * strides[2] + ...], counted from 0; nil and a message if
+** it leaves x */
+static int l_strided(lua_State *L) {
+  strided w = { 0 };
+  if (read_strided(L, &w) != DF_OK) return dfl_nil(L);
+  return dfl_run(L, make_strided);
+}
+
 /* ==== idx =========================================================================== */
 
 static df_tensor *make_idx(lua_State *L, df_tape *tape) {
@@ -283,6 +344,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
   { "map", l_map },
+  { "strided", l_strided },
   { NULL, NULL },
 };
 

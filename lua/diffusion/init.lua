@@ -36,7 +36,7 @@ local home = {
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
-  profile = "runtime", save = "file.safetensors", load = "file.safetensors", help = "help",
+  profile = "runtime", save = "file.safetensors", load = "file.tensors", help = "help",
   prompt = "prompt", warnings = "warning",
 }
 
@@ -44,7 +44,7 @@ local home = {
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
   plot = true, data = true, image = true, check = true,
-  likelihood = true, edit = true,
+  likelihood = true, edit = true, hub = true,
 }
 
 -- A family of networks has a file in network/: d.unet.

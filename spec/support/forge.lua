@@ -116,12 +116,12 @@ function forge.npy(descr, shape, elements, options)
   return "\x93NUMPY" .. ("BB"):pack(version, 0) .. length .. text .. elements
 end
 
---- A zip file of { {name, bytes, deflated} , ... }.
+--- A zip file of { {name, bytes, deflated, crc} , ... }; the crc is that of the bytes if not given.
 function forge.zip(entries)
   local body, directory = "", ""
   for _, e in ipairs(entries) do
     local packed = e[3] and forge.deflate(e[2]) or e[2]
-    local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, e[3] and 8 or 0, 0, 0, forge.crc32(e[2]), #packed,
+    local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, e[3] and 8 or 0, 0, 0, e[4] or forge.crc32(e[2]), #packed,
       #e[2], #e[1], 0)
     directory = directory .. "PK\1\2" .. "\20\0" .. common .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, #body) .. e[1]
     body = body .. "PK\3\4" .. common .. e[1] .. packed

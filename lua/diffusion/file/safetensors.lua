@@ -1,4 +1,4 @@
--- Tensors as safetensors files: d.save and d.load.
+-- Tensors as safetensors files: d.save, and the reader behind d.load.
 local core = require "diffusion.core"
 local arrays = require "diffusion.file.arrays"
 local fail = require "diffusion.fail"
@@ -21,8 +21,14 @@ local READ = {
   F8_E4M3 = "f8_e4m3", F8_E5M2 = "f8_e5m2", F8_E4M3FNUZ = "f8_e4m3fnuz", F8_E5M2FNUZ = "f8_e5m2fnuz",
   F8_E8M0 = "f8_e8m0",
 }
+local FLOATS = { "f16", "bf16", "f32", "f64" }
 
-local function check_tensors(tensors)
+-- Bytes of an element, for kinds of which a tensor can be a window on the file.
+local WINDOW = { f32 = 4, f64 = 8, f16 = 2, bf16 = 2, u8 = 1, i64 = 8 }
+
+--- Raises unless d.save can write these tensors.
+---@param tensors any
+function safetensors.check(tensors)
   if kind.of(tensors) ~= "table" then -- a model is a table too, but without its tensors
     fail.raise("bad argument #2 to 'save' (a table of tensors by name expected, got %s%s)", kind.shown(tensors),
       kind.of(tensors) == "model" and "; model:state() is one" or "")
@@ -61,7 +67,7 @@ end
 ---@return string|nil message
 function safetensors.save(path, tensors, metadata)
   opts.path("save", path)
-  check_tensors(tensors)
+  safetensors.check(tensors)
   check_metadata(metadata)
   local list, parts = {}, {}
   for name, x in pairs(tensors) do
@@ -72,49 +78,82 @@ function safetensors.save(path, tensors, metadata)
   return core.write_file(path, parts)
 end
 
--- The header has been checked against the file. A tensor can still fail by its shape or its
--- values.
-local function read_tensor(file, t, f8)
-  local number, why = READ[t.dtype], nil
-  if number then
-    local x, message = file:tensor(number, t.shape, t.offset)
-    if x then return f8 == "f32" and t.dtype:find "^F8" and x:to "f32" or x end
-    why = message
+-- The kind as which a tensor is read, and the type to which it is converted then (nil: none).
+local function plan(dtype, o)
+  local number = READ[dtype]
+  if dtype:find "^F8" then
+    if o.f8 == "u8" then return "u8" end
+    return number, o.f8 or o.dtype
   end
-  return arrays.unread(t.name, t.dtype, t.shape, why)
+  return number, dtype:find "F" and o.dtype or nil
+end
+
+local function read_tensor(file, t, number, wanted)
+  local x, why = file:tensor(number, t.shape, t.offset)
+  if not (x and wanted) or x:dtype() == wanted then return x, why end
+  local converted = x:to(wanted)
+  x:free()
+  return converted
+end
+
+-- The header has been checked against the file. A tensor can still fail by its shape or its
+-- values. A window costs nothing, so it is made at once.
+local function entry(file, t, o)
+  local number, wanted = plan(t.dtype, o)
+  if not number then return arrays.unread(t.name, t.dtype, t.shape) end
+  local width = WINDOW[number]
+  local at_once = width and t.offset % width == 0 and (wanted or number) == number
+  if not at_once then
+    return arrays.later(t.name, t.dtype, t.shape, function() return read_tensor(file, t, number, wanted) end)
+  end
+  local x, why = read_tensor(file, t, number)
+  return x or arrays.unread(t.name, t.dtype, t.shape, why)
 end
 
 local SAFETENSORS = { safetensors = true }
-local load_rules = opts.declare("load", { copy = rule.copy,
-  f8 = { one_of = { "f16", "f32" }, default = "f16", text = "the type of tensors whose elements have 8 bits" },
-})
 
---- d.load for a file that should hold one thing, which the message names.
+local rules = {
+  copy = rule.copy,
+  dtype = { one_of = FLOATS, default_text = "the file's", text = "the type of all tensors of floats" },
+  f8 = { one_of = { "f16", "bf16", "f32", "f64", "u8" }, default_text = "dtype, or f16",
+    text = "the type of tensors whose floats have 8 bits; u8 gives their codes" },
+  total_size = { "boolean", default = true, text = "compares the total_size of an index with its shards" },
+}
+safetensors.rules = rules ---the options of d.load
+
+--- The arrays of a file, for arrays.named.
 ---@param path string
----@param options table|nil those of d.load
----@param wanted string "a model"
----@return table|nil tensors nil with a message
----@return table|string metadata or the message
-function safetensors.read(path, options, wanted)
-  local o = opts.check("load", options, load_rules, 2)
-  local file, message = core.map(opts.path("load", path), o.copy)
+---@param o table checked options
+---@param wanted string "a model", for messages
+---@return table<string, any>|nil all nil with a message
+---@return table<string, string>|string metadata or the message
+---@return table|nil list of the header: { name, dtype, shape, offset, bytes }
+function safetensors.open(path, o, wanted)
+  local file, message = core.map(path, o.copy)
   if not file then return nil, message end
   local list, metadata = header.read(file)
   if not list then
     return legible.refused("%s: %s", path, signature.mismatch(file, wanted, SAFETENSORS) or metadata)
   end
   local all = {}
-  for _, t in ipairs(list) do all[t.name] = read_tensor(file, t, o.f8) end
+  for _, t in ipairs(list) do all[t.name] = entry(file, t, o) end
+  return all, metadata, list
+end
+
+--- A file that should hold one thing, which the message names.
+---@param path string
+---@param options table|nil those of d.load
+---@param wanted string "a model"
+---@return table|nil tensors nil with a message
+---@return table|string metadata or the message
+function safetensors.read(path, options, wanted)
+  local o = opts.check("load", options, rules, 2)
+  local all, metadata = safetensors.open(opts.path("load", path), o, wanted)
+  if not all then return nil, metadata end
   return arrays.named(path, all), metadata
 end
 
---- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
---- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
---- the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
---- the file, as d.save does, is safe. With copy = true the tensors are copied into memory.
---- Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that
---- no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape().
---- Reading one by its name is an error.
+--- Reads a safetensors file; see d.load.
 ---@param path string
 ---@param options diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
