@@ -299,7 +299,7 @@ return {
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
       { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
@@ -344,7 +344,7 @@ return {
       { name = "options", type = "diffusion.checkpoint_options" },
     },
     options = {
-      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "model", type = "model", default = "required", text = "the network, or its adapters" },
       { name = "path", type = "path", default = "required", text = "the file" },
       { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that are saved" },
@@ -769,7 +769,7 @@ return {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
@@ -794,7 +794,7 @@ return {
     },
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -1288,6 +1288,78 @@ return {
     },
     example = "d.help \"q_sample\"",
   },
+  ["d.hub"] = {
+    signature = "d.hub",
+    text = "d.hub: models and schedulers of other libraries.",
+  },
+  ["d.hub.load"] = {
+    signature = "d.hub.load(path, [options])",
+    text = "Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.",
+    params = {
+      { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
+      { name = "options", type = "diffusion.hub_load_options?", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.save"] = {
+    signature = "d.hub.save(dir, parts, [options])",
+    text = "Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it. Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted save leaves the old folder, or one that no program opens.",
+    params = {
+      { name = "dir", type = "string" },
+      { name = "parts", type = "diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options", text = "a pipe; a network alone; or {unet =, process =}, and the options" },
+      { name = "options", type = "diffusion.hub_save_options?", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
+      { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
+      { name = "process", type = "process", default = "none", text = "what the denoiser was trained for" },
+      { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
+      { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
+      { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if it can't be written, or can't be expressed" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.scheduler"] = {
+    signature = "d.hub.scheduler(config, [options])",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    params = {
+      { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
+      { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
+    },
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
+      { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
+      { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+    },
+    returns = {
+      { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
+      { type = "table|string", text = "sampler" },
+      { type = "diffusion.grid|function", text = "grid" },
+      { type = "fun(model: any): any", text = "wrap" },
+      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+    },
+    example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
+  },
   ["d.huber"] = {
     signature = "d.huber(a, b, [over], [opts])",
     text = "The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta (|e| - delta/2).",
@@ -1577,19 +1649,24 @@ return {
   },
   ["d.load"] = {
     signature = "d.load(path, [options])",
-    text = "Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error.",
+    text = "Reads a safetensors file, or all shards that an index file (model.safetensors.index.json) lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file, so a large file costs nothing until it is used. A tensor that must be converted, or that isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the file is read into memory. Other integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and shape(). Reading one by its name is an error. The second result of a PyTorch file has its numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an unknown Python class by its name is an error. A file of one tensor gives that tensor, and a file of a list of tensors gives the list.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.load_options?", optional = true },
     },
     options = {
       { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
-      { name = "f8", type = "\"f16\" or \"f32\"", default = "\"f16\"", text = "the type of tensors whose elements have 8 bits" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "the file's", text = "the type of all tensors of floats" },
+      { name = "f8", type = "\"f16\", \"bf16\", \"f32\", \"f64\" or \"u8\"", default = "dtype, or f16", text = "the type of tensors whose floats have 8 bits; u8 gives their codes" },
+      { name = "key", type = "string", default = "the only one", text = "in a PyTorch file, the key under which the tensors are: \"ema\" or \"model.ema\"; \"\" takes all of the file" },
+      { name = "raw", type = "boolean", default = "false", text = "gives the whole value of a PyTorch file as Lua tables" },
+      { name = "total_size", type = "boolean", default = "true", text = "compares the total_size of an index with its shards" },
     },
     returns = {
       { type = "table<string, diffusion.tensor>|nil", text = "tensors nil with a message if it isn't a good file" },
       { type = "table<string, string>|string", text = "metadata or the message" },
     },
+    example = "local tensors, metadata = d.load(\"model.safetensors\", { dtype = \"f32\" })",
   },
   ["d.load_model"] = {
     signature = "d.load_model(path, [options])",
@@ -2177,6 +2254,28 @@ return {
       { type = "table", text = "module" },
     },
   },
+  ["d.nn.lora"] = {
+    signature = "d.nn.lora(of, [options])",
+    text = "Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the model's output is unchanged at first. The model is frozen, and only the adapters train. Attention that has one weight for q, k and v gets adapters for each: \"mid.attention.attention.q\". Those of a k x k convolution are a k x k convolution to `rank` channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped file stay there. A model can have several. With `load`, the layers, ranks and values are those of a file, of diffusers, peft, kohya's scripts or Lora:save.",
+    params = {
+      { name = "of", type = "diffusion.model" },
+      { name = "options", type = "diffusion.nn_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "lora nil with a message if the file in `load` doesn't fit" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local model = d.unet{ image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 } }\nlocal lora = d.nn.lora(model, { rank = 2, on = { \"attention%.[qkv]$\", \"attention%.out$\" } })\nlocal opt = d.adamw(lora, { lr = 1e-3 })\nprint(lora)",
+  },
   ["d.nn.model"] = {
     signature = "d.nn.model(root, [options])",
     text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
@@ -2738,7 +2837,7 @@ return {
     },
     options = {
       { name = "schedule", type = "schedule", default = "required", text = "the noise schedule" },
-      { name = "clip", type = "number or \"dynamic\"", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, or \"dynamic\"" },
+      { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
@@ -2849,7 +2948,7 @@ return {
     options = {
       { name = "shape", type = "list of integers", default = "required", text = "{n, ...}, the number of pairs first" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a sampler without noise of its own, as of d.sample" },
@@ -2873,7 +2972,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2942,7 +3041,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2991,7 +3090,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -3628,7 +3727,7 @@ return {
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model. The state of an adopted parameter must be its value.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -3807,6 +3906,15 @@ return {
       { type = "number[]" },
     },
   },
+  ["hub_folder"] = {
+    signature = "hub_folder",
+    text = "A folder that was listed.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "files", type = "table<string, boolean>", text = "the names of its files, also of links that lead nowhere" },
+      { name = "folders", type = "table<string, boolean>" },
+    },
+  },
   ["interval"] = {
     signature = "interval",
     text = "",
@@ -3843,6 +3951,166 @@ return {
   ["likelihood"] = {
     signature = "likelihood",
     text = "The result of d.likelihood.ode. It prints as two lines.",
+  },
+  ["lora"] = {
+    signature = "lora",
+    text = "Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and d.trainer take them as a model whose parameters are the adapters.",
+    params = {
+      { name = "scale", type = "number", text = "factor of all adapters, 1 at first; can be set" },
+      { name = "merged", type = "boolean", text = "whether the adapters are in the model's weights" },
+      { name = "enabled", type = "boolean", text = "whether they act; enable and disable set it" },
+    },
+  },
+  ["lora()"] = {
+    signature = "lora(xt, t, [options])",
+    text = "The model's output with the adapters.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["lora:config"] = {
+    signature = "lora:config()",
+    text = "The config of the model.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["lora:count"] = {
+    signature = "lora:count()",
+    text = "The number of elements of the adapters.",
+    returns = {
+      { type = "integer", text = "total" },
+      { type = "integer", text = "trainable" },
+    },
+  },
+  ["lora:disable"] = {
+    signature = "lora:disable()",
+    text = "The model computes without the adapters, with the bits that it had before them. Their values stay.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:enable"] = {
+    signature = "lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:eval"] = {
+    signature = "lora:eval()",
+    text = "Turns dropout off, in the model and in the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:freeze"] = {
+    signature = "lora:freeze([pattern])",
+    text = "Freezes the adapters whose names match.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:load"] = {
+    signature = "lora:load(path)",
+    text = "Reads values from a file into these adapters. It must have the same layers and ranks; nn.lora(model, { load = path }) makes adapters as they are in a file.",
+    params = {
+      { name = "path", type = "string", text = "as for save" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:load_state"] = {
+    signature = "lora:load_state(state)",
+    text = "Copies values in, by name. The state must have all of the adapters' values, of the same shapes, and nothing else.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:merge"] = {
+    signature = "lora:merge()",
+    text = "Adds the adapters' products to the model's weights: the same function at the speed of the model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and the file is not touched. The weights without adapters are kept for unmerge. A gradient no longer reaches the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:parameters"] = {
+    signature = "lora:parameters()",
+    text = "Iterates over names and values: \"PATH.lora_A.weight\" and \"PATH.lora_B.weight\" for each layer.",
+    returns = {
+      { type = "function", text = "iterator" },
+    },
+  },
+  ["lora:remove"] = {
+    signature = "lora:remove()",
+    text = "Removes the adapters from the model. Merged ones stay in its weights for good.",
+    returns = {
+      { type = "diffusion.model", text = "model without them" },
+    },
+  },
+  ["lora:save"] = {
+    signature = "lora:save(path, [options])",
+    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:state"] = {
+    signature = "lora:state()",
+    text = "The adapters' values by name, as windows on them.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["lora:train"] = {
+    signature = "lora:train()",
+    text = "Turns dropout on again, inside d.record.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unfreeze"] = {
+    signature = "lora:unfreeze([pattern])",
+    text = "Undoes freeze.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unmerge"] = {
+    signature = "lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
   },
   ["model"] = {
     signature = "model",
@@ -3890,7 +4158,7 @@ return {
     signature = "model:freeze([pattern])",
     text = "Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's accumulated gradients are dropped.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3962,7 +4230,7 @@ return {
     signature = "model:unfreeze([pattern])",
     text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -4859,6 +5127,20 @@ return {
       { type = "diffusion.tensor", text = "x {n,D}" },
     },
   },
+  ["pipe"] = {
+    signature = "pipe",
+    text = "A denoiser with what is needed to draw images. Called with options, it draws them.",
+    params = {
+      { name = "class", type = "string", text = "the class of the pipeline in diffusers" },
+      { name = "path", type = "string|nil", text = "the folder that it was read from" },
+      { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
+      { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
+      { name = "process", type = "diffusion.process|nil", text = "what the denoiser was trained for; can be written" },
+      { name = "sampler", type = "any", text = "as d.sample takes it" },
+      { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
+      { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+    },
+  },
   ["plan"] = {
     signature = "plan",
     text = "The start and the steps of an edit. It prints as a table.",
@@ -4883,7 +5165,7 @@ return {
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "variance of the reverse step" },
       { name = "outputs", type = "integer", text = "width of the network's output in multiples of C: 2 if the variance is learned" },
-      { name = "clip", type = "number|string|nil" },
+      { name = "clip", type = "number|string|table|nil" },
       { name = "x0_error", type = "table|nil", text = "for variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },

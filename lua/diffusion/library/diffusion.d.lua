@@ -57,7 +57,7 @@ local d = {}
 ---@class (exact) diffusion.check_moments_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
@@ -76,7 +76,7 @@ local d = {}
 ---@field to? number sigma of the end; range > 0; default 0.02
 
 ---@class (exact) diffusion.checkpoint_options
----@field model diffusion.model the network
+---@field model diffusion.model|diffusion.lora the network, or its adapters
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
@@ -254,7 +254,7 @@ local d = {}
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field x0 diffusion.tensor the pictures {B, ...}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
@@ -267,7 +267,7 @@ local d = {}
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
@@ -409,6 +409,33 @@ local d = {}
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
 
+---@class (exact) diffusion.hub_load_options
+---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
+---@field class_name? string class of a component whose config names none; default that of the config
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+
+---@class (exact) diffusion.hub_save_parts_options
+---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
+---@field pipeline? string class of the pipeline; default by the networks
+---@field process? diffusion.process what the denoiser was trained for
+---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
+---@field vae? diffusion.model|diffusion.ema an autoencoder
+---@field variant? string part of the name of the weights: fp16, non_ema
+
+---@class (exact) diffusion.hub_scheduler_options
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
+---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
+---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
+---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
+
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
 
@@ -467,12 +494,20 @@ local d = {}
 
 ---@class (exact) diffusion.load_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
----@field f8? "f16"|"f32" the type of tensors whose elements have 8 bits; default "f16"
+---@field dtype? "f16"|"bf16"|"f32"|"f64" the type of all tensors of floats; default the file's
+---@field f8? "f16"|"bf16"|"f32"|"f64"|"u8" the type of tensors whose floats have 8 bits; u8 gives their codes; default dtype, or f16
+---@field key? string in a PyTorch file, the key under which the tensors are: "ema" or "model.ema"; "" takes all of the file; default the only one
+---@field raw? boolean gives the whole value of a PyTorch file as Lua tables; default false
+---@field total_size? boolean compares the total_size of an index with its shards; default true
 
 ---@class (exact) diffusion.load_model_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
+
+---@class (exact) diffusion.lora_save_options
+---@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
@@ -842,6 +877,15 @@ local d = {}
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 
+---@class (exact) diffusion.nn_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
 ---@class (exact) diffusion.nn_model_options
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
 
@@ -1014,7 +1058,7 @@ local d = {}
 
 ---@class (exact) diffusion.process_options
 ---@field schedule diffusion.schedule the noise schedule
----@field clip? number|"dynamic" range [-clip, clip] of the predicted x0, or "dynamic"; range > 0
+---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
@@ -1033,7 +1077,7 @@ local d = {}
 ---@class (exact) diffusion.reflow_options
 ---@field shape integer[] {n, ...}, the number of pairs first
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
@@ -1053,7 +1097,7 @@ local d = {}
 ---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field init? diffusion.tensor x at the first level; default noise of the first level
 ---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
@@ -1343,6 +1387,13 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
+--- A folder that was listed.
+---@class diffusion.hub_folder
+---@field path string
+---@field files table<string, boolean> the names of its files, also of links that lead nowhere
+---@field folders table<string, boolean>
+local hub_folder = {}
+
 ---@class diffusion.interval
 ---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
@@ -1374,6 +1425,16 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
+--- Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are
+--- a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and
+--- d.trainer take them as a model whose parameters are the adapters.
+---@class diffusion.lora
+---@field scale number factor of all adapters, 1 at first; can be set
+---@field merged boolean whether the adapters are in the model's weights
+---@field enabled boolean whether they act; enable and disable set it
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
+local lora = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1403,6 +1464,18 @@ local objective = {}
 ---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
 
+--- A denoiser with what is needed to draw images. Called with options, it draws them.
+---@class diffusion.pipe
+---@field class string the class of the pipeline in diffusers
+---@field path string|nil the folder that it was read from
+---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
+---@field vae diffusion.model|nil decodes latents; can be written
+---@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field sampler any as d.sample takes it
+---@field scheduler table|nil the scheduler's config; a config or a class can be written
+---@field labels table<integer, string>|nil the names of classes
+local pipe = {}
+
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
 ---@field start number the first level t; 0 if nothing is to be done
@@ -1423,7 +1496,7 @@ local plan = {}
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number variance of the reverse step
 ---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
----@field clip number|string|nil
+---@field clip number|string|table|nil
 ---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
@@ -2103,6 +2176,46 @@ function d.guidance.gradient(model, process, energy, options) end
 ---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
+--- d.hub: models and schedulers of other libraries.
+d.hub = {}
+
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
+--- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
+--- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
+--- first. Components that the pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options? diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.hub.load(path, options) end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and
+--- model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if
+--- that class can express it. Its classes keep their numbers less one, and a last row of zeros
+--- stands for no class. An interrupted save leaves the old folder, or one that no program
+--- opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
+---@param options? diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+function d.hub.save(dir, parts, options) end
+
+--- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
+--- do what the class does with these options; d.help "compatibility" says where they don't.
+--- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
+--- x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid
+--- is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit =
+--- "sigma" if its samples are x/a.
+---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
+---@param options? diffusion.hub_scheduler_options?
+---@return diffusion.process|nil process nil with a message if the config can't be followed
+---@return table|string sampler
+---@return diffusion.grid|function grid
+---@return fun(model: any): any wrap
+---@return table facts {class, timesteps, unit, upward}
+function d.hub.scheduler(config, options) end
+
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
 --- (|e| - delta/2).
 ---@param a diffusion.tensor
@@ -2274,13 +2387,18 @@ function d.linalg.solve(a, b) end
 ---@return diffusion.tensor {n}
 function d.linspace(first, last, n) end
 
---- Reads a safetensors file. A tensor is a window on the mapped file if its type and alignment
---- allow, so a large file costs nothing until it is used. Writing to a tensor doesn't change
---- the file. If another program truncates the file meanwhile, this one ends (SIGBUS).
---- Replacing the file, as d.save does, is safe. With copy = true the tensors are copied into
---- memory. Other integers and BOOL are widened to i64. F8 types become f16, or f32 if asked.
---- Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype()
---- and shape(). Reading one by its name is an error.
+--- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json)
+--- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file,
+--- so a large file costs nothing until it is used. A tensor that must be converted, or that
+--- isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the
+--- file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
+--- the file, as d.save does, is safe. With copy = true the file is read into memory. Other
+--- integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types
+--- that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and
+--- shape(). Reading one by its name is an error. The second result of a PyTorch file has its
+--- numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an
+--- unknown Python class by its name is an error. A file of one tensor gives that tensor, and a
+--- file of a list of tensors gives the list.
 ---@param path string
 ---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
@@ -2601,6 +2719,20 @@ function d.nn.linear(inp, out, options) end
 ---@param make function (i) -> layer or module
 ---@return table module
 function d.nn.list(n, make) end
+
+--- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a
+--- layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the
+--- model's output is unchanged at first. The model is frozen, and only the adapters train.
+--- Attention that has one weight for q, k and v gets adapters for each:
+--- "mid.attention.attention.q". Those of a k x k convolution are a k x k convolution to `rank`
+--- channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped
+--- file stay there. A model can have several. With `load`, the layers, ranks and values are
+--- those of a file, of diffusers, peft, kohya's scripts or Lora:save.
+---@param of diffusion.model
+---@param options? diffusion.nn_lora_options?
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
+function d.nn.lora(of, options) end
 
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn
 --- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
@@ -3230,7 +3362,7 @@ function d.zeros(shape, opts) end
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
@@ -3301,6 +3433,87 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
+--- The config of the model.
+---@return table
+function lora:config() end
+
+--- The number of elements of the adapters.
+---@return integer total
+---@return integer trainable
+function lora:count() end
+
+--- The model computes without the adapters, with the bits that it had before them. Their
+--- values stay.
+---@return diffusion.lora self
+function lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.lora self
+function lora:enable() end
+
+--- Turns dropout off, in the model and in the adapters.
+---@return diffusion.lora self
+function lora:eval() end
+
+--- Freezes the adapters whose names match.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:freeze(pattern) end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function lora:load(path) end
+
+--- Copies values in, by name. The state must have all of the adapters' values, of the same
+--- shapes, and nothing else.
+---@param state table<string, any>
+---@return diffusion.lora self
+function lora:load_state(state) end
+
+--- Adds the adapters' products to the model's weights: the same function at the speed of the
+--- model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and
+--- the file is not touched. The weights without adapters are kept for unmerge. A gradient no
+--- longer reaches the adapters.
+---@return diffusion.lora self
+function lora:merge() end
+
+--- Iterates over names and values: "PATH.lora_A.weight" and "PATH.lora_B.weight" for each
+--- layer.
+---@return function iterator
+function lora:parameters() end
+
+--- Removes the adapters from the model. Merged ones stay in its weights for good.
+---@return diffusion.model model without them
+function lora:remove() end
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has
+--- such. The factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function lora:save(path, options) end
+
+--- The adapters' values by name, as windows on them.
+---@return table<string, any>
+function lora:state() end
+
+--- Turns dropout on again, inside d.record.
+---@return diffusion.lora self
+function lora:train() end
+
+--- Undoes freeze.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:unfreeze(pattern) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.lora self
+function lora:unmerge() end
+
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
 --- builds it.
@@ -3318,7 +3531,7 @@ function model:eval() end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
 --- model's accumulated gradients are dropped.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3358,7 +3571,7 @@ function model:state() end
 function model:train() end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
