@@ -3,7 +3,6 @@
 local coder = require "diffusion.nn.coder"
 local fail = require "diffusion.fail"
 local family = require "diffusion.nn.family"
-local peers = require "diffusion.nn.peers"
 
 local tiny = { name = "autoencodertiny" }
 
@@ -179,14 +178,8 @@ end
 
 local ours = { "recompute" }
 
-tiny.peers = { diffusers = {
-  class = "AutoencoderTiny", ours = ours, options = coder.options(tiny, ours, "block_out_channels"),
-  config = function(o) -- that class writes a list under two names
-    local out = peers.config(tiny, { ours = ours }, o)
-    out.block_out_channels = o.decoder_block_out_channels
-    return out
-  end,
-} }
+tiny.peers = { diffusers = { class = "AutoencoderTiny", ours = ours,
+  options = coder.options(tiny, ours, "block_out_channels") } }
 
 --- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with methods
 --- encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C}, it returns the
