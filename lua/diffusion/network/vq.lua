@@ -75,7 +75,7 @@ local function check_width(where, z, width)
   end
 end
 
--- The gradient passes to z as if it were not quantised (van den Oord et al. 2017).
+-- The gradient passes to z as if it were not quantised (Oord et al. 2017).
 local function quantised(m, o, z)
   local codebook, fixed = m.embedding, z:detach()
   local rows = codebook.weight:detach():to(core.real)
