@@ -187,6 +187,18 @@ describe("d.autoencodertiny", function()
     fails("decoder: x is [1,4,4,3], but this network takes [B,H,W,4]", model.decode, model, d.zeros(1, 4, 4, 3))
   end)
 
+  it("takes the keys of taesd.py's two files", function()
+    local known = family.find "autoencodertiny"
+    local model = tiny()
+    local theirs = peers.saved(known.peers.taesd, model:state())
+    assert.is_truthy(theirs["encoder.1.conv.4.bias"])
+    assert.is_truthy(theirs["decoder.1.weight"])
+    assert.is_truthy(theirs["decoder.3.conv.0.weight"])
+    local again = assert(peers.model(known, two_levels, theirs, { entry = known.peers.taesd }))
+    local z = d.randn(1, 4, 4, 4)
+    assert.is_true(model:decode(z):equal(again:decode(z)))
+  end)
+
   it("refuses what that class can't run", function()
     fails("entry 2 of encoder_block_out_channels is 4 and the first is 8; that class runs with equal ones only", tiny,
       { encoder_block_out_channels = { 8, 4 } })

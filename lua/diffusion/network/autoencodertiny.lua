@@ -178,8 +178,20 @@ end
 
 local ours = { "recompute" }
 
-tiny.peers = { diffusers = { class = "AutoencoderTiny", ours = ours,
-  options = coder.options(tiny, ours, "block_out_channels") } }
+local MOST = 400 -- parts of a decoder
+
+-- taesd.py's own files, taesd_encoder and taesd_decoder, with the keys of each below "encoder" and
+-- "decoder". The decoder there begins with one more part, without parameters.
+local function taesd_names()
+  local names = { { "encoder.layers", "encoder" } }
+  for n = 0, MOST do names[n + 2] = { ("decoder.layers.%d"):format(n), ("decoder.%d"):format(n + 1) } end
+  return names
+end
+
+tiny.peers = {
+  diffusers = { class = "AutoencoderTiny", ours = ours, options = coder.options(tiny, ours, "block_out_channels") },
+  taesd = { class = "TAESD", names = taesd_names() },
+}
 
 --- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with methods
 --- encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C}, it returns the
