@@ -71,12 +71,6 @@ function model.classes(m)
   return model.is_model(m) and private[m].classes or nil
 end
 
---- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
---- is assumed to be.
----@param m any
----@return boolean
-function model.takes_class(m) return model.classes(m) ~= 0 end
-
 -- ==== the call ==========================================================================
 
 -- Numbers given as one, a list or a tensor, as a tensor [B]. Levels are such numbers.
@@ -546,7 +540,7 @@ function model.pack(root, facts)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
-  own.sample_dims = facts.sample_dims
+  own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then
     own.home:drop()
