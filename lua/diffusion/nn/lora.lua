@@ -117,16 +117,20 @@ function Lora:unmerge()
   return self
 end
 
+local function detach(self, own)
+  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
+  own.removed = true
+  local list = private[own.base].loras or {}
+  for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
+end
+
 --- Removes the adapters from the model. Merged ones stay in its weights for good.
 ---@return diffusion.model model without them
 function Lora:remove()
   local own = private[self]
   check_there(own, "remove")
   if own.merged then merge.settle(own) end
-  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
-  own.removed = true
-  local list = private[own.base].loras
-  for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
+  detach(self, own)
   return own.base
 end
 
@@ -202,10 +206,10 @@ function Lora:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
   local own, state, list = private[self], (o.weights or self):state(), {}
   for i, a in ipairs(own.adapters) do
-    list[i] = { name = names.of(own.base, a.path), rank = a.rank, alpha = a.alpha,
+    list[i] = { name = names.theirs(own.base, a.path), rank = a.rank, alpha = a.alpha,
       down = state[join(a.path, "lora_A.weight")], up = state[join(a.path, "lora_B.weight")] }
   end
-  return files.write(opts.path("save", path), o.prefix or names.prefix(own.base), list, own.dropout)
+  return files.write(opts.path("save", path), o.prefix or names.part(own.base), list, own.dropout)
 end
 
 -- The adapter's tensors as the values of its parameters, into `state`.
@@ -233,7 +237,7 @@ local function placed(m, list)
 end
 
 local function read_for(m, path)
-  local list, why = files.read(opts.path("load", path))
+  local list, why = files.read(opts.path("load", path), names.part(m))
   if not list then return nil, why end
   local by_path, message = placed(m, list)
   if not by_path then return legible.refused("%s: %s", path, message) end
@@ -374,16 +378,6 @@ local function home_of(adapters, seed, state)
   return home
 end
 
--- Adds the adapters to their layers. If memory ends, there are none of them.
-local function attach(adapters)
-  local fine, why = pcall(function()
-    for _, a in ipairs(adapters) do core.adapter_add(a.layer, a.down, a.up, a.part) end
-  end)
-  if fine then return end
-  for _, a in ipairs(adapters) do core.adapter_remove(a.layer, a.down) end
-  error(why, 0)
-end
-
 local function check_model(m)
   if model.is_model(m) and kind.of(m) ~= "lora" then return end
   fail.raise("bad argument #1 to 'lora' (model expected, got %s%s)", kind.shown(m),
@@ -400,16 +394,25 @@ local function check_file_options(given, o)
   return o
 end
 
+-- Adds the adapters to their layers, and notes them in their model.
+local function attach(self, own)
+  for _, a in ipairs(own.adapters) do core.adapter_add(a.layer, a.down, a.up, a.part) end
+  local list = private[own.base].loras or {}
+  list[#list + 1], private[own.base].loras = self, list
+  trained.wrap(self, own.base)
+  own.base:freeze()
+  refresh(own)
+end
+
+-- If memory ends, the model has none of them.
 local function new(of, adapters, home, o)
   local own = { base = of, home = home, config = private[of].config, adapters = adapters, scale = 1, merged = false,
     enabled = true, removed = false, dropout = o.dropout, weights = model.home(of) }
   local self = object.new(class, own)
-  attach(adapters)
-  of:freeze()
-  refresh(own)
-  local list = private[of].loras or {}
-  list[#list + 1], private[of].loras = self, list
-  return trained.wrap(self, of)
+  local fine, why = pcall(attach, self, own)
+  if fine then return self end
+  detach(self, own)
+  error(why, 0)
 end
 
 -- Adapters as a file has them. An error in it is the file's, not the user's.
