@@ -1171,6 +1171,52 @@ return {
     signature = "d.hub",
     text = "d.hub: models and schedulers of other libraries.",
   },
+  ["d.hub.load"] = {
+    signature = "d.hub.load(path, [options])",
+    text = "Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.",
+    params = {
+      { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
+      { name = "options", type = "diffusion.hub_load_options?", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.save"] = {
+    signature = "d.hub.save(dir, parts, [options])",
+    text = "Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it. Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted save leaves the old folder, or one that no program opens.",
+    params = {
+      { name = "dir", type = "string" },
+      { name = "parts", type = "diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options", text = "a pipe; a network alone; or {unet =, process =}, and the options" },
+      { name = "options", type = "diffusion.hub_save_options?", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
+      { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
+      { name = "process", type = "process", default = "none", text = "what the denoiser was trained for" },
+      { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
+      { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
+      { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if it can't be written, or can't be expressed" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.hub.scheduler"] = {
     signature = "d.hub.scheduler(config, [options])",
     text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
@@ -3657,6 +3703,15 @@ return {
       { type = "number[]" },
     },
   },
+  ["hub_folder"] = {
+    signature = "hub_folder",
+    text = "A folder that was listed.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "files", type = "table<string, boolean>", text = "the names of its files, also of links that lead nowhere" },
+      { name = "folders", type = "table<string, boolean>" },
+    },
+  },
   ["interval"] = {
     signature = "interval",
     text = "",
@@ -4831,6 +4886,20 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "x {n,D}" },
+    },
+  },
+  ["pipe"] = {
+    signature = "pipe",
+    text = "A denoiser with what is needed to draw images. Called with options, it draws them.",
+    params = {
+      { name = "class", type = "string", text = "the class of the pipeline in diffusers" },
+      { name = "path", type = "string|nil", text = "the folder that it was read from" },
+      { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
+      { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
+      { name = "process", type = "diffusion.process|nil", text = "what the denoiser was trained for; can be written" },
+      { name = "sampler", type = "any", text = "as d.sample takes it" },
+      { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
+      { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
     },
   },
   ["plan"] = {

@@ -370,6 +370,27 @@ local d = {}
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
 
+---@class (exact) diffusion.hub_load_options
+---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
+---@field class_name? string class of a component whose config names none; default that of the config
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+
+---@class (exact) diffusion.hub_save_parts_options
+---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
+---@field pipeline? string class of the pipeline; default by the networks
+---@field process? diffusion.process what the denoiser was trained for
+---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
+---@field vae? diffusion.model|diffusion.ema an autoencoder
+---@field variant? string part of the name of the weights: fp16, non_ema
+
 ---@class (exact) diffusion.hub_scheduler_options
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
 ---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
@@ -1247,6 +1268,13 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
+--- A folder that was listed.
+---@class diffusion.hub_folder
+---@field path string
+---@field files table<string, boolean> the names of its files, also of links that lead nowhere
+---@field folders table<string, boolean>
+local hub_folder = {}
+
 ---@class diffusion.interval
 ---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
@@ -1316,6 +1344,18 @@ local objective = {}
 ---@field means diffusion.tensor|nil the means, for a mixture
 ---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
+
+--- A denoiser with what is needed to draw images. Called with options, it draws them.
+---@class diffusion.pipe
+---@field class string the class of the pipeline in diffusers
+---@field path string|nil the folder that it was read from
+---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
+---@field vae diffusion.model|nil decodes latents; can be written
+---@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field sampler any as d.sample takes it
+---@field scheduler table|nil the scheduler's config; a config or a class can be written
+---@field labels table<integer, string>|nil the names of classes
+local pipe = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1975,6 +2015,28 @@ function d.help(what) end
 
 --- d.hub: models and schedulers of other libraries.
 d.hub = {}
+
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
+--- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
+--- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
+--- first. Components that the pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options? diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.hub.load(path, options) end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and
+--- model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if
+--- that class can express it. Its classes keep their numbers less one, and a last row of zeros
+--- stands for no class. An interrupted save leaves the old folder, or one that no program
+--- opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
+---@param options? diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+function d.hub.save(dir, parts, options) end
 
 --- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
 --- do what the class does with these options; d.help "compatibility" says where they don't.

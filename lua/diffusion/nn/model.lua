@@ -39,6 +39,30 @@ function model.is_model(value) return object.is(value, models) or adapters ~= ni
 ---@return any
 function model.home(m) return private[m].home end
 
+--- Marks the adopted values of a model as trainable once training begins: model.trains copies them
+--- then. Until then they are windows on a file.
+---@param m table
+---@return table m
+function model.defer(m)
+  local own = private[m]
+  own.later = {}
+  for i = 1, own.home:count() do
+    if not own.home:trainable(i) then own.later[own.home:name(i)] = true end
+  end
+  return m
+end
+
+--- Makes those values trainable. d.adamw and d.ema call it.
+---@param m table
+function model.trains(m)
+  local own = private[m]
+  local later = own.later
+  own.later = nil
+  for i = 1, later and own.home:count() or 0 do
+    if later[own.home:name(i)] then own.home:set_trainable(i, true) end
+  end
+end
+
 --- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
 --- is assumed to be.
 ---@param m any
@@ -199,7 +223,14 @@ end
 --- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
-function Model:count() return private[self].home:elements() end
+function Model:count()
+  local own = private[self]
+  local total, trainable = own.home:elements()
+  for i = 1, own.later and own.home:count() or 0 do
+    if own.later[own.home:name(i)] then trainable = trainable + own.home:value(i):numel() end
+  end
+  return total, trainable
+end
 
 --- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
@@ -337,7 +368,10 @@ local function set_trainable(m, method, given, on)
   local home = private[m].home
   local chosen = matching(home, method, patterns_of(method, given))
   for i = 1, home:count() do
-    if chosen[i] then fail.call(home.set_trainable, home, i, on) end
+    if chosen[i] then
+      if private[m].later then private[m].later[home:name(i)] = nil end
+      fail.call(home.set_trainable, home, i, on)
+    end
   end
   return m
 end
@@ -385,7 +419,7 @@ function Model:config() return copied(private[self].config) end
 
 local function tostring_model(m)
   local own = private[m]
-  local total, trainable = own.home:elements()
+  local total, trainable = Model.count(m)
   local count = module.grouped(total) .. " parameters"
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
