@@ -56,25 +56,25 @@ describe("a file of adapters", function()
     local names = {}
     for name in pairs(tensors) do names[#names + 1] = name end
     assert.equal(2 * 5, #names)
-    local state, a = lora:state(), tensors["unet.inp.lora_A.weight"]
+    local state, a = lora:state(), tensors["unet.conv_in.lora_A.weight"]
     assert.same({ 2, 2, 3, 3 }, a:shape())
     assert.is_true(state["inp.lora_A.weight"]:equal(a:permute(1, 3, 4, 2)))
-    assert.same({ 8, 2, 1, 1 }, tensors["unet.inp.lora_B.weight"]:shape())
+    assert.same({ 8, 2, 1, 1 }, tensors["unet.conv_in.lora_B.weight"]:shape())
     assert.equal(bits(state["mid.attention.attention.v.lora_B.weight"]),
-      bits(tensors["unet.mid.attention.attention.v.lora_B.weight"]))
+      bits(tensors["unet.mid_block.attentions.0.to_v.lora_B.weight"]))
     assert.equal("pt", metadata.format)
     local config = json.decode(metadata.lora_adapter_metadata)
     assert.equal(3, config["unet.r"])
     assert.equal(6, config["unet.lora_alpha"])
     assert.equal(0.25, config["unet.lora_dropout"])
-    assert.same({ ["^inp"] = 2 }, config["unet.rank_pattern"])
-    assert.equal("inp", config["unet.target_modules"][1])
+    assert.same({ ["^conv_in"] = 2 }, config["unet.rank_pattern"])
+    assert.equal("conv_in", config["unet.target_modules"][1])
   end)
 
   it("gives the same adapters again, also in a folder and of an average", function()
     local m = unet()
     local lora = moved(m, { alpha = function(at) return at:find "mid" and 2 or 8 end })
-    local with, ema = bits(m(x, 5)), d.ema(lora, { decay = 0.5 })
+    local with, ema = m(x, 5), d.ema(lora, { decay = 0.5 })
     local folder = path .. ".folder"
     os.execute(("mkdir '%s'"):format(folder))
     assert(lora:save(folder, { prefix = "transformer" }))
@@ -83,8 +83,8 @@ describe("a file of adapters", function()
     lora:remove()
     local without = bits(m(x, 5))
     for _, file in ipairs { folder, folder .. "/pytorch_lora_weights.safetensors", path } do
-      local again = assert(nn.lora(m, { load = file }))
-      assert.equal(with, bits(m(x, 5)))
+      local again = assert(nn.lora(m, { load = file })) -- the first layer of time is turned, and back
+      assert.is_true(m(x, 5):allclose(with, { rtol = 1e-5, atol = 1e-5 }))
       again:remove()
       assert.equal(without, bits(m(x, 5)))
     end
@@ -151,7 +151,7 @@ describe("a file of adapters", function()
     assert(lora:save(path))
     lora:remove()
     local tensors = contents()
-    local name = "mid.one.one.conv"
+    local name = "mid_block.resnets.0.conv1"
     local function check(metadata, more, factor)
       local given = renamed(tensors, function(key) return key end)
       for key, t in pairs(more) do given[key] = t end
@@ -164,8 +164,8 @@ describe("a file of adapters", function()
     check(nil, {}, 1)
     check(nil, { ["unet." .. name .. ".alpha"] = d.full({}, 2) }, 0.5)
     check({ ["unet.r"] = 4, ["unet.lora_alpha"] = 8 }, {}, 2)
-    check({ ["unet.lora_alpha"] = 8, ["unet.alpha_pattern"] = { ["one.conv"] = 2 } }, {}, 0.5)
-    check({ ["unet.lora_alpha"] = 8, ["unet.alpha_pattern"] = { ["^one.conv"] = 2 } }, {}, 2)
+    check({ ["unet.lora_alpha"] = 8, ["unet.alpha_pattern"] = { ["0.conv1"] = 2 } }, {}, 0.5)
+    check({ ["unet.lora_alpha"] = 8, ["unet.alpha_pattern"] = { ["^0.conv1"] = 2 } }, {}, 2)
     check({ ["unet.lora_alpha"] = 4, ["unet.use_rslora"] = true }, {}, 2)
     check({ ["text_encoder.lora_alpha"] = 4, ["unet.lora_alpha"] = json.null }, {}, 1)
   end)
@@ -197,17 +197,17 @@ describe("a file of adapters", function()
       for name, t in pairs(more or {}) do out[name] = t or nil end
       return out
     end
-    local q = "unet.mid.attention.attention.q"
+    local q = "unet.mid_block.attentions.0.to_q"
     save(pair(q))
     load():remove()
-    save(pair "unet.mid.attention.to_q")
-    refused("1 of its 1 adapters fit no layer of this network; the first is for 'mid.attention.to_q'", load())
+    save(pair "unet.mid.attention.to_q0")
+    refused("1 of its 1 adapters fit no layer of this network; the first is for 'mid.attention.to_q0'", load())
     save(pair "text_encoder.layers.1.q")
     refused("it has no adapters of a unet", load())
     save(pair(q, { [q .. ".lora_magnitude_vector"] = b }))
     refused("1 keys are no adapters of rank r; the first is '" .. q .. ".lora_magnitude_vector', DoRA", load())
     save { [q .. ".lora_A.weight"] = a }
-    refused("'mid.attention.attention.q' has no lora_B or up", load())
+    refused("'mid_block.attentions.0.to_q' has no lora_B or up", load())
     save { [q .. ".lora_A.weight"] = a, [q .. ".lora_B.weight"] = d.zeros(16, 3) }
     refused("'" .. q .. ".lora_A.weight' is [2,16], but '" .. q .. ".lora_B.weight' is [16,3]: their ranks differ", load())
     save { [q .. ".lora_A.weight"] = d.zeros(2, 9), [q .. ".lora_B.weight"] = b }
@@ -215,7 +215,7 @@ describe("a file of adapters", function()
     save { [q .. ".lora_A.weight"] = d.zeros(2), [q .. ".lora_B.weight"] = b }
     refused(q .. ".lora_A.weight' is a tensor [2]", load())
     save(pair(q, { [q .. ".alpha"] = d.full({}, 0 / 0) }))
-    refused("the alpha of 'mid.attention.attention.q' isn't a finite number", load())
+    refused("the alpha of 'mid_block.attentions.0.to_q' isn't a finite number", load())
     save(pair(q), { lora_adapter_metadata = '{"unet.alpha_pattern": {"mid.*q": 2}}' })
     refused("its alpha_pattern has the regular expression 'mid.*q'; paths are read", load())
     save(pair(q), { lora_adapter_metadata = '{"unet.use_dora": true}' })

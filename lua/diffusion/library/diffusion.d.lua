@@ -1210,6 +1210,38 @@ local d = {}
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 
+---@class (exact) diffusion.unet2d_options
+---@field act_fn? string activation of the blocks: silu, swish, mish, gelu or relu; default "silu"
+---@field add_attention? boolean attention in the middle; default true
+---@field attention_head_dim? integer|false width of a head of attention; false for one head; range >= 1; default 8
+---@field attn_norm_num_groups? integer groups of the norm before the attention in the middle; range >= 1
+---@field block_out_channels? integer[] channels of each level; default {224, 448, 672, 896}
+---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
+---@field class_embed_type? "timestep"|"identity" "timestep": class is a number, embedded as t is; "identity": class is an embedding
+---@field down_block_types? string[] the block of each level on the way down; default {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"}
+---@field downsample_padding? integer 1 puts zeros around a convolution that halves an image, 0 only below and right; range [0, 1]; default 1
+---@field downsample_type? string|false the layer that halves images behind an AttnDownBlock2D; default "conv"
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field flip_sin_to_cos? boolean cosines come first; default true
+---@field freq_shift? integer s of the frequencies 10000^(-k / (channels/2 - s)); default 0
+---@field in_channels? integer channels of x; range >= 1; default 3
+---@field layers_per_block? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field mid_block_scale_factor? number divides the results of the blocks in the middle; default 1
+---@field mid_block_type? string|false the block in the middle, false for none; default "UNetMidBlock2D"
+---@field norm_eps? number added to the variance of norms; range > 0; default 1e-5
+---@field norm_num_groups? integer|false groups of the norms; false for a quarter of the channels, at most 32; range >= 1; default 32
+---@field num_class_embeds? integer number of classes, if class_embed_type is nil; range >= 1
+---@field num_train_timesteps? integer rows of the table of time_embedding_type = "learned"; range >= 1
+---@field out_channels? integer channels of the result; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resnet_time_scale_shift? "default"|"scale_shift" "scale_shift": the embedding scales and shifts the second norm of a block; "default" adds it; default "default"
+---@field sample_size? integer|integer[] height and width of the images that it was trained on; one number or both; range >= 1
+---@field time_embedding_dim? integer width of the embedding of t; if nil, 4 times the first channels; range >= 1
+---@field time_embedding_type? "positional"|"fourier"|"learned" waves of t, Fourier features of ln t, or rows of a table by t; default "positional"
+---@field time_offset? number model(x, t) is UNet2DModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
+---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
+---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
+
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
 ---@field lr number rate of the next step; can be set to a number or a function of the step
@@ -3159,6 +3191,14 @@ function d.trainer(options) end
 ---@param options diffusion.unet_options
 ---@return diffusion.model
 function d.unet(options) end
+
+--- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts
+--- out_channels channels of images {B, H, W, in_channels}. model(x, t) is UNet2DModel at
+--- timestep t - 1, as t counts from 1 here; see time_offset. Classes count from 1; without a
+--- class nothing is added to the embedding.
+---@param options? diffusion.unet2d_options?
+---@return diffusion.model
+function d.unet2d(options) end
 
 --- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
 --- Each kind of warning is given once per model, objective or optimiser.

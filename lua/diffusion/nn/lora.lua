@@ -207,14 +207,15 @@ function Lora:save(path, options)
   local own, state, list = private[self], (o.weights or self):state(), {}
   for i, a in ipairs(own.adapters) do
     list[i] = { name = names.theirs(own.base, a.path), rank = a.rank, alpha = a.alpha,
-      down = state[join(a.path, "lora_A.weight")], up = state[join(a.path, "lora_B.weight")] }
+      down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
+      up = state[join(a.path, "lora_B.weight")] }
   end
   return files.write(opts.path("save", path), o.prefix or names.part(own.base), list, own.dropout)
 end
 
 -- The adapter's tensors as the values of its parameters, into `state`.
-local function put(state, path, layer, a)
-  for name, x in pairs { lora_A = a.down, lora_B = a.up } do
+local function put(state, m, path, layer, a)
+  for name, x in pairs { lora_A = names.turned(m, path, a.down, true), lora_B = a.up } do
     local dims = layer.weight:dim()
     if dims == 4 and x:dim() == 2 then x = x:reshape(x:size(1), 1, 1, x:size(2))
     elseif dims == 2 and x:dim() == 4 and x:numel() == x:size(1) * x:size(4) then x = x:reshape(x:size(1), -1) end
@@ -256,7 +257,7 @@ function Lora:load(path)
   if not by_path then return nil, why end
   local state = {}
   for _, a in ipairs(own.adapters) do
-    if by_path[a.path] then put(state, a.path, a.layer, by_path[a.path]) end
+    if by_path[a.path] then put(state, own.base, a.path, a.layer, by_path[a.path]) end
   end
   local count = 0
   for _ in pairs(by_path) do count = count + 1 end
@@ -424,7 +425,7 @@ local function from_file(of, path, o)
     local a = by_path[place.path]
     if a then
       list[#list + 1] = place
-      put(state, place.path, place.layer, a)
+      put(state, of, place.path, place.layer, a)
     end
   end
   local adapters = adapters_of(of, list, { rank = function(at) return by_path[at].rank end })

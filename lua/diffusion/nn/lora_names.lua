@@ -1,6 +1,7 @@
 -- The layers of a network under the names that other libraries give them in files of adapters.
 local family = require "diffusion.nn.family"
 local object = require "diffusion.object"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 local places = require "diffusion.nn.places"
 
@@ -8,10 +9,20 @@ local names = {}
 
 local private = object.private
 
+local made = setmetatable({}, { __mode = "k" }) -- a model's entry, if its names depend on its options
+
 -- The entry of diffusers in the model's family, or nil.
 local function entry_of(m)
-  local known = family.find(private[m].config.kind)
-  return known and known.peers and known.peers.diffusers
+  local config = private[m].config
+  local known = family.find(config.kind)
+  local entry = known and known.peers and known.peers.diffusers
+  if not (entry and entry.levels) then return entry end
+  if not made[m] then
+    local list = entry.levels(config)
+    table.move(entry.names, 1, #entry.names, #list + 1, list)
+    made[m] = opts.joined(entry, { names = list })
+  end
+  return made[m]
 end
 
 -- Words in the name of a class, and the part of a pipeline that it is.
@@ -36,6 +47,19 @@ end
 function names.theirs(m, path)
   local entry = entry_of(m)
   return entry and peers.theirs(entry, path) or path
+end
+
+--- A as the other library's network needs it, or back. The first layer of time may have other columns
+--- there.
+---@param m any a model
+---@param path string ours
+---@param down diffusion.tensor
+---@param back boolean
+---@return diffusion.tensor
+function names.turned(m, path, down, back)
+  local entry = entry_of(m)
+  local turn = entry and entry.turned and entry.turned[path .. ".weight"]
+  return turn and turn(down, back) or down
 end
 
 -- The places by our path, and by the other library's with underscores for dots, as kohya's scripts write
