@@ -7,7 +7,8 @@ local function bits(x) return x:detach():contiguous():bytes() end
 
 local function unet()
   d.manual_seed(1)
-  local m = d.unet { image = { 8, 8, 2 }, channels = 8, mult = { 1, 2 }, blocks = 1, attention = { 2 } }
+  local m = d.unet { image = { 8, 8, 2 }, channels = 8, mult = { 1, 2 }, blocks = 1, attention = { 2 },
+    groups = 4 }
   for name, p in m:parameters() do p:add_(d.randn(p:shape(), { seed = #name }) * 0.1) end
   return m
 end
@@ -142,6 +143,49 @@ describe("a file of adapters", function()
       assert.equal(with, bits(m(x, 5)), what)
       again:remove()
     end
+  end)
+
+  it("is for UNet2DModel under its present and older names", function()
+    d.manual_seed(1)
+    local m = d.unet2d { in_channels = 2, out_channels = 2, block_out_channels = { 8, 16 }, norm_num_groups = 4,
+      layers_per_block = 1, down_block_types = { "DownBlock2D", "AttnDownBlock2D" },
+      up_block_types = { "AttnUpBlock2D", "UpBlock2D" }, attention_head_dim = 8 }
+    for name, p in m:parameters() do p:add_(d.randn(p:shape(), { seed = #name }) * 0.1) end
+    local lora = moved(m, { on = "^mid_block.attentions.0", rank = 2 })
+    local with = bits(m(x, 5))
+    assert(lora:save(path))
+    lora:remove()
+    local tensors = contents()
+    assert.is_truthy(tensors["unet.mid_block.attentions.0.to_out.0.lora_B.weight"])
+    local word, old = { A = "down", B = "up" }, { q = "query", k = "key", v = "value", ["out.0"] = "proj_attn" }
+    for what, how in pairs {
+      present = function(name) return name end,
+      processors = function(name)
+        local at, which, part = name:match "^(.*)%.to_([%w.]+)%.lora_([AB])%.weight$"
+        return ("%s.processor.to_%s_lora.%s.weight"):format(at, which:match "^%a+", word[part])
+      end,
+      deprecated = function(name)
+        return (name:gsub("to_([%w.]+)%.lora", function(which) return old[which] .. ".lora" end))
+      end,
+    } do
+      assert(d.save(path, renamed(tensors, how)))
+      local again = assert(nn.lora(m, { load = path }))
+      assert.equal(with, bits(m(x, 5)), what)
+      again:remove()
+    end
+  end)
+
+  it("gives d.unet the effect that it has on the UNet2DModel as which it is saved", function()
+    local m, folder = unet(), path .. ".folder"
+    local process = d.process { schedule = d.schedule.linear { T = 1000 }, predict = "eps" }
+    assert(d.hub.save(folder, { unet = m, process = process }))
+    local lora = moved(m, { rank = 2 })
+    assert(lora:save(path))
+    local there = assert(d.hub.load(folder)).unet
+    assert(nn.lora(there, { load = path }))
+    local want = m(x, { 5, 700 })
+    assert.is_true(((there(x, { 5, 700 }) - want):norm() / want:norm()):item() < 1e-5)
+    os.execute(("rm -r '%s'"):format(folder))
   end)
 
   it("may say its alphas in tensors, in the config, or with a root of the rank", function()

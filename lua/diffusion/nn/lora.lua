@@ -299,7 +299,7 @@ local rules = opts.declare("nn_lora", {
   alpha = { "number|function", above = 0, default_text = "the rank", as = "number|fun(path: string): number",
     text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
   on = { "string|table", as = "string|string[]", default_text = "all",
-    text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+    text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
   dropout = { "number", default = 0, min = 0, below = 1,
     text = "probability that an element of x is set to 0 before A, in training" },
   init = { one_of = { "usual", "gaussian" }, default = "usual",
@@ -308,11 +308,11 @@ local rules = opts.declare("nn_lora", {
   load = { "path", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
 })
 
--- Whether a path matches one of the patterns, which are noted.
-local function matches(path, patterns, used)
+-- Whether a layer's path, ours or theirs, matches one of the patterns, which are noted.
+local function matches(path, theirs, patterns, used)
   local found = not patterns
   for i, pattern in ipairs(patterns or {}) do
-    if fail.call(string.find, path, pattern) then found, used[i] = true, true end
+    if path:find(pattern) or theirs:find(pattern) then found, used[i] = true, true end
   end
   return found
 end
@@ -332,7 +332,7 @@ end
 local function chosen(m, on)
   local patterns, used, out, all = check_patterns(on), {}, {}, places.of(m)
   for _, place in ipairs(all) do
-    if matches(place.path, patterns, used) then out[#out + 1] = place end
+    if matches(place.path, names.theirs(m, place.path), patterns, used) then out[#out + 1] = place end
   end
   if #all == 0 then fail.raise "lora: the model has no linear layer and no convolution" end
   for i, pattern in ipairs(patterns or {}) do
