@@ -253,7 +253,8 @@ describe("a file of adapters", function()
     save { [q .. ".lora_A.weight"] = a }
     refused("'mid_block.attentions.0.to_q' has no lora_B or up", load())
     save { [q .. ".lora_A.weight"] = a, [q .. ".lora_B.weight"] = d.zeros(16, 3) }
-    refused("'" .. q .. ".lora_A.weight' is [2,16], but '" .. q .. ".lora_B.weight' is [16,3]: their ranks differ", load())
+    refused("'" .. q .. ".lora_A.weight' is [2,16], but '" .. q .. ".lora_B.weight' is [16,3]: their ranks differ",
+      load())
     save { [q .. ".lora_A.weight"] = d.zeros(2, 9), [q .. ".lora_B.weight"] = b }
     refused("'mid.attention.attention.q.lora_A.weight' is [2,9], but the network's is [2,16]", load())
     save { [q .. ".lora_A.weight"] = d.zeros(2), [q .. ".lora_B.weight"] = b }

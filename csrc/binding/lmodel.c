@@ -197,13 +197,20 @@ static int l_adopted(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "count", l_count },         { "elements", l_elements },
-  { "name", l_name },           { "value", l_value },
-  { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
-  { "adopt", l_adopt },         { "give", l_give },
-  { "start", l_start },         { "adopted", l_adopted },
-  { "put", l_put },             { "is_adopted", l_is_adopted },
-  { "drop", l_drop },           { NULL, NULL },
+  { "count", l_count },
+  { "elements", l_elements },
+  { "name", l_name },
+  { "value", l_value },
+  { "trainable", l_trainable },
+  { "set_trainable", l_set_trainable },
+  { "adopt", l_adopt },
+  { "give", l_give },
+  { "start", l_start },
+  { "adopted", l_adopted },
+  { "put", l_put },
+  { "is_adopted", l_is_adopted },
+  { "drop", l_drop },
+  { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
