@@ -1,5 +1,6 @@
 -- Files of adapters: those that are written, older names, and what doesn't fit.
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 local json = require "diffusion.file.json"
 local nn = d.nn
 
@@ -47,6 +48,39 @@ local function refused(pattern, ...)
   assert.is_nil(lora)
   assert(why:find(pattern, 1, true), ("%q isn't in %q"):format(pattern, why))
 end
+
+describe("a network with adapters", function()
+  local messages
+  before_each(function()
+    messages = {}
+    d.warnings(function(message) messages[#messages + 1] = message end)
+  end)
+  after_each(function() d.warnings(true) end)
+
+  it("is saved as it is, with a warning if they aren't merged", function()
+    local m = unet()
+    local lora = moved(m)
+    local without = bits(lora:disable() and m(x, 5))
+    assert(m:save(path))
+    assert.is_true(#messages == 1 and messages[1]:find "save: the network has adapters that aren't merged" ~= nil)
+    assert.equal(without, bits(assert(d.load_model(path))(x, 5)))
+    local merged = lora:enable():merge() and bits(m(x, 5))
+    assert(m:save(path))
+    assert.equal(1, #messages)
+    assert.equal(merged, bits(assert(d.load_model(path))(x, 5)))
+  end)
+
+  it("isn't its adapters", function()
+    local m = unet()
+    local lora = moved(m)
+    local process = d.process { schedule = d.schedule.linear { T = 1000 }, predict = "eps" }
+    fails("save: an average of adapters, not of a network", m.save, m, path, { weights = d.ema(lora) })
+    fails("hub.save: an average of adapters", d.hub.save, path, { unet = d.ema(lora), process = process })
+    fails("(a pipe, a network or a table of them expected, got lora)", d.hub.save, path, lora)
+    fails("option 'unet': model or ema expected, got lora", d.hub.save, path, { unet = lora, process = process })
+    assert.equal(0, #messages)
+  end)
+end)
 
 describe("a file of adapters", function()
   it("has the names, layouts and config of diffusers and peft", function()

@@ -380,7 +380,7 @@ local function home_of(adapters, seed, state)
 end
 
 local function check_model(m)
-  if model.is_model(m) and kind.of(m) ~= "lora" then return end
+  if model.is_model(m) then return end
   fail.raise("bad argument #1 to 'lora' (model expected, got %s%s)", kind.shown(m),
     kind.of(m) == "lora" and "; nn.lora takes the model again for more adapters" or "")
 end
@@ -407,7 +407,7 @@ end
 
 -- If memory ends, the model has none of them.
 local function new(of, adapters, home, o)
-  local own = { base = of, home = home, config = private[of].config, adapters = adapters, scale = 1, merged = false,
+  local own = { base = of, home = home, classes = private[of].classes, adapters = adapters, scale = 1, merged = false,
     enabled = true, removed = false, dropout = o.dropout, weights = model.home(of) }
   local self = object.new(class, own)
   local fine, why = pcall(attach, self, own)
