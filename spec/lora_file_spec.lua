@@ -170,7 +170,7 @@ describe("a file of adapters", function()
       both = function(name, t) return name, t:clone() end,
     } do
       local given = renamed(tensors, how)
-      given["text_encoder.layers.0.q.lora_A.weight"] = d.zeros(2, 3) -- of another part
+      given["text_encoder.layers.0.q.lora_A.weight"] = d.zeros(2, 3) -- another part
       given["lora_te_text_model_q.lora_down.weight"] = d.zeros(2, 3)
       assert(d.save(path, given))
       local again = assert(nn.lora(m, { load = path }))
