@@ -34,8 +34,8 @@ end
 -- 1. Open and sample. The pipe has the network, the process of the scheduler's config, and its sampler.
 local pipe = assert(d.hub.load(folder))
 print(pipe)
-pipe.scheduler = "DPMSolverMultistepScheduler"
-local rows = { pipe { n = 10, steps = 20, seed = 1 } }
+local function draw(from) return from { n = 10, scheduler = "DPMSolverMultistepScheduler", steps = 20, seed = 1 } end
+local rows = { draw(pipe) }
 
 -- Digits as this model's images: as large, and with as many channels.
 local H, C = rows[1]:size(2), rows[1]:size(4)
@@ -65,7 +65,7 @@ lora:load_state(ema:state())
 -- 3. Sample with all, half and none of the adapters.
 for _, scale in ipairs { 1, 0.5, 0 } do
   lora.scale = scale
-  rows[#rows + 1] = pipe { n = 10, steps = 20, seed = 1 }
+  rows[#rows + 1] = draw(pipe)
 end
 print(("without adapters the images are the same to the bit: %s"):format(rows[1]:equal(rows[4])))
 d.image.save("adapted.png", d.image.grid(d.cat(rows, 1):upsample(math.max(1, 64 // H)), { columns = 10 }))
@@ -75,5 +75,5 @@ lora.scale = 1
 assert(lora:save "lesson12/lora")
 lora:merge()
 assert(d.hub.save("lesson12/adapted", pipe))
-local again = assert(d.hub.load "lesson12/adapted"){ n = 10, steps = 20, seed = 1 }
+local again = draw(assert(d.hub.load "lesson12/adapted"))
 print(("the saved model draws the same images, to %.1g"):format((again - rows[2]):abs():max():item()))
