@@ -2217,7 +2217,7 @@ return {
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
       { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
       { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
-      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
       { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },

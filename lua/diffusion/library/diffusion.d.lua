@@ -879,7 +879,7 @@ local d = {}
 ---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
 ---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
 ---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
----@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
 ---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 

@@ -97,8 +97,10 @@ keys.dynamic = { use_dynamic_shifting = keys.flag(false),
 ---@return table rules
 function keys.final(value) return { final_sigmas_type = keys.choice(value, { "zero", "sigma_min" }) } end
 
---- A learned variance, of which solvers of an ODE use only the prediction.
-keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range" }) }
+--- The variance of DDPM. Solvers of an ODE use only the prediction of a network that learned one. Other
+--- variances are left in configs that are copied from DDPMScheduler, and mean nothing.
+keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range", "fixed_small", "fixed_small_log",
+                                                     "fixed_large", "fixed_large_log" }) }
 
 --- The largest noise level of a run, as its lambda = ln(a/s).
 keys.clipped_lambda = { lambda_min_clipped = keys.number(-math.huge, { infinite = true }) }
