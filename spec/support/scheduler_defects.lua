@@ -1,5 +1,5 @@
--- Rows of spec/peers/schedulers.py where diffusers is wrong, and why. of(row) returns {why, start}, or nil. With
--- `start`, the run is still compared from diffusers' own start.
+-- Rows of spec/peers/schedulers.py where diffusers is wrong, and why. defects.of(row) is {why, start}, or nil.
+-- With `start`, the run is still compared from diffusers' own start.
 local defects = {}
 
 local function curved(o) return o.use_karras_sigmas or o.use_exponential_sigmas or o.use_beta_sigmas end
