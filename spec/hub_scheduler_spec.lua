@@ -191,7 +191,7 @@ describe("an image", function()
     local whole = select(5, d.hub.scheduler(config, { steps = 20 }))
     assert.equal(12, #grid)
     assert.equal(whole.timesteps[9], facts.timesteps[1])
-    assert.equal(0, sampler.lower_order_final) -- of 20 steps, not of 12
+    assert.equal(0, sampler.lower_order_final) -- counted over 20 steps
     local oracle = d.oracle.moons {}
     process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 20, first = 15 })
     local x0 = oracle:sample(50, { seed = 1 })
