@@ -50,7 +50,8 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
   KDPM2AncestralDiscreteScheduler = true }
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
-local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true }
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true,
+                   RePaintScheduler = true }
 -- Their last step is recorded with noise and, at the end, without.
 local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
 -- They draw normals also where they use none: at every evaluation, or once a step.
@@ -94,7 +95,7 @@ local function learned(row) return row.o.variance_type == "learned" or row.o.var
 -- The peer's x in our units at the start of a run.
 local function start_of(row, init, process, t, scale)
   local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
-  if defect and defect.start == "swapped" then sample, noise = noise, sample end
+  if defect and defect.start then return defect.start(row, sample, noise, process, t, row.t[1]) end
   if row.from then return (process:q_sample(sample, t, noise)) end
   if upward[row.c] then return sample * scale(t) end
   return sample * (init * scale(t))
