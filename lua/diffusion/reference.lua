@@ -1173,7 +1173,7 @@ return {
   },
   ["d.hub.scheduler"] = {
     signature = "d.hub.scheduler(config, [options])",
-    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"schedulers\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, the factor `start` of the noise at the first step, and unit = \"sigma\" if diffusers' samples are x/a.",
     params = {
       { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
       { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
@@ -1181,15 +1181,30 @@ return {
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
       { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "intermediate_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's second angle of two" },
+      { name = "jump_length", type = "integer", range = ">= 1", default = "that of diffusers", text = "RePaint's steps of a jump back" },
+      { name = "jump_n_sample", type = "integer", range = ">= 1", default = "that of diffusers", text = "times that RePaint takes each stretch" },
+      { name = "mask", type = "tensor", default = "none", text = "RePaint's mask, 1 where the picture is known" },
+      { name = "max_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's first angle" },
+      { name = "mu", type = "number", default = "none", text = "shift of the path, for use_dynamic_shifting" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "that of diffusers", text = "order of LMS" },
+      { name = "original", type = "tensor", default = "none", text = "RePaint's picture, whose known part stays" },
+      { name = "original_inference_steps", type = "integer", range = ">= 1", default = "that of the config", text = "number of timesteps at which LCM's network was distilled" },
+      { name = "s_churn", type = "number", range = ">= 0", default = "that of diffusers", text = "noise that Euler adds before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "that of diffusers", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "that of diffusers", text = "greatest sigma at which it does" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "that of diffusers", text = "least sigma at which it does" },
+      { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+      { name = "use_clipped_model_output", type = "boolean", default = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
     },
     returns = {
       { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
       { type = "table|string", text = "sampler" },
       { type = "diffusion.grid|function", text = "grid" },
       { type = "fun(model: any): any", text = "wrap" },
-      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+      { type = "table", text = "facts {class, timesteps, start, unit, upward}" },
     },
     example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
   },
@@ -4817,8 +4832,11 @@ return {
     },
   },
   ["sampler consistency"] = {
-    signature = "sampler = \"consistency\"",
+    signature = "sampler = {\"consistency\", ...}",
     text = "Song et al. 2023, algorithm 1",
+    options = {
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
   },
   ["sampler ddim"] = {
     signature = "sampler = {\"ddim\", ...}",
@@ -4855,6 +4873,10 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
     },
   },
   ["sampler diffusers-ddim-inverse-told-next-time"] = {
@@ -4862,18 +4884,59 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddim-previous-by-stride"] = {
     signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
       { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
+    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
     text = "as another library computes it, including its defect",
+    options = {
+      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
+    },
+  },
+  ["sampler diffusers-ddpm-without-last-noise"] = {
+    signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "last", type = "integer", range = ">= 0", default = "1", text = "the last level, to which a step adds no noise" },
+    },
+  },
+  ["sampler diffusers-dpm-inverse"] = {
+    signature = "sampler = {\"diffusers-dpm-inverse\", ...}",
+    text = "dpm_solver_multistep backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-dpm-sde"] = {
+    signature = "sampler = {\"diffusers-dpm-sde\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", SDE-DPM-Solver on eps",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 2]", default = "2", text = "values that a step uses" },
+    },
   },
   ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
     signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
@@ -4884,6 +4947,14 @@ return {
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-2m-sde-drawn-twice"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-sde-drawn-twice\", ...}",
+    text = "SDE-DPM-Solver++(2M) as CogVideoX has it",
+    options = {
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
@@ -4897,33 +4968,104 @@ return {
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
     },
   },
+  ["sampler diffusers-dpmpp-3m-inverse"] = {
+    signature = "sampler = {\"diffusers-dpmpp-3m-inverse\", ...}",
+    text = "dpmpp_3m backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
   ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
     signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler diffusers-dpmpp-singlestep-sde-wrong-sign"] = {
+    signature = "sampler = {\"diffusers-dpmpp-singlestep-sde-wrong-sign\", ...}",
+    text = "dpmpp_singlestep with the noise of the SDE, as diffusers has it",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
     },
   },
   ["sampler diffusers-euler-churn-after-model"] = {
     signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "of", type = "\"eps\", \"v\", \"x0\" or \"edm\"", default = "\"eps\"", text = "prediction target of the model's output" },
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
       { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
       { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "s_churn is over so many steps" },
+    },
+  },
+  ["sampler diffusers-flow-euler-ancestral"] = {
+    signature = "sampler = {\"diffusers-flow-euler-ancestral\", ...}",
+    text = "diffusers' LTX, after ComfyUI",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
   ["sampler diffusers-ipndm-start-without-x0"] = {
     signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
     text = "as another library computes it, including its defect",
   },
+  ["sampler diffusers-kdpm2-ancestral-midpoints-told-apart"] = {
+    signature = "sampler = {\"diffusers-kdpm2-ancestral-midpoints-told-apart\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
   ["sampler diffusers-lms-of-missing-slopes"] = {
     signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-pndm-previous-by-stride"] = {
+    signature = "sampler = {\"diffusers-pndm-previous-by-stride\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "groups", type = "list of tables", default = "four of each of the first three steps", text = "steps of Runge-Kutta: tables with the levels of their evaluations and moves" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
+      { name = "second", type = "integer", range = ">= 1", default = "the second level", text = "level of the second evaluation" },
+      { name = "start", type = "\"heun\" or \"runge_kutta\"", default = "\"heun\"", text = "method of the first steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
+    },
+  },
+  ["sampler diffusers-repaint-one-noise-for-both-parts"] = {
+    signature = "sampler = {\"diffusers-repaint-one-noise-for-both-parts\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "mask", type = "tensor", default = "none: nothing is known", text = "1 where the original is known" },
+      { name = "original", type = "tensor", default = "none", text = "the picture whose known part stays" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "a step has T // steps levels" },
+    },
+  },
+  ["sampler diffusers-score-vp-equal-steps"] = {
+    signature = "sampler = {\"diffusers-score-vp-equal-steps\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = ">= 0", default = "0.1", text = "beta(0)" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the step is 1/steps" },
     },
   },
   ["sampler dpm2"] = {
@@ -4999,7 +5141,9 @@ return {
     text = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
@@ -5106,7 +5250,7 @@ return {
     signature = "sampler = {\"lcm\", ...}",
     text = "Luo et al. 2023, algorithm 3",
     options = {
-      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data in these scales" },
+      { name = "sigma_data", type = "number", range = ">= 0", default = "0.5", text = "standard deviation of the data in these scales" },
       { name = "timestep_scaling", type = "number", range = "> 0", default = "10", text = "factor of t in the skip and output scales" },
     },
   },
@@ -5131,6 +5275,8 @@ return {
     text = "Song et al. 2021 (score SDE), algorithms 2 to 5",
     options = {
       { name = "corrections", type = "integer", range = ">= 0", default = "1", text = "corrector steps at each level" },
+      { name = "corrector", type = "\"after\" or \"before\"", default = "\"after\"", text = "the corrector acts at s after the predictor, or at t before it, as in the paper's code" },
+      { name = "norms", type = "\"sample\" or \"batch\"", default = "\"sample\"", text = "norms of each sample, or means over the batch with the norm of the noise drawn, as in that code" },
       { name = "predictor", type = "\"reverse\" or \"ancestral\"", default = "\"reverse\"", text = "step of the reverse SDE, or of ancestral sampling" },
       { name = "snr", type = "number", range = "> 0", default = "0.16", text = "ratio of score to noise in a corrector step" },
     },
@@ -5149,8 +5295,10 @@ return {
     text = "Xue et al. 2023, algorithm 1",
     options = {
       { name = "corrector", type = "integer", range = "[0, 4]", default = "2", text = "values that the corrector uses; 0: no corrector" },
+      { name = "draws", type = "\"needed\" or \"every\"", default = "\"needed\"", text = "\"every\" takes normals of a generator in steps without noise too" },
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "of", type = "\"x0\" or \"eps\"", default = "\"x0\"", text = "prediction that the step uses" },
       { name = "predictor", type = "integer", range = "[1, 4]", default = "2", text = "values that the predictor uses" },
       { name = "tau", type = "number or function", range = ">= 0", default = "1", text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
       { name = "variant", type = "\"adams\" or \"bh1\"", default = "\"adams\"", text = "weights of two values" },
@@ -5171,6 +5319,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },
@@ -5182,6 +5331,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },

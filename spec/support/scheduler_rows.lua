@@ -172,7 +172,7 @@ local function sums(x)
   return a, w
 end
 
--- The same where the peer's float32 has come to NaN, so that nobody knows.
+-- The same where the peer's float32 has come to NaN, so there is nothing to compare.
 local lost_digits = 1e-3
 
 -- Whether the peer's run came to NaN or infinity.

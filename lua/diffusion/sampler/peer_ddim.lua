@@ -16,7 +16,7 @@ local function clipped(process, opts)
   return function(x0)
     local B = x0:size(1)
     if B == 0 then return x0 end
-    local q = x0:abs():reshape(B, x0:numel() // B):quantile(ratio, 2):maximum(1):minimum(most or 1):over(x0)
+    local q = x0:abs():reshape(B, x0:numel() // B):quantile(ratio, 2):maximum(1):minimum(most):over(x0)
     return x0:minimum(q):maximum(-q) / q
   end
 end
@@ -108,7 +108,7 @@ end
 local clip = {
   clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" },
   ratio = { "number", min = 0, max = 1, text = "quantile of |x0| that is a dynamic threshold" },
-  most = { "number", above = 0, otherwise = 1, text = "cap of that threshold" },
+  most = { "number", default = 1, above = 0, text = "cap of that threshold" },
 }
 local own = {
   eta = { "number", default = 0, min = 0, text = "factor of the posterior's standard deviation" },

@@ -44,11 +44,12 @@ local function with_signal(s)
   for t = 1, s.T - 1 do
     list[t] = s:alpha_bar(t)
     if list[t] <= least then
-      lost = math.min(lost, t)
-      list[t] = least * (1 + (s.T - t) / s.T)
+      lost = t
+      break
     end
   end
-  list[s.T] = least
+  local above = (list[lost - 1] or 1) - least
+  for t = lost, s.T do list[t] = least + above * (s.T - t) / (s.T - lost + 1) end
   return named.from_alpha_bar(list), lost
 end
 

@@ -10,6 +10,7 @@
 --            shown(t)   the timestep that the network gets at level t; t - 1 if absent
 --            input(t), shift, skip(t), out(t)   scales of wrap.lua
 --            starts     true if times begin at o.first already
+--            start(t)   factor of the noise from which diffusers starts, at the first level; 1 if absent
 --            unit       "sigma" if diffusers' samples are x/a
 local classes = {}
 

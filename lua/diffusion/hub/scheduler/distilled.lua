@@ -10,7 +10,7 @@ local function decoder(c, o)
   local s, data = named.cosine { T = c.num_train_timesteps }, c.sigma_data
   local function total(t) return s:sigma(t) ^ 2 + data ^ 2 end
   return {
-    schedule = s, predict = "x0", sampler = { "lcm", sigma_data = 0 },
+    schedule = s, predict = "x0", sampler = { "lcm", sigma_data = 0 }, start = function(t) return s:noise(t) end,
     times = function()
       if s.T < 1009 then fail.raise("num_train_timesteps = %d, but the first step is at 1008", s.T) end
       return { 1009, 513 }, 0

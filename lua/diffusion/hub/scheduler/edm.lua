@@ -25,6 +25,7 @@ local function preconditioned(c, last)
   local plan = continuous(c, last)
   local s, sign = plan.schedule, c.prediction_type == "v_prediction" and -1 or 1
   plan.predict, plan.sigma_data = "edm", c.sigma_data
+  function plan.start() return math.sqrt(c.sigma_max ^ 2 + 1) end
   function plan.input(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + c.sigma_data ^ 2) end
   function plan.out() return sign end
   return plan
@@ -55,7 +56,8 @@ local function consistency(c, o)
     return out, 1
   end
   return {
-    schedule = s, predict = "x0", sampler = { "consistency", s_noise = c.s_noise }, clip = c.clip_denoised and 1 or nil, times = times,
+    schedule = s, predict = "x0", sampler = { "consistency", s_noise = c.s_noise }, times = times,
+    clip = c.clip_denoised and 1 or nil, start = function() return c.sigma_max end,
     shown = function(t) return 250 * math.log(s:sigma(t) + 1e-44) end,
     input = function(t) return 1 / root(t) end,
     skip = function(t) return data ^ 2 / ((s:sigma(t) - c.sigma_min) ^ 2 + data ^ 2) end,

@@ -23,7 +23,8 @@ local function ve(c)
     for i, t in ipairs(out) do told[t] = c.sigma_min * (c.sigma_max / c.sigma_min) ^ at[i] end
     return out, 0, told
   end
-  return { schedule = s, predict = "score", times = times, sampler = { "predictor_corrector", predictor = "reverse",
+  local function start() return c.sigma_max end
+  return { schedule = s, predict = "score", times = times, start = start, sampler = { "predictor_corrector", predictor = "reverse",
     corrections = c.correct_steps, snr = c.snr, corrector = "before", norms = "batch" } }
 end
 
@@ -38,7 +39,8 @@ local function vp(c, o)
   }
 end
 
-local close = 1e-9 -- of a limit of sigma, which a level may miss by rounding
+-- A level may miss a limit of sigma by rounding, relative to it.
+local close = 1e-9
 
 -- diffusers' schedule has squares of sigma, which its steps take for sigma. The network gets (x + 1)/2 and sigma/2.
 local function karras(c, o)
@@ -52,7 +54,7 @@ local function karras(c, o)
     schedule = s, predict = "eps", shown = half, times = function(N) return line(top, 1, N), 0 end,
     sampler = { "heun", s_churn = c.s_churn, s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close),
                 s_noise = c.s_noise },
-    input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
+    start = function() return c.sigma_max end, input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
   }
 end
 

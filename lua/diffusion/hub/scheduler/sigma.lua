@@ -52,6 +52,10 @@ local function plan_of(c, o, sampler)
   local plan = { predict = keys.predict(c), sampler = { sampler }, unit = "sigma", clip = keys.clip_of(c) }
   local run = levels.of { c = c, o = o, schedule = schedule, top = top, curve = curve.name(c) }
   plan.schedule, plan.times, plan.shown = run.schedule, run.times, run.shown
+  function plan.start(t)
+    local s, sigma = plan.schedule, plan.schedule:sigma(t)
+    return s:signal(t) * (c.timestep_spacing == "leading" and math.sqrt(sigma ^ 2 + 1) or sigma)
+  end
   if run.wide then without_signal(plan) end
   if c.timestep_type == "continuous" and c.prediction_type == "v_prediction" then
     if o.timesteps then fail.raise "timesteps can't be given with timestep_type = continuous and v_prediction" end

@@ -95,7 +95,7 @@ end
 
 -- The w of a curve of sigma = w/(1 - w) between the ends of the betas.
 local function curved_path(c, name, N)
-  local schedule, out = betas.schedule(c), {}
+  local schedule, out = betas.schedule(c, true), {}
   for i, t in ipairs(curve.whole(c, schedule, name, N)) do
     local sigma = schedule:sigma(t)
     out[i] = sigma / (sigma + 1)
@@ -189,8 +189,8 @@ function solver.plan(c, o, form)
   return converted(plan, c, form.of)
 end
 
---- The samplers' option lower_order_final: diffusers lowers the order at the end of runs of fewer than 15 steps,
---- counted from their first step even if they start later.
+--- The samplers' option lower_order_final. diffusers lowers the order at the end of runs of fewer than 15 steps.
+--- It counts the steps that a later start skips too.
 ---@param c table checked options
 ---@param plan table
 ---@param N integer|nil steps of the whole run

@@ -30,6 +30,9 @@ local function unipc(c, o)
 end
 
 local function deis(c, o)
+  if c.prediction_type == "flow_prediction" and not c.use_flow_sigmas then
+    fail.raise "prediction_type 'flow_prediction' needs use_flow_sigmas; without it diffusers divides by another sigma"
+  end
   local plan = solver.plan(c, o, { of = "x0", ends = "own" })
   plan.sampler = { "deis", order = c.solver_order, lower_order_final = solver.lowered(c, plan, o.steps) }
   return plan
