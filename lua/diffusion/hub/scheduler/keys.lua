@@ -110,7 +110,7 @@ keys.churn = { s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
 
 --- Euler with churn as diffusers has it, which evaluates the network before it adds the noise. nil without s_churn.
 ---@param o table options of d.hub.scheduler
----@param of string what the network predicts
+---@param of string the prediction target of the network
 ---@return table|nil sampler
 function keys.churned(o, of)
   if not o.s_churn then return nil end
