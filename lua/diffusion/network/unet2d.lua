@@ -221,7 +221,6 @@ unet2d.peers = { diffusers = {
   names = table.move(blocks.names, 1, #blocks.names, #names + 1, names),
   older = blocks.older,
   ours = { "time_offset", "recompute" },
-  options = function(config) return peers.options(unet2d, unet2d.peers.diffusers, config) end,
 } }
 
 --- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts out_channels
