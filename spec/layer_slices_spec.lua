@@ -169,8 +169,8 @@ describe("the published numbers of", function()
   local function size_test(class, test, side, build)
     it(class .. " in " .. test, function()
       local g = d.generator { kind = "torch", seed = 0 }
-      close(assert(numbers[class .. "Block " .. test]), run(g, { { "x", image(g:randn { 1, 32, side, side }) } }, { "c" },
-        build))
+      local inputs = { { "x", image(g:randn { 1, 32, side, side }) } }
+      close(assert(numbers[class .. "Block " .. test]), run(g, inputs, { "c" }, build))
     end)
   end
 
