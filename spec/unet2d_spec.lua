@@ -165,7 +165,7 @@ describe("a config of UNet2DModel", function()
     local given = { sample_size = { 8, 16 }, norm_num_groups = json.null, mid_block_type = json.null,
       attention_head_dim = json.null, down_block_types = { "SkipDownBlock2D" }, up_block_types = { "SkipUpBlock2D" },
       block_out_channels = { 16 }, class_embed_type = json.null, act_fn = "SiLU", time_offset = 2, colour = "red" }
-    local o, unknown = entry.options(given)
+    local o, unknown = peers.options(unet2d, entry, given)
     assert.same({ "colour", "time_offset" }, unknown)
     local config = peers.config(unet2d, entry, d.unet2d(o):config())
     for key, value in pairs(given) do

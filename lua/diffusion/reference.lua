@@ -51,6 +51,64 @@ return {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
+  ["autoencodertiny"] = {
+    signature = "autoencodertiny",
+    text = "An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it encodes and decodes them by way of latents of 8 bits.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images in [-1, 1] to latents" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images in [-1, 1]" },
+    },
+  },
+  ["autoencodertiny()"] = {
+    signature = "autoencodertiny(x)",
+    text = "Encodes and decodes images. Between the two, latents are rounded to the 256 values of a picture's bytes. The gradient passes as if they were not.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+    },
+  },
+  ["autoencodertiny:decode"] = {
+    signature = "autoencodertiny:decode(z)",
+    text = "Images of latents.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+    },
+  },
+  ["autoencodertiny:encode"] = {
+    signature = "autoencodertiny:encode(x)",
+    text = "Latents of images.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+    },
+  },
+  ["autoencodertiny:scale_latents"] = {
+    signature = "autoencodertiny:scale_latents(z)",
+    text = "Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2 latent_magnitude) + latent_shift).",
+    params = {
+      { name = "z", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["autoencodertiny:unscale_latents"] = {
+    signature = "autoencodertiny:unscale_latents(z)",
+    text = "The latents that scale_latents scaled.",
+    params = {
+      { name = "z", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
   ["batches"] = {
     signature = "batches",
     text = "An iterator over a set. Its state is its step.",
@@ -169,6 +227,36 @@ return {
       { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
   },
+  ["d.autoencodertiny"] = {
+    signature = "d.autoencodertiny([options])",
+    text = "AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C}, it returns the decoded ones.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.autoencodertiny_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"relu\"", text = "activation of the residual blocks" },
+      { name = "decoder_block_out_channels", type = "list of integers", default = "{64, 64, 64, 64}", text = "channels of each level of the decoder, all equal" },
+      { name = "encoder_block_out_channels", type = "list of integers", default = "{64, 64, 64, 64}", text = "channels of each level of the encoder, all equal" },
+      { name = "force_upcast", type = "boolean", default = "false", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the latents" },
+      { name = "latent_magnitude", type = "number", range = "> 0", default = "3", text = "half the range that scale_latents maps to [0, 1]" },
+      { name = "latent_shift", type = "number", default = "0.5", text = "added to latents by scale_latents, which makes it the value of 0" },
+      { name = "num_decoder_blocks", type = "list of integers", default = "{3, 3, 3, 1}", text = "residual blocks of each level of the decoder" },
+      { name = "num_encoder_blocks", type = "list of integers", default = "{1, 3, 3, 3}", text = "residual blocks of each level of the encoder" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "1", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "shift_factor", type = "number", default = "0", text = "subtracted from latents before that; kept for the config" },
+      { name = "upsample_fn", type = "\"nearest\" or \"nearest-exact\"", default = "\"nearest\"", text = "the decoder enlarges by repeated pixels, for which these are two names; kept for the config" },
+      { name = "upsampling_scaling_factor", type = "integer", range = "[1, 64]", default = "2", text = "factor of each enlargement" },
+    },
+    returns = {
+      { type = "diffusion.autoencodertiny" },
+    },
+    example = "local model = d.autoencodertiny{ encoder_block_out_channels = { 8, 8 },\n  decoder_block_out_channels = { 8, 8 }, num_encoder_blocks = { 1, 1 }, num_decoder_blocks = { 1, 1 } }\nlocal z = model:encode(d.randn(1, 16, 16, 3))\nprint(z:shape(), model:decode(z):shape())",
+  },
   ["d.bernoulli"] = {
     signature = "d.bernoulli(p, [shape], [opts])",
     text = "1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.",
@@ -256,7 +344,7 @@ return {
       { name = "options", type = "diffusion.checkpoint_options" },
     },
     options = {
-      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "model", type = "model", default = "required", text = "the network, or its adapters" },
       { name = "path", type = "path", default = "required", text = "the file" },
       { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that are saved" },
@@ -525,6 +613,39 @@ return {
       { type = "diffusion.model" },
     },
     example = "local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }\nprint(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))",
+  },
+  ["d.dittransformer2d"] = {
+    signature = "d.dittransformer2d([options])",
+    text = "DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the table's last row. Other H and W may be used too, if the patch divides them.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.dittransformer2d_options?", optional = true },
+    },
+    options = {
+      { name = "activation_fn", type = "\"gelu\", \"gelu-approximate\", \"geglu\", \"geglu-approximate\", \"swiglu\" or \"linear-silu\"", default = "\"gelu-approximate\"", text = "activation of the feed-forward part" },
+      { name = "attention_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
+      { name = "attention_head_dim", type = "integer", range = ">= 1", default = "72", text = "width of a head" },
+      { name = "class_dropout", type = "number", range = "[0, 1)", default = "0.1", text = "probability that a sample's class is forgotten in training, as in that class" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "freq_shift", type = "number", range = "[0, 128)", default = "1", text = "s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of an image" },
+      { name = "norm_elementwise_affine", type = "boolean", default = "false", text = "the norm before the feed-forward part has weight and bias" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by that norm; the others add 1e-6" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "this class has no group norm; kept for the config" },
+      { name = "norm_type", type = "\"ada_norm_zero\"", default = "\"ada_norm_zero\"", text = "the one kind of norm that this class runs with; kept for the config" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "16", text = "number of heads of each attention" },
+      { name = "num_embeds_ada_norm", type = "integer", range = ">= 1", default = "1000", text = "number of classes" },
+      { name = "num_layers", type = "integer", range = ">= 1", default = "28", text = "number of blocks" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "in_channels", text = "channels of the result; twice in_channels also predicts a variance" },
+      { name = "patch_size", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer", range = ">= 1", default = "32", text = "height and width of the images that it was trained on" },
+      { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.dittransformer2d{ sample_size = 8, num_attention_heads = 2, attention_head_dim = 16,\n  num_layers = 2, num_embeds_ada_norm = 10 }\nprint(model(d.randn(4, 8, 8, 4), 500, { class = 3 }))",
   },
   ["d.edit"] = {
     signature = "d.edit",
@@ -1171,9 +1292,55 @@ return {
     signature = "d.hub",
     text = "d.hub: models and schedulers of other libraries.",
   },
+  ["d.hub.load"] = {
+    signature = "d.hub.load(path, [options])",
+    text = "Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.",
+    params = {
+      { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
+      { name = "options", type = "diffusion.hub_load_options?", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.save"] = {
+    signature = "d.hub.save(dir, parts, [options])",
+    text = "Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it. Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted save leaves the old folder, or one that no program opens.",
+    params = {
+      { name = "dir", type = "string" },
+      { name = "parts", type = "diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options", text = "a pipe; a network alone; or {unet =, process =}, and the options" },
+      { name = "options", type = "diffusion.hub_save_options?", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
+      { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
+      { name = "process", type = "process", default = "none", text = "what the denoiser was trained for" },
+      { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
+      { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
+      { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if it can't be written, or can't be expressed" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.hub.scheduler"] = {
     signature = "d.hub.scheduler(config, [options])",
-    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"schedulers\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, the factor `start` of the noise at the first step, and unit = \"sigma\" if diffusers' samples are x/a.",
     params = {
       { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
       { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
@@ -1181,15 +1348,30 @@ return {
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
       { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "intermediate_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's second angle of two" },
+      { name = "jump_length", type = "integer", range = ">= 1", default = "that of diffusers", text = "RePaint's steps of a jump back" },
+      { name = "jump_n_sample", type = "integer", range = ">= 1", default = "that of diffusers", text = "times that RePaint takes each stretch" },
+      { name = "mask", type = "tensor", default = "none", text = "RePaint's mask, 1 where the picture is known" },
+      { name = "max_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's first angle" },
+      { name = "mu", type = "number", default = "none", text = "shift of the path, for use_dynamic_shifting" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "that of diffusers", text = "order of LMS" },
+      { name = "original", type = "tensor", default = "none", text = "RePaint's picture, whose known part stays" },
+      { name = "original_inference_steps", type = "integer", range = ">= 1", default = "that of the config", text = "number of timesteps at which LCM's network was distilled" },
+      { name = "s_churn", type = "number", range = ">= 0", default = "that of diffusers", text = "noise that Euler adds before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "that of diffusers", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "that of diffusers", text = "greatest sigma at which it does" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "that of diffusers", text = "least sigma at which it does" },
+      { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+      { name = "use_clipped_model_output", type = "boolean", default = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
     },
     returns = {
       { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
       { type = "table|string", text = "sampler" },
       { type = "diffusion.grid|function", text = "grid" },
       { type = "fun(model: any): any", text = "wrap" },
-      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+      { type = "table", text = "facts {class, timesteps, start, unit, upward}" },
     },
     example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
   },
@@ -1518,6 +1700,30 @@ return {
       { type = "diffusion.process|string|nil", text = "process or the message" },
     },
     example = "local model, process = d.load_model \"digits\"",
+  },
+  ["d.load_pipeline"] = {
+    signature = "d.load_pipeline(name, [options])",
+    text = "Opens a pipe, which draws images: a network that comes with the library, by its name, or a folder, as d.hub.load does.",
+    params = {
+      { name = "name", type = "string", text = "\"digits\", a folder, or a name in the cache of huggingface_hub" },
+      { name = "options", type = "diffusion.hub_load_options?", text = "for a folder", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local pipe = assert(d.load_pipeline \"digits\")\nprint(pipe)\nd.image.show(pipe{ class = { 4, 5 }, steps = 10, seed = 1 })",
   },
   ["d.lr"] = {
     signature = "d.lr",
@@ -1999,14 +2205,18 @@ return {
     },
   },
   ["d.nn.embedding"] = {
-    signature = "d.nn.embedding(n, width)",
+    signature = "d.nn.embedding(n, width, [options])",
     text = "A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width added.",
     params = {
       { name = "n", type = "integer", text = "rows" },
       { name = "width", type = "integer" },
+      { name = "options", type = "diffusion.nn_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
-      { type = "diffusion.layer", text = "layer, field weight {n, width}, with standard normal first values" },
+      { type = "diffusion.layer", text = "layer, field weight {n, width}" },
     },
   },
   ["d.nn.gelu"] = {
@@ -2082,6 +2292,28 @@ return {
     returns = {
       { type = "table", text = "module" },
     },
+  },
+  ["d.nn.lora"] = {
+    signature = "d.nn.lora(of, [options])",
+    text = "Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the model's output is unchanged at first. The model is frozen, and only the adapters train. Attention that has one weight for q, k and v gets adapters for each: \"mid.attention.attention.q\". Those of a k x k convolution are a k x k convolution to `rank` channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped file stay there. A model can have several. With `load`, the layers, ranks and values are those of a file, of diffusers, peft, kohya's scripts or Lora:save.",
+    params = {
+      { name = "of", type = "diffusion.model" },
+      { name = "options", type = "diffusion.nn_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "lora nil with a message if the file in `load` doesn't fit" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local model = d.unet{ image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 } }\nlocal lora = d.nn.lora(model, { rank = 2, on = { \"attention%.[qkv]$\", \"attention%.out$\" } })\nlocal opt = d.adamw(lora, { lr = 1e-3 })\nprint(lora)",
   },
   ["d.nn.model"] = {
     signature = "d.nn.model(root, [options])",
@@ -3410,6 +3642,40 @@ return {
     },
     example = "local model = d.unet2d{ block_out_channels = { 32, 64 }, num_class_embeds = 10,\n  down_block_types = { \"DownBlock2D\", \"AttnDownBlock2D\" }, up_block_types = { \"AttnUpBlock2D\", \"UpBlock2D\" } }\nprint(model(d.randn(4, 16, 16, 3), 500, { class = 3 }))",
   },
+  ["d.vq"] = {
+    signature = "d.vq([options])",
+    text = "VQModel of diffusers, by the options of its config. It is an autoencoder with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the loss of the codebook.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.vq_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"silu\"", text = "activation of the residual blocks" },
+      { name = "beta", type = "number", range = ">= 0", default = "0.25", text = "weight of the smaller term of the codebook's loss" },
+      { name = "block_out_channels", type = "list of integers", default = "{64}", text = "channels of each level" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownEncoderBlock2D\"}", text = "the type of each level of the encoder" },
+      { name = "force_upcast", type = "boolean", default = "false", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "3", text = "channels that the encoder ends with" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "1", text = "residual blocks of a level of the encoder; one more in the decoder" },
+      { name = "legacy", type = "boolean", default = "true", text = "beta weighs the term that moves the codebook, as in diffusers; false: the term that moves the latents, as in the paper" },
+      { name = "lookup_from_codebook", type = "boolean", default = "false", text = "decode(z, { force_not_quantize = true }) takes rows of the codebook" },
+      { name = "mid_block_add_attention", type = "boolean", default = "true", text = "attention between the two middle blocks" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "groups of the norms" },
+      { name = "norm_type", type = "\"group\" or \"spatial\"", default = "\"group\"", text = "\"spatial\": the norms of the decoder are conditioned on the latents (Zheng et al. 2022)" },
+      { name = "num_vq_embeddings", type = "integer", range = ">= 1", default = "256", text = "rows of the codebook" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer", range = ">= 1", default = "32", text = "height and width of the images that it was trained on; kept for the config" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "0.18215", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpDecoderBlock2D\"}", text = "the type of each level of the decoder" },
+      { name = "vq_embed_dim", type = "integer", range = ">= 1", default = "latent_channels", text = "width of a row of the codebook" },
+    },
+    returns = {
+      { type = "diffusion.vq" },
+    },
+    example = "local levels = { \"DownEncoderBlock2D\", \"DownEncoderBlock2D\" }\nlocal model = d.vq{ block_out_channels = { 32, 32 }, down_block_types = levels,\n  up_block_types = { \"UpDecoderBlock2D\", \"UpDecoderBlock2D\" } }\nlocal x = d.randn(1, 16, 16, 3)\nlocal decoded, loss = model(x)\nprint(model:encode(x), decoded, loss)",
+  },
   ["d.warnings"] = {
     signature = "d.warnings(where)",
     text = "Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function. Each kind of warning is given once per model, objective or optimiser.",
@@ -3500,7 +3766,7 @@ return {
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model. The state of an adopted parameter must be its value.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -3679,6 +3945,15 @@ return {
       { type = "number[]" },
     },
   },
+  ["hub_folder"] = {
+    signature = "hub_folder",
+    text = "A folder that was listed.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "files", type = "table<string, boolean>", text = "the names of its files, also of links that lead nowhere" },
+      { name = "folders", type = "table<string, boolean>" },
+    },
+  },
   ["interval"] = {
     signature = "interval",
     text = "",
@@ -3715,6 +3990,166 @@ return {
   ["likelihood"] = {
     signature = "likelihood",
     text = "The result of d.likelihood.ode. It prints as two lines.",
+  },
+  ["lora"] = {
+    signature = "lora",
+    text = "Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and d.trainer take them as a model whose parameters are the adapters.",
+    params = {
+      { name = "scale", type = "number", text = "factor of all adapters, 1 at first; can be set" },
+      { name = "merged", type = "boolean", text = "whether the adapters are in the model's weights" },
+      { name = "enabled", type = "boolean", text = "whether they act; enable and disable set it" },
+    },
+  },
+  ["lora()"] = {
+    signature = "lora(xt, t, [options])",
+    text = "The model's output with the adapters.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["lora:config"] = {
+    signature = "lora:config()",
+    text = "The config of the model.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["lora:count"] = {
+    signature = "lora:count()",
+    text = "The number of elements of the adapters.",
+    returns = {
+      { type = "integer", text = "total" },
+      { type = "integer", text = "trainable" },
+    },
+  },
+  ["lora:disable"] = {
+    signature = "lora:disable()",
+    text = "The model computes without the adapters, with the bits that it had before them. Their values stay.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:enable"] = {
+    signature = "lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:eval"] = {
+    signature = "lora:eval()",
+    text = "Turns dropout off, in the model and in the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:freeze"] = {
+    signature = "lora:freeze([pattern])",
+    text = "Freezes the adapters whose names match.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:load"] = {
+    signature = "lora:load(path)",
+    text = "Reads values from a file into these adapters. It must have the same layers and ranks; nn.lora(model, { load = path }) makes adapters as they are in a file.",
+    params = {
+      { name = "path", type = "string", text = "as for save" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:load_state"] = {
+    signature = "lora:load_state(state)",
+    text = "Copies values in, by name. The state must have all of the adapters' values, of the same shapes, and nothing else.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:merge"] = {
+    signature = "lora:merge()",
+    text = "Adds the adapters' products to the model's weights: the same function at the speed of the model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and the file is not touched. The weights without adapters are kept for unmerge. A gradient no longer reaches the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:parameters"] = {
+    signature = "lora:parameters()",
+    text = "Iterates over names and values: \"PATH.lora_A.weight\" and \"PATH.lora_B.weight\" for each layer.",
+    returns = {
+      { type = "function", text = "iterator" },
+    },
+  },
+  ["lora:remove"] = {
+    signature = "lora:remove()",
+    text = "Removes the adapters from the model. Merged ones stay in its weights for good.",
+    returns = {
+      { type = "diffusion.model", text = "model without them" },
+    },
+  },
+  ["lora:save"] = {
+    signature = "lora:save(path, [options])",
+    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:state"] = {
+    signature = "lora:state()",
+    text = "The adapters' values by name, as windows on them.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["lora:train"] = {
+    signature = "lora:train()",
+    text = "Turns dropout on again, inside d.record.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unfreeze"] = {
+    signature = "lora:unfreeze([pattern])",
+    text = "Undoes freeze.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unmerge"] = {
+    signature = "lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
   },
   ["model"] = {
     signature = "model",
@@ -3762,7 +4197,7 @@ return {
     signature = "model:freeze([pattern])",
     text = "Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's accumulated gradients are dropped.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3834,7 +4269,7 @@ return {
     signature = "model:unfreeze([pattern])",
     text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3979,6 +4414,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:chunk"] = {
+    signature = "net:chunk([path], inputs, [options])",
+    text = "One of equal pieces of the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_chunk_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece, from 1" },
+      { name = "pieces", type = "integer", range = ">= 1", default = "2", text = "their number" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:conv"] = {
     signature = "net:conv([path], inputs, [options])",
     text = "Cross-correlation over images; a second input of the result's shape is added.",
@@ -4047,6 +4499,7 @@ return {
       { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4170,6 +4623,23 @@ return {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:labels"] = {
+    signature = "net:labels([path], inputs, [options])",
+    text = "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_labels_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 1", default = "required", text = "number of classes" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that a class is forgotten in training" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4349,6 +4819,7 @@ return {
       { name = "options", type = "diffusion.net_places_options?", optional = true },
     },
     options = {
+      { name = "base", type = "integer", range = ">= 0", default = "0", text = "the places of n rows or columns are scaled by base / n; 0: they are not scaled" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
@@ -4695,6 +5166,20 @@ return {
       { type = "diffusion.tensor", text = "x {n,D}" },
     },
   },
+  ["pipe"] = {
+    signature = "pipe",
+    text = "A denoiser with what is needed to draw images. Called with options, it draws them.",
+    params = {
+      { name = "class", type = "string", text = "the class of the pipeline in diffusers" },
+      { name = "path", type = "string|nil", text = "the folder that it was read from" },
+      { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
+      { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
+      { name = "process", type = "diffusion.process|nil", text = "what the denoiser was trained for; can be written" },
+      { name = "sampler", type = "any", text = "as d.sample takes it" },
+      { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
+      { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+    },
+  },
   ["plan"] = {
     signature = "plan",
     text = "The start and the steps of an edit. It prints as a table.",
@@ -5018,8 +5503,11 @@ return {
     },
   },
   ["sampler consistency"] = {
-    signature = "sampler = \"consistency\"",
+    signature = "sampler = {\"consistency\", ...}",
     text = "Song et al. 2023, algorithm 1",
+    options = {
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
   },
   ["sampler ddim"] = {
     signature = "sampler = {\"ddim\", ...}",
@@ -5056,6 +5544,10 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
     },
   },
   ["sampler diffusers-ddim-inverse-told-next-time"] = {
@@ -5063,18 +5555,59 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddim-previous-by-stride"] = {
     signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
       { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
+    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
     text = "as another library computes it, including its defect",
+    options = {
+      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
+    },
+  },
+  ["sampler diffusers-ddpm-without-last-noise"] = {
+    signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "last", type = "integer", range = ">= 0", default = "1", text = "the last level, to which a step adds no noise" },
+    },
+  },
+  ["sampler diffusers-dpm-inverse"] = {
+    signature = "sampler = {\"diffusers-dpm-inverse\", ...}",
+    text = "dpm_solver_multistep backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-dpm-sde"] = {
+    signature = "sampler = {\"diffusers-dpm-sde\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", SDE-DPM-Solver on eps",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 2]", default = "2", text = "values that a step uses" },
+    },
   },
   ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
     signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
@@ -5085,6 +5618,14 @@ return {
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-2m-sde-drawn-twice"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-sde-drawn-twice\", ...}",
+    text = "SDE-DPM-Solver++(2M) as CogVideoX has it",
+    options = {
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
@@ -5098,33 +5639,104 @@ return {
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
     },
   },
+  ["sampler diffusers-dpmpp-3m-inverse"] = {
+    signature = "sampler = {\"diffusers-dpmpp-3m-inverse\", ...}",
+    text = "dpmpp_3m backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
   ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
     signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler diffusers-dpmpp-singlestep-sde-wrong-sign"] = {
+    signature = "sampler = {\"diffusers-dpmpp-singlestep-sde-wrong-sign\", ...}",
+    text = "dpmpp_singlestep with the noise of the SDE, as diffusers has it",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
     },
   },
   ["sampler diffusers-euler-churn-after-model"] = {
     signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "of", type = "\"eps\", \"v\", \"x0\" or \"edm\"", default = "\"eps\"", text = "prediction target of the model's output" },
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
       { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
       { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "s_churn is over so many steps" },
+    },
+  },
+  ["sampler diffusers-flow-euler-ancestral"] = {
+    signature = "sampler = {\"diffusers-flow-euler-ancestral\", ...}",
+    text = "diffusers' LTX, after ComfyUI",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
   ["sampler diffusers-ipndm-start-without-x0"] = {
     signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
     text = "as another library computes it, including its defect",
   },
+  ["sampler diffusers-kdpm2-ancestral-midpoints-told-apart"] = {
+    signature = "sampler = {\"diffusers-kdpm2-ancestral-midpoints-told-apart\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
   ["sampler diffusers-lms-of-missing-slopes"] = {
     signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-pndm-previous-by-stride"] = {
+    signature = "sampler = {\"diffusers-pndm-previous-by-stride\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "groups", type = "list of tables", default = "four of each of the first three steps", text = "steps of Runge-Kutta: tables with the levels of their evaluations and moves" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
+      { name = "second", type = "integer", range = ">= 1", default = "the second level", text = "level of the second evaluation" },
+      { name = "start", type = "\"heun\" or \"runge_kutta\"", default = "\"heun\"", text = "method of the first steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
+    },
+  },
+  ["sampler diffusers-repaint-one-noise-for-both-parts"] = {
+    signature = "sampler = {\"diffusers-repaint-one-noise-for-both-parts\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "mask", type = "tensor", default = "none: nothing is known", text = "1 where the original is known" },
+      { name = "original", type = "tensor", default = "none", text = "the picture whose known part stays" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "a step has T // steps levels" },
+    },
+  },
+  ["sampler diffusers-score-vp-equal-steps"] = {
+    signature = "sampler = {\"diffusers-score-vp-equal-steps\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = ">= 0", default = "0.1", text = "beta(0)" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the step is 1/steps" },
     },
   },
   ["sampler dpm2"] = {
@@ -5200,7 +5812,9 @@ return {
     text = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
@@ -5307,7 +5921,7 @@ return {
     signature = "sampler = {\"lcm\", ...}",
     text = "Luo et al. 2023, algorithm 3",
     options = {
-      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data in these scales" },
+      { name = "sigma_data", type = "number", range = ">= 0", default = "0.5", text = "standard deviation of the data in these scales" },
       { name = "timestep_scaling", type = "number", range = "> 0", default = "10", text = "factor of t in the skip and output scales" },
     },
   },
@@ -5332,6 +5946,8 @@ return {
     text = "Song et al. 2021 (score SDE), algorithms 2 to 5",
     options = {
       { name = "corrections", type = "integer", range = ">= 0", default = "1", text = "corrector steps at each level" },
+      { name = "corrector", type = "\"after\" or \"before\"", default = "\"after\"", text = "the corrector acts at s after the predictor, or at t before it, as in the paper's code" },
+      { name = "norms", type = "\"sample\" or \"batch\"", default = "\"sample\"", text = "norms of each sample, or means over the batch with the norm of the noise drawn, as in that code" },
       { name = "predictor", type = "\"reverse\" or \"ancestral\"", default = "\"reverse\"", text = "step of the reverse SDE, or of ancestral sampling" },
       { name = "snr", type = "number", range = "> 0", default = "0.16", text = "ratio of score to noise in a corrector step" },
     },
@@ -5350,8 +5966,10 @@ return {
     text = "Xue et al. 2023, algorithm 1",
     options = {
       { name = "corrector", type = "integer", range = "[0, 4]", default = "2", text = "values that the corrector uses; 0: no corrector" },
+      { name = "draws", type = "\"needed\" or \"every\"", default = "\"needed\"", text = "\"every\" takes normals of a generator in steps without noise too" },
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "of", type = "\"x0\" or \"eps\"", default = "\"x0\"", text = "prediction that the step uses" },
       { name = "predictor", type = "integer", range = "[1, 4]", default = "2", text = "values that the predictor uses" },
       { name = "tau", type = "number or function", range = ">= 0", default = "1", text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
       { name = "variant", type = "\"adams\" or \"bh1\"", default = "\"adams\"", text = "weights of two values" },
@@ -5372,6 +5990,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },
@@ -5383,6 +6002,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },
@@ -6774,6 +7394,51 @@ return {
     text = "A value inside of a network that is being written.",
     params = {
       { name = "width", type = "integer?", text = "its last size, where that is known" },
+    },
+  },
+  ["vq"] = {
+    signature = "vq",
+    text = "An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images, it encodes, quantises and decodes them, and returns them with the loss of the codebook.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images to latents, before quant_conv" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images, after post_quant_conv" },
+      { name = "quantize", type = "table", text = "called with latents, it returns those of the codebook, its loss, and the rows {B, h, w} from 1; quantize:lookup(rows) returns the latents of rows" },
+    },
+  },
+  ["vq()"] = {
+    signature = "vq(x)",
+    text = "Encodes, quantises and decodes images.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+      { type = "diffusion.tensor", text = "loss that of the codebook" },
+    },
+  },
+  ["vq:decode"] = {
+    signature = "vq:decode(z, [options])",
+    text = "Images of latents, which are quantised first.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },
+      { name = "options", type = "diffusion.vq_decode_options?", optional = true },
+    },
+    options = {
+      { name = "force_not_quantize", type = "boolean", default = "false", text = "decodes z itself; in a model with lookup_from_codebook, z are rows {B, h, w} of the codebook" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+      { type = "diffusion.tensor|nil", text = "loss that of the codebook, if z was quantised" },
+    },
+  },
+  ["vq:encode"] = {
+    signature = "vq:encode(x)",
+    text = "Latents of images, before they are quantised.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },
     },
   },
   ["weighting edm"] = {

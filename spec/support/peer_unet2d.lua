@@ -62,7 +62,7 @@ end
 function M.options(config)
   local known = {}
   for key, value in pairs(config) do if not key:find "^_" then known[key] = value end end
-  local options, unknown = entry.options(known)
+  local options, unknown = peers.options(unet2d, entry, known)
   assert(#unknown == 0, table.concat(unknown, ", "))
   return options
 end

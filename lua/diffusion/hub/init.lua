@@ -1,2 +1,6 @@
 --- d.hub: models and schedulers of other libraries.
-return { scheduler = require("diffusion.hub.scheduler").scheduler }
+return {
+  load = require("diffusion.hub.load").load,
+  save = require("diffusion.hub.save").save,
+  scheduler = require("diffusion.hub.scheduler").scheduler,
+}

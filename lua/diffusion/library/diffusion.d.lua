@@ -33,6 +33,24 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
+---@class (exact) diffusion.autoencodertiny_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
+---@field decoder_block_out_channels? integer[] channels of each level of the decoder, all equal; default {64, 64, 64, 64}
+---@field encoder_block_out_channels? integer[] channels of each level of the encoder, all equal; default {64, 64, 64, 64}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default false
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels of the latents; range >= 1; default 4
+---@field latent_magnitude? number half the range that scale_latents maps to [0, 1]; range > 0; default 3
+---@field latent_shift? number added to latents by scale_latents, which makes it the value of 0; default 0.5
+---@field num_decoder_blocks? integer[] residual blocks of each level of the decoder; default {3, 3, 3, 1}
+---@field num_encoder_blocks? integer[] residual blocks of each level of the encoder; default {1, 3, 3, 3}
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 1
+---@field shift_factor? number subtracted from latents before that; kept for the config; default 0
+---@field upsample_fn? "nearest"|"nearest-exact" the decoder enlarges by repeated pixels, for which these are two names; kept for the config; default "nearest"
+---@field upsampling_scaling_factor? integer factor of each enlargement; range [1, 64]; default 2
+
 ---@class (exact) diffusion.backward_options
 ---@field keep? boolean keeps the record for another backward pass; default false
 
@@ -58,7 +76,7 @@ local d = {}
 ---@field to? number sigma of the end; range > 0; default 0.02
 
 ---@class (exact) diffusion.checkpoint_options
----@field model diffusion.model the network
+---@field model diffusion.model|diffusion.lora the network, or its adapters
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
@@ -139,6 +157,27 @@ local d = {}
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
 
+---@class (exact) diffusion.dittransformer2d_options
+---@field activation_fn? "gelu"|"gelu-approximate"|"geglu"|"geglu-approximate"|"swiglu"|"linear-silu" activation of the feed-forward part; default "gelu-approximate"
+---@field attention_bias? boolean q, k and v have a bias; default true
+---@field attention_head_dim? integer width of a head; range >= 1; default 72
+---@field class_dropout? number probability that a sample's class is forgotten in training, as in that class; range [0, 1); default 0.1
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field freq_shift? number s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors; range [0, 128); default 1
+---@field in_channels? integer channels of an image; range >= 1; default 4
+---@field norm_elementwise_affine? boolean the norm before the feed-forward part has weight and bias; default false
+---@field norm_eps? number added to the variance by that norm; the others add 1e-6; range > 0; default 1e-5
+---@field norm_num_groups? integer this class has no group norm; kept for the config; range >= 1; default 32
+---@field norm_type? "ada_norm_zero" the one kind of norm that this class runs with; kept for the config; default "ada_norm_zero"
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 16
+---@field num_embeds_ada_norm? integer number of classes; range >= 1; default 1000
+---@field num_layers? integer number of blocks; range >= 1; default 28
+---@field out_channels? integer channels of the result; twice in_channels also predicts a variance; range >= 1; default in_channels
+---@field patch_size? integer height and width of the pixels that become one token; range >= 1; default 2
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer height and width of the images that it was trained on; range >= 1; default 32
+---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
+
 ---@class (exact) diffusion.draw_options
 ---@field seed? integer seed of the numbers; default follows d.manual_seed
 ---@field generator? diffusion.generator|diffusion.generator[] source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone
@@ -159,7 +198,7 @@ local d = {}
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
@@ -178,7 +217,7 @@ local d = {}
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
@@ -221,7 +260,7 @@ local d = {}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it, with the merged x
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
@@ -231,7 +270,7 @@ local d = {}
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.ema_options
@@ -370,11 +409,47 @@ local d = {}
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
 
+---@class (exact) diffusion.hub_load_options
+---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
+---@field class_name? string class of a component whose config names none; default that of the config
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+
+---@class (exact) diffusion.hub_save_parts_options
+---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
+---@field pipeline? string class of the pipeline; default by the networks
+---@field process? diffusion.process what the denoiser was trained for
+---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
+---@field vae? diffusion.model|diffusion.ema an autoencoder
+---@field variant? string part of the name of the weights: fp16, non_ema
+
 ---@class (exact) diffusion.hub_scheduler_options
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
 ---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
+---@field intermediate_timesteps? number SCM's second angle of two; range > 0; default that of diffusers
+---@field jump_length? integer RePaint's steps of a jump back; range >= 1; default that of diffusers
+---@field jump_n_sample? integer times that RePaint takes each stretch; range >= 1; default that of diffusers
+---@field mask? diffusion.tensor RePaint's mask, 1 where the picture is known
+---@field max_timesteps? number SCM's first angle; range > 0; default that of diffusers
+---@field mu? number shift of the path, for use_dynamic_shifting
+---@field order? integer order of LMS; range [1, 4]; default that of diffusers
+---@field original? diffusion.tensor RePaint's picture, whose known part stays
+---@field original_inference_steps? integer number of timesteps at which LCM's network was distilled; range >= 1; default that of the config
+---@field s_churn? number noise that Euler adds before steps, over all of them; range >= 0; default that of diffusers
+---@field s_noise? number factor of that noise; range >= 0; default that of diffusers
+---@field s_tmax? number greatest sigma at which it does; range >= 0; default that of diffusers
+---@field s_tmin? number least sigma at which it does; range >= 0; default that of diffusers
+---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
+---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default that of diffusers
 
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
@@ -444,6 +519,10 @@ local d = {}
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
+
+---@class (exact) diffusion.lora_save_options
+---@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
@@ -585,6 +664,11 @@ local d = {}
 ---@field fill? boolean an absent second value counts as zeros of the first's shape; default false
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_chunk_options
+---@field at? integer which piece, from 1; range >= 1; default 1
+---@field pieces? integer their number; range >= 1; default 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_conv_options
 ---@field out integer channels or width of the result; range >= 1
 ---@field bias? boolean adds a vector of `out` numbers; default true
@@ -609,6 +693,7 @@ local d = {}
 ---@field inp integer rows of the table; range >= 1
 ---@field out integer channels or width of the result; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
 
 ---@class (exact) diffusion.net_enlarge_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -648,6 +733,11 @@ local d = {}
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_labels_options
+---@field classes integer number of classes; range >= 1
+---@field dropout? number probability that a class is forgotten in training; range [0, 1); default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_layer_norm_options
@@ -700,6 +790,7 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_places_options
+---@field base? integer the places of n rows or columns are scaled by base / n; 0: they are not scaled; range >= 0; default 0
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -784,6 +875,9 @@ local d = {}
 ---@class (exact) diffusion.nn_downsample_options
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
 
+---@class (exact) diffusion.nn_embedding_options
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
+
 ---@class (exact) diffusion.nn_group_norm_options
 ---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
 ---@field affine? boolean has weight and bias; default true
@@ -797,6 +891,15 @@ local d = {}
 ---@class (exact) diffusion.nn_linear_options
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+
+---@class (exact) diffusion.nn_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
 ---@class (exact) diffusion.nn_model_options
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
@@ -992,7 +1095,7 @@ local d = {}
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
@@ -1016,7 +1119,7 @@ local d = {}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field noise? "independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor draws of each step, increments of one Brownian path, a generator or one for each sample, or a function; default "independent"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field shape? integer[] {n, ...}, the number of samples first; default that of init
@@ -1208,6 +1311,31 @@ local d = {}
 ---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
 ---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
+---@class (exact) diffusion.vq_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
+---@field beta? number weight of the smaller term of the codebook's loss; range >= 0; default 0.25
+---@field block_out_channels? integer[] channels of each level; default {64}
+---@field down_block_types? string[] the type of each level of the encoder; default {"DownEncoderBlock2D"}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default false
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels that the encoder ends with; range >= 1; default 3
+---@field layers_per_block? integer residual blocks of a level of the encoder; one more in the decoder; range >= 1; default 1
+---@field legacy? boolean beta weighs the term that moves the codebook, as in diffusers; false: the term that moves the latents, as in the paper; default true
+---@field lookup_from_codebook? boolean decode(z, { force_not_quantize = true }) takes rows of the codebook; default false
+---@field mid_block_add_attention? boolean attention between the two middle blocks; default true
+---@field norm_num_groups? integer groups of the norms; range >= 1; default 32
+---@field norm_type? "group"|"spatial" "spatial": the norms of the decoder are conditioned on the latents (Zheng et al. 2022); default "group"
+---@field num_vq_embeddings? integer rows of the codebook; range >= 1; default 256
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer height and width of the images that it was trained on; kept for the config; range >= 1; default 32
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 0.18215
+---@field up_block_types? string[] the type of each level of the decoder; default {"UpDecoderBlock2D"}
+---@field vq_embed_dim? integer width of a row of the codebook; range >= 1; default latent_channels
+
+---@class (exact) diffusion.vq_decode_options
+---@field force_not_quantize? boolean decodes z itself; in a model with lookup_from_codebook, z are rows {B, h, w} of the codebook; default false
+
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
 ---@field lr number rate of the next step; can be set to a number or a function of the step
@@ -1218,6 +1346,14 @@ local adamw = {}
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
+
+--- An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it
+--- encodes and decodes them by way of latents of 8 bits.
+---@class diffusion.autoencodertiny: diffusion.model
+---@field encoder diffusion.layer images in [-1, 1] to latents
+---@field decoder diffusion.layer latents to images in [-1, 1]
+---@overload fun(x: diffusion.tensor): diffusion.tensor
+local autoencodertiny = {}
 
 --- An iterator over a set. Its state is its step.
 ---@class diffusion.batches
@@ -1266,6 +1402,13 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
+--- A folder that was listed.
+---@class diffusion.hub_folder
+---@field path string
+---@field files table<string, boolean> the names of its files, also of links that lead nowhere
+---@field folders table<string, boolean>
+local hub_folder = {}
+
 ---@class diffusion.interval
 ---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
@@ -1297,6 +1440,16 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
+--- Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are
+--- a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and
+--- d.trainer take them as a model whose parameters are the adapters.
+---@class diffusion.lora
+---@field scale number factor of all adapters, 1 at first; can be set
+---@field merged boolean whether the adapters are in the model's weights
+---@field enabled boolean whether they act; enable and disable set it
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
+local lora = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1325,6 +1478,18 @@ local objective = {}
 ---@field means diffusion.tensor|nil the means, for a mixture
 ---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
+
+--- A denoiser with what is needed to draw images. Called with options, it draws them.
+---@class diffusion.pipe
+---@field class string the class of the pipeline in diffusers
+---@field path string|nil the folder that it was read from
+---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
+---@field vae diffusion.model|nil decodes latents; can be written
+---@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field sampler any as d.sample takes it
+---@field scheduler table|nil the scheduler's config; a config or a class can be written
+---@field labels table<integer, string>|nil the names of classes
+local pipe = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1420,6 +1585,15 @@ local trainer = {}
 ---@field width integer? its last size, where that is known
 local value = {}
 
+--- An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images,
+--- it encodes, quantises and decodes them, and returns them with the loss of the codebook.
+---@class diffusion.vq: diffusion.model
+---@field encoder diffusion.layer images to latents, before quant_conv
+---@field decoder diffusion.layer latents to images, after post_quant_conv
+---@field quantize table called with latents, it returns those of the codebook, its loss, and the rows {B, h, w} from 1; quantize:lookup(rows) returns the latents of rows
+---@overload fun(x: diffusion.tensor): diffusion.tensor, diffusion.tensor
+local vq = {}
+
 --- Copies a state in. It must have the moments of every parameter of this optimiser, and
 --- nothing else. Rates that are numbers are restored. Functions of this optimiser stay.
 ---@param state table from state()
@@ -1443,6 +1617,27 @@ function adamw:step(options) end
 --- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function adamw:zero() end
+
+--- Images of latents.
+---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@return diffusion.tensor images {B, H, W, C}
+function autoencodertiny:decode(z) end
+
+--- Latents of images.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@return diffusion.tensor latents {B, h, w, latent_channels}
+function autoencodertiny:encode(x) end
+
+--- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2
+--- latent_magnitude) + latent_shift).
+---@param z diffusion.tensor
+---@return diffusion.tensor
+function autoencodertiny:scale_latents(z) end
+
+--- The latents that scale_latents scaled.
+---@param z diffusion.tensor
+---@return diffusion.tensor
+function autoencodertiny:unscale_latents(z) end
 
 --- Continues from a state. The next batches are those that would have followed it.
 ---@param state table from `state()`
@@ -1479,6 +1674,13 @@ function d.adamw(models, options) end
 ---@param step? number default 1; not 0
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
+
+--- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with
+--- methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C},
+--- it returns the decoded ones.
+---@param options? diffusion.autoencodertiny_options?
+---@return diffusion.autoencodertiny
+function d.autoencodertiny(options) end
 
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
@@ -1652,6 +1854,13 @@ function d.data.toy.swiss_roll(n, options) end
 ---@param options diffusion.dit_options
 ---@return diffusion.model
 function d.dit(options) end
+
+--- DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion
+--- transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the
+--- table's last row. Other H and W may be used too, if the patch divides them.
+---@param options? diffusion.dittransformer2d_options?
+---@return diffusion.model
+function d.dittransformer2d(options) end
 
 --- d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of
 --- options, and returns a plan of its steps, which can be printed.
@@ -1985,19 +2194,41 @@ function d.help(what) end
 --- d.hub: models and schedulers of other libraries.
 d.hub = {}
 
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
+--- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
+--- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
+--- first. Components that the pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options? diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.hub.load(path, options) end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and
+--- model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if
+--- that class can express it. Its classes keep their numbers less one, and a last row of zeros
+--- stands for no class. An interrupted save leaves the old folder, or one that no program
+--- opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
+---@param options? diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+function d.hub.save(dir, parts, options) end
+
 --- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
---- do what the class does with these options; d.help "compatibility" says where they don't.
---- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
---- x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid
---- is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit =
---- "sigma" if its samples are x/a.
+--- do what the class does with these options; d.help "schedulers" says where they don't. wrap
+--- shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x.
+--- Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is
+--- a function for the option `grid` of d.sample. facts has diffusers' timesteps, the factor
+--- `start` of the noise at the first step, and unit = "sigma" if diffusers' samples are x/a.
 ---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
 ---@param options? diffusion.hub_scheduler_options?
 ---@return diffusion.process|nil process nil with a message if the config can't be followed
 ---@return table|string sampler
 ---@return diffusion.grid|function grid
 ---@return fun(model: any): any wrap
----@return table facts {class, timesteps, unit, upward}
+---@return table facts {class, timesteps, start, unit, upward}
 function d.hub.scheduler(config, options) end
 
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
@@ -2197,6 +2428,14 @@ function d.load(path, options) end
 ---@return diffusion.model|nil model nil with a message if it isn't a good model file
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
+
+--- Opens a pipe, which draws images: a network that comes with the library, by its name, or a
+--- folder, as d.hub.load does.
+---@param name string "digits", a folder, or a name in the cache of huggingface_hub
+---@param options? diffusion.hub_load_options? for a folder
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.load_pipeline(name, options) end
 
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
 d.lr = {}
@@ -2461,8 +2700,9 @@ function d.nn.dropout(probability) end
 --- width added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, with standard normal first values
-function d.nn.embedding(n, width) end
+---@param options? diffusion.nn_embedding_options?
+---@return diffusion.layer layer, field weight {n, width}
+function d.nn.embedding(n, width, options) end
 
 --- x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a,
 --- nn.gelu, b).
@@ -2502,6 +2742,20 @@ function d.nn.linear(inp, out, options) end
 ---@param make function (i) -> layer or module
 ---@return table module
 function d.nn.list(n, make) end
+
+--- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a
+--- layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the
+--- model's output is unchanged at first. The model is frozen, and only the adapters train.
+--- Attention that has one weight for q, k and v gets adapters for each:
+--- "mid.attention.attention.q". Those of a k x k convolution are a k x k convolution to `rank`
+--- channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped
+--- file stay there. A model can have several. With `load`, the layers, ranks and values are
+--- those of a file, of diffusers, peft, kohya's scripts or Lora:save.
+---@param of diffusion.model
+---@param options? diffusion.nn_lora_options?
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
+function d.nn.lora(of, options) end
 
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn
 --- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
@@ -3101,6 +3355,13 @@ function d.unet(options) end
 ---@return diffusion.model
 function d.unet2d(options) end
 
+--- VQModel of diffusers, by the options of its config. It is an autoencoder with methods
+--- encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the
+--- loss of the codebook.
+---@param options? diffusion.vq_options?
+---@return diffusion.vq
+function d.vq(options) end
+
 --- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
 --- Each kind of warning is given once per model, objective or optimiser.
 ---@param where boolean|fun(message: string) true is stderr, false is nowhere
@@ -3124,7 +3385,7 @@ function d.zeros(shape, opts) end
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
@@ -3195,6 +3456,87 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
+--- The config of the model.
+---@return table
+function lora:config() end
+
+--- The number of elements of the adapters.
+---@return integer total
+---@return integer trainable
+function lora:count() end
+
+--- The model computes without the adapters, with the bits that it had before them. Their
+--- values stay.
+---@return diffusion.lora self
+function lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.lora self
+function lora:enable() end
+
+--- Turns dropout off, in the model and in the adapters.
+---@return diffusion.lora self
+function lora:eval() end
+
+--- Freezes the adapters whose names match.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:freeze(pattern) end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function lora:load(path) end
+
+--- Copies values in, by name. The state must have all of the adapters' values, of the same
+--- shapes, and nothing else.
+---@param state table<string, any>
+---@return diffusion.lora self
+function lora:load_state(state) end
+
+--- Adds the adapters' products to the model's weights: the same function at the speed of the
+--- model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and
+--- the file is not touched. The weights without adapters are kept for unmerge. A gradient no
+--- longer reaches the adapters.
+---@return diffusion.lora self
+function lora:merge() end
+
+--- Iterates over names and values: "PATH.lora_A.weight" and "PATH.lora_B.weight" for each
+--- layer.
+---@return function iterator
+function lora:parameters() end
+
+--- Removes the adapters from the model. Merged ones stay in its weights for good.
+---@return diffusion.model model without them
+function lora:remove() end
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has
+--- such. The factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function lora:save(path, options) end
+
+--- The adapters' values by name, as windows on them.
+---@return table<string, any>
+function lora:state() end
+
+--- Turns dropout on again, inside d.record.
+---@return diffusion.lora self
+function lora:train() end
+
+--- Undoes freeze.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:unfreeze(pattern) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.lora self
+function lora:unmerge() end
+
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
 --- builds it.
@@ -3212,7 +3554,7 @@ function model:eval() end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
 --- model's accumulated gradients are dropped.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3252,7 +3594,7 @@ function model:state() end
 function model:train() end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
 
@@ -3312,6 +3654,13 @@ function net:block(path, given, options, fn) end
 ---@param options? diffusion.net_cat_options?
 ---@return diffusion.value
 function net:cat(path, inputs, options) end
+
+--- One of equal pieces of the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_chunk_options?
+---@return diffusion.value
+function net:chunk(path, inputs, options) end
 
 --- Cross-correlation over images; a second input of the result's shape is added.
 ---@param path? string? not needed for a layer without parameters
@@ -3390,6 +3739,13 @@ function net:gelu(path, inputs, options) end
 ---@param options? diffusion.net_group_norm_options?
 ---@return diffusion.value
 function net:group_norm(path, inputs, options) end
+
+--- The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_labels_options?
+---@return diffusion.value
+function net:labels(path, inputs, options) end
 
 --- Layer normalisation over the last dimension.
 ---@param path? string? not needed for a layer without parameters
@@ -4493,5 +4849,17 @@ function tensor:zero_() end
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
+
+--- Images of latents, which are quantised first.
+---@param z diffusion.tensor latents {B, h, w, width of a row}
+---@param options? diffusion.vq_decode_options?
+---@return diffusion.tensor images {B, H, W, C}
+---@return diffusion.tensor|nil loss that of the codebook, if z was quantised
+function vq:decode(z, options) end
+
+--- Latents of images, before they are quantised.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@return diffusion.tensor latents {B, h, w, width of a row}
+function vq:encode(x) end
 
 return d

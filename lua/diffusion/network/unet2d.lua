@@ -2,7 +2,6 @@
 local blocks = require "diffusion.nn.blocks2d"
 local family = require "diffusion.nn.family"
 local levels = require "diffusion.nn.levels2d"
-local peers = require "diffusion.nn.peers"
 
 local unet2d = { name = "unet2d" }
 
@@ -209,7 +208,6 @@ unet2d.peers = { diffusers = {
   names = table.move(blocks.names, 1, #blocks.names, #names + 1, names),
   older = blocks.older,
   ours = { "time_offset", "recompute" },
-  options = function(config) return peers.options(unet2d, unet2d.peers.diffusers, config) end,
 } }
 
 --- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts out_channels
