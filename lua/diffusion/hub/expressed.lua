@@ -53,6 +53,10 @@ function expressed.network(net, dtype)
     if not config then return legible.refused("this unet can't be a UNet2DModel: %s", message) end
     return entry.class, complete(config), converted(as_unet2d.tensors(o, entry, net:state()), dtype)
   end
+  if o.time_offset and o.time_offset ~= (o.time_embedding_type == "fourier" and 0 or 1) then
+    return legible.refused("this %s can't be a %s: its time_offset is %g, and the class has none", o.kind, entry.class,
+      o.time_offset)
+  end
   return entry.class, peers.config(found, entry, o), converted(peers.saved(entry, net:state()), dtype)
 end
 

@@ -2,7 +2,6 @@
 local blocks = require "diffusion.nn.blocks2d"
 local family = require "diffusion.nn.family"
 local levels = require "diffusion.nn.levels2d"
-local peers = require "diffusion.nn.peers"
 
 local unet2d = { name = "unet2d" }
 
