@@ -11,7 +11,7 @@ local huge = core.real == "f64" and 1e200 or 1e30
 -- Ops whose slopes don't look at x: the same at infinities as at 0, and of nothing nothing.
 local steady = {}
 for name in ([[view reshape flatten squeeze unsqueeze over expand permute t narrow select clone contiguous cat stack
-  flip roll repeat_each pad sum mean cumsum index gather embedding upsample avg_pool where dropout add sub neg
+  flip roll repeat_each pad sum mean cumsum index gather embedding upsample avg_pool fir where dropout add sub neg
   mix]]):gmatch "%S+" do steady[name] = true end
 
 -- name = { { inputs, value, gradients [, call] }, ... }: of sum_i i y_i where `weighed`, else of the
@@ -36,6 +36,7 @@ local corners = {
     { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } }, function(x) return x:gelu "tanh" end },
   },
   quick_gelu = { { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.5, 1 } } } },
+  mish = { { { { -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0.6, 1 } } } },
   geglu = { { { { 2, 2, 2, -inf, 0, inf } }, { 0, 0, inf }, { { 0, 0, inf, 0, 1, 2 } } } },
   sigmoid = { { { { -inf, 0, inf } }, { 0, 0.5, 1 }, { { 0, 0.25, 0 } } } },
   mul = { { { { 0, inf, 3 }, { inf, 2, 0 } }, { nan, inf, 0 }, { { inf, 2, 0 }, { 0, inf, 3 } } } },

@@ -128,6 +128,7 @@ describe("the methods of tensors", function()
       local example = core.op_examples[name]
       if name == "item" then method(d.ones(1))
       elseif name == "sinusoid" then method(d.ones(1), { width = 4 })
+      elseif name == "fourier" then method(d.ones(1), d.ones(2))
       elseif name == "backward" then d.record(function() return model(d.randn(1, 2), 1):sum() end):backward()
       elseif example then
         local first = (";" .. example):find ";%s*[a-z]+{"

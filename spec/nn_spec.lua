@@ -121,7 +121,7 @@ describe("a layer", function()
     fails("unknown option 'krenel'; did you mean 'kernel'?", nn.conv, 1, 2, { krenel = 3 })
     fails("3 heads don't divide a width of 4", nn.attention, 4, { heads = 3 })
     fails("5 groups don't divide 8 channels", nn.group_norm, 8, { groups = 5 })
-    fails("width must be even", nn.sinusoid, 7)
+    fails("width: integer in [1, 1048576] expected, got 0", nn.sinusoid, 0)
   end)
 
   it("chooses groups of four channels or more, at most 32", function()

@@ -168,6 +168,8 @@ describe("a written default", function()
     ["tensor:group_norm"] = function(o) return x:group_norm(nil, nil, opts.joined({ groups = 1 }, o or {})) end,
     ["tensor:layer_norm"] = function(o) return x:layer_norm(nil, nil, o) end,
     ["tensor:sinusoid"] = function(o) return d.tensor { 1, 2 }:sinusoid(opts.joined({ width = 4 }, o or {})) end,
+    ["tensor:fourier"] = function(o) return d.tensor { 1, 2 }:fourier(d.tensor { 0.1, 0.2 }, o) end,
+    ["tensor:fir"] = function(o) return x:fir(opts.joined({ taps = { 1, 2 } }, o or {})) end,
     ["tensor:allclose"] = function(o) return d.tensor { 1 }:allclose(d.tensor { 1.00001 }, o) end,
     ["tensor:backward"] = function(o)
       local loss = d.record(function() return with_ema(d.ones(1, 2), 1):sum() end)

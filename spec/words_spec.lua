@@ -25,7 +25,8 @@ describe("epsilon", function()
     says("option 'tiny' is called 'epsilon' here", function() d.adamw(m, { tiny = 1e-6 }) end)
     says("option 'eps' is called 'epsilon' here", function() x:layer_norm(nil, nil, { eps = 1 }) end)
     says("option 'eps' is called 'epsilon' here", function() x:group_norm(nil, nil, { groups = 1, eps = 1 }) end)
-    says("valid: groups, epsilon, silu, dropout, add)", function() x:group_norm(nil, nil, { group = 1 }) end)
+    says("valid: groups, epsilon, silu, act, dropout, add, modulate)",
+      function() x:group_norm(nil, nil, { group = 1 }) end)
   end)
 end)
 

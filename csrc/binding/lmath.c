@@ -152,6 +152,10 @@ static df_tensor *run_where(lua_State *L, df_tape *tape) {
 ** x sigmoid(1.702 x) of each element, as in CLIP's text encoder.
 ** @return diffusion.tensor with the shape of x */
 
+/*** Tensor:mish
+** x tanh(ln(1 + e^x)) of each element (Misra 2019).
+** @return diffusion.tensor with the shape of x */
+
 /*** Tensor:relu, sigmoid, tanh
 ** relu: max(x, 0) of each element.
 ** sigmoid: 1 / (1 + e^-x) of each element.
@@ -234,6 +238,7 @@ static const dfl_op rows[] = {
   { "relu", run_unary, 1, "away{2,3}" },
   { "gelu", run_gelu, 2, "x{2,3}; x{2,3}, \"tanh\"" },
   { "quick_gelu", run_unary, 1, "x{2,3}" },
+  { "mish", run_unary, 1, "x{2,3}" },
   { "sigmoid", run_unary, 1, "x{2,3}" },
   { "add", run_binary, 2 | DFL_MORE,
     "x{2,3}, x{2,3}; x{2,3}, x{3}; x{2,1,3}, x{2,1}; x{2}, 1.5" },

@@ -32,24 +32,31 @@ static df_tensor *run_log_softmax(lua_State *L, df_tape *tape) {
 ** @param opts diffusion.group_norm_options
 ** @option groups integer (required; >= 1) number of groups, which divides C
 ** @option epsilon number (1e-5; > 0) added to the variance
-** @option silu boolean (false) applies silu to the result
+** @option silu boolean (false) the same as act = "silu"
+** @option act "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" ("none") activation of the result
 ** @option dropout number (0; [0, 1)) probability that an element is set to 0
 ** @option add diffusion.tensor {B,C}, added to each pixel of x
+** @option modulate diffusion.tensor {B,2 C}: s, then t of the result (1 + s) + t
 ** @return diffusion.tensor {B,...,C} as x */
 static df_tensor *run_group_norm(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "groups", "epsilon",     "silu", "dropout",
-                                       "add",    "eps=epsilon", NULL };
+  static const char *const names[] = { "groups",   "epsilon",     "silu",
+                                       "act",      "dropout",     "add",
+                                       "modulate", "eps=epsilon", NULL };
   df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
   df_tensor *b = dfl_tensor_or_nil(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   dfl_fields(L, 4, names);
   df_norm_opts opts = { .groups = dfl_field_int(L, 4, "groups", 0), .form = DF_ROWS };
   opts.tiny = dfl_field_number(L, 4, "epsilon", 1e-5);
-  opts.silu = dfl_field_flag(L, 4, "silu", false);
+  const bool silu = dfl_field_flag(L, 4, "silu", false);
   opts.keep = 1 - dfl_field_number(L, 4, "dropout", 0);
   lua_settop(L, 4);
+  lua_getfield(L, 4, "act");
+  opts.act = (df_act)dfl_option(L, 5, silu ? "silu" : "none", df_act_names);
   lua_getfield(L, 4, "add");
-  return df_group_norm(tape, x, dfl_tensor_or_nil(L, 5), w, b, &opts);
+  lua_getfield(L, 4, "modulate");
+  const df_normed of = { x, dfl_tensor_or_nil(L, 6), dfl_tensor_or_nil(L, 7), w, b };
+  return df_group_norm(tape, &of, &opts);
 }
 
 /*** Tensor:layer_norm
@@ -101,22 +108,45 @@ static df_tensor *run_embedding(lua_State *L, df_tape *tape) {
 ** cos and sin of t times width/2 frequencies max_period^(-k / (width/2 - shift)). No
 ** gradient.
 ** @param opts diffusion.sinusoid_options
-** @option width integer (required; >= 2) width of the result, even
+** @option width integer (required; >= 1) width of the result, which ends in 0 if it is
+**   odd
 ** @option max_period number (10000; > 0) the longest period over 2 pi
 ** @option shift number (0) in the frequencies: 0 in ADM, 1 in DDPM
+** @option offset number (0) subtracted from t first
 ** @option sin_first boolean (false) the sines come first
+** @option single boolean (false) rounds frequencies and angles to f32, as PyTorch does
 ** @return diffusion.tensor {B,width} of t {B} */
 static df_tensor *run_sinusoid(lua_State *L, df_tape *tape) {
-  static const char *const names[] = { "width", "max_period", "shift", "sin_first",
-                                       NULL };
+  static const char *const names[] = { "width",     "max_period", "shift", "offset",
+                                       "sin_first", "single",     NULL };
   df_tensor *t = dfl_double(L, tape, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   dfl_fields(L, 2, names);
   df_sinusoid_opts opts = { .width = dfl_field_int(L, 2, "width", 0) };
   opts.max_period = dfl_field_number(L, 2, "max_period", 10000);
   opts.shift = dfl_field_number(L, 2, "shift", 0);
+  opts.offset = dfl_field_number(L, 2, "offset", 0);
   opts.sin_first = dfl_field_flag(L, 2, "sin_first", false);
+  opts.single = dfl_field_flag(L, 2, "single", false);
   return df_sinusoid(tape, t, &opts);
+}
+
+/*** Tensor:fourier
+** sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.
+** @param w diffusion.tensor {C} frequencies
+** @param opts? diffusion.fourier_options
+** @option offset number (0) subtracted from t first
+** @option log boolean (false) takes ln t instead of t
+** @option cos_first boolean (false) the cosines come first
+** @return diffusion.tensor {B,2 C} of t {B} */
+static df_tensor *run_fourier(lua_State *L, df_tape *tape) {
+  static const char *const names[] = { "offset", "log", "cos_first", NULL };
+  df_tensor *t = dfl_double(L, tape, 1), *w = dfl_tensor(L, 2);
+  dfl_fields(L, 3, names);
+  const df_fourier_opts opts = { dfl_field_number(L, 3, "offset", 0),
+                                 dfl_field_flag(L, 3, "log", false),
+                                 !dfl_field_flag(L, 3, "cos_first", false) };
+  return df_fourier(tape, t, w, &opts);
 }
 
 /* ==== resampling ==================================================================== */
@@ -137,6 +167,49 @@ static df_tensor *run_upsample(lua_State *L, df_tape *tape) {
 static df_tensor *run_avg_pool(lua_State *L, df_tape *tape) {
   df_tensor *x = dfl_tensor(L, 1);
   return df_avg_pool(tape, x, (df_int)luaL_optinteger(L, 2, 2));
+}
+
+/* The list of numbers in field "taps". */
+static void read_taps(lua_State *L, int arg, df_fir_opts *o) {
+  lua_getfield(L, arg, "taps");
+  luaL_argcheck(L, lua_istable(L, -1), arg, "option 'taps': a list of numbers expected");
+  o->taps = (int)lua_rawlen(L, -1);
+  for (int i = 0; i < o->taps && i < DF_FIR_TAPS; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER, arg,
+                  "option 'taps': a list of numbers expected");
+    o->tap[i] = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/*** Tensor:fir
+** The rows and columns of an image are filtered and resampled (Karras et al. 2020).
+** @param opts diffusion.fir_options
+** @option taps number[] (required) the filter: 1 to 8 numbers
+** @option up integer (1; >= 1) up - 1 zeros are put behind each pixel first
+** @option down integer (1; >= 1) every so many sums are taken
+** @option before integer (0) zeros in front of each line; below 0: so many are cut off
+** @option after integer (0) zeros behind each line
+** @option reflect boolean (false) mirrored pixels instead of these zeros
+** @return diffusion.tensor {B,H',W',C}; H' is (up H + before + after - taps) // down
+**   + 1 */
+static df_tensor *run_fir(lua_State *L, df_tape *tape) {
+  static const char *const names[] = { "taps",  "up",      "down", "before",
+                                       "after", "reflect", NULL };
+  df_tensor *x = dfl_tensor(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  dfl_fields(L, 2, names);
+  df_fir_opts opts = { dfl_field_int(L, 2, "up", 1),
+                       dfl_field_int(L, 2, "down", 1),
+                       dfl_field_int(L, 2, "before", 0),
+                       dfl_field_int(L, 2, "after", 0),
+                       dfl_field_flag(L, 2, "reflect", false),
+                       0,
+                       { 0 } };
+  read_taps(L, 2, &opts);
+  return df_fir(tape, x, &opts);
 }
 
 /* ==== losses: (a, b [, "sample"]) =================================================== */
@@ -209,6 +282,11 @@ static const dfl_op rows[] = {
     "x{2,3,4,6}, x{6}, x{6}, {groups=2, silu=true}; "
     "x{2,3,4,4}, x{4}, nil, {groups=4, silu=true, dropout=0.4}; "
     "x{2,3,5,6}, x{6}, x{6}, {groups=3, silu=true, add=x{2,6}}; "
+    "x{2,3,5,6}, x{6}, x{6}, {groups=3, act='mish', add=x{2,6}, modulate=x{2,12}}; "
+    "x{2,3,4}, nil, nil, {groups=2, act='gelu', modulate=x{2,8}, dropout=0.3}; "
+    "x{2,5,4}, x{4}, x{4}, {groups=2, act='tanh'}; "
+    "x{2,3,3,4}, x{4}, nil, {groups=1, modulate=x{2,8}}; "
+    "x{2,4,4}, nil, x{4}, {groups=2, act='relu', modulate=x{2,8}}; "
     "x{3,4}, nil, x{4}, {groups=1, add=x{3,4}}; "
     "x{3,4}, nil, x{4}, {groups=1, dropout=0.5}" },
   { "layer_norm", run_layer_norm, 4,
@@ -219,6 +297,13 @@ static const dfl_op rows[] = {
   { "embedding", run_embedding, 2 | DFL_MORE,
     "int{0,4,{5}}, x{4,3}; int{1,4,{2,3}}, x{4,2}" },
   { "sinusoid", run_sinusoid, 2, NULL },
+  { "fourier", run_fourier, 3, NULL },
+  { "fir", run_fir, 2,
+    "x{2,3,4,2}, {taps={1,3,3,1}, up=2, before=2, after=1}; "
+    "x{1,4,6,3}, {taps={1,3,3,1}, down=2, before=1, after=1}; "
+    "x{1,4,3,2}, {taps={1,2,4}, before=2, after=2, reflect=true}; "
+    "x{1,3,4,2}, {taps={1,3,3,1}, up=2, before=2, after=1, reflect=true}; "
+    "x{1,6,4,1}, {taps={0.5,-1}, down=3, before=-1, after=2}" },
   { "upsample", run_upsample, 2, "x{2,2,3,2}; x{1,2,1,3}, 3" },
   { "avg_pool", run_avg_pool, 2, "x{2,4,2,3}; x{1,3,6,2}, 3" },
   { "mse", run_mse, 3, "x{3,4}, x{3,4}; x{3,2,2}, x{3,2,2}, \"sample\"" },

@@ -90,11 +90,12 @@ typedef struct df_kernels {
   df_unary *gelu;       /* x Phi(x) by erf, not an approximation */
   df_unary *gelu_tanh;  /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
   df_unary *quick_gelu; /* x / (1 + e^(-1.702 x)) */
+  df_unary *mish;       /* x tanh(ln(1 + e^x)) */
   df_unary *sigmoid;    /* 1 / (1 + e^-x) */
 
   df_unary_back *abs_back, *log_back, *reciprocal_back, *square_back, *sin_back,
       *cos_back, *erf_back, *erfc_back, *log_erfc_back, *silu_back, *gelu_back,
-      *gelu_tanh_back, *quick_gelu_back;                                      /* k = x */
+      *gelu_tanh_back, *quick_gelu_back, *mish_back;                          /* k = x */
   df_unary_back *exp_back, *sqrt_back, *tanh_back, *relu_back, *sigmoid_back; /* k = y */
 
   /* -- elementwise.h: binary -------------------------------------------------------- */

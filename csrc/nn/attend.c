@@ -24,7 +24,7 @@ typedef struct heads {
 
 /* Three windows on one product. */
 static heads project_fused(df_tape *tape, const df_layer *l, df_tensor *x) {
-  const df_int C = l->o.in;
+  const df_int C = l->o.inner;
   df_tensor *qkv = df_layer_of(tape, part(l, "qkv"), x);
   if (!qkv) return (heads){ NULL, NULL, NULL };
   return (heads){ df_narrow(tape, qkv, 2, 0, C), df_narrow(tape, qkv, 2, C, C),
@@ -77,9 +77,10 @@ static df_code check_attention(const df_layer_opts *o) {
   if (df_at_least_one("attention", "width", o->in)
       || df_at_least_one("attention", "heads", o->heads))
     return DF_MISUSE;
-  if (o->in % o->heads != 0)
+  const df_int width = o->inner > 0 ? o->inner : o->in;
+  if (width % o->heads != 0)
     return df_fail(DF_MISUSE, "attention: %td heads don't divide a width of %td",
-                   o->heads, o->in);
+                   o->heads, width);
   if (o->fused && o->context > 0)
     return df_fail(DF_MISUSE, "attention: a context of width %td needs fused = false",
                    o->context);
@@ -97,13 +98,14 @@ df_layer *df_attention_layer(const df_layer_opts *o) {
   df_layer *l = df_layer_new(&attention, o);
   if (!l) return NULL;
   const df_int from = o->context > 0 ? o->context : o->in;
-  if (o->fused) add_product(l, "qkv", o->in, 3 * o->in, o->qkv_bias, false);
+  const df_int inner = l->o.inner = o->inner > 0 ? o->inner : o->in;
+  if (o->fused) add_product(l, "qkv", o->in, 3 * inner, o->qkv_bias, false);
   else {
-    add_product(l, "q", o->in, o->in, o->qkv_bias, false);
-    add_product(l, "k", from, o->in, o->qkv_bias, false);
-    add_product(l, "v", from, o->in, o->qkv_bias, false);
+    add_product(l, "q", o->in, inner, o->qkv_bias, false);
+    add_product(l, "k", from, inner, o->qkv_bias, false);
+    add_product(l, "v", from, inner, o->qkv_bias, false);
   }
-  add_product(l, "out", o->in, o->in, o->bias, o->zero);
+  add_product(l, "out", inner, o->in, o->bias, o->zero);
   return df_layer_done(l);
 }
 
@@ -129,7 +131,8 @@ df_layer *df_attention_block_layer(const df_layer_opts *o) {
                                 .zero = true };
   df_layer *l = df_layer_new(&attention_block, o);
   if (!l) return NULL;
-  df_layer_add(l, df_group_norm_layer(o), "norm");
+  const df_layer_opts norm = { .in = o->in, .norm = o->norm, .affine = true };
+  df_layer_add(l, df_group_norm_layer(&norm), "norm");
   if (!l->failed) df_layer_add(l, df_attention_layer(&inner), "attention");
   return df_layer_done(l);
 }

@@ -10,23 +10,26 @@ static df_layer_opts conv3(df_int in, df_int out) {
   };
 }
 
+static df_tensor *value(const df_param *p) { return p ? p->value : NULL; }
+
 static const df_layer *part(const df_layer *l, int i) { return l->part[i].layer; }
 
 /* ==== norm_conv ==================================================================== */
 
 enum { NORM, CONV };
 
-/* y = conv(dropout(silu(group_norm(x + e)))) + add. The norm writes the form that the
-** convolution reads.
-**   x: B, H, W, in   add: as y, or NULL   e: B, in, or NULL   ->  B, H', W', out */
+/* y = conv(dropout(act(group_norm(x + e) (1 + s) + t))) + add. The norm writes the form
+** that the convolution reads.
+**   x: B, H, W, in   add: as y   e: B, in   m = [s, t]: B, 2 in   ->  B, H', W', out
+** add, e and m may be NULL. */
 static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
                                     df_tensor *const *x) {
   const df_layer *norm = part(l, NORM), *conv = part(l, CONV);
   df_norm_opts o = norm->o.norm;
   o.keep = df_layer_drops(tape, l) ? 1 - l->o.dropout : 1;
   o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
-  df_tensor *h =
-      df_group_norm(tape, x[0], x[2], norm->weight->value, norm->bias->value, &o);
+  const df_normed of = { x[0], x[2], x[3], value(norm->weight), value(norm->bias) };
+  df_tensor *h = df_group_norm(tape, &of, &o);
   if (!h && norm->path) df_error_prefix("%s: ", norm->path);
   df_tensor *const to_conv[] = { h, x[1] };
   return df_layer_call(tape, conv, to_conv, 2);
@@ -38,7 +41,7 @@ static void describe_norm_conv(const df_layer *l, char *text, size_t size) {
 }
 
 static const df_kind norm_conv = {
-  .name = "norm_conv", 1, 3, norm_conv_forward, describe_norm_conv
+  .name = "norm_conv", 1, 4, norm_conv_forward, describe_norm_conv
 };
 
 df_layer *df_norm_conv_layer(const df_layer_opts *o) {
@@ -86,7 +89,8 @@ static const df_kind res_block = {
 static df_layer *last_norm_conv(const df_layer_opts *o) {
   df_layer_opts last = conv3(o->out, o->out);
   last.norm = o->norm;
-  last.norm.silu = true;
+  last.act = DF_ACT_SILU;
+  last.affine = true;
   last.dropout = o->dropout;
   last.zero = true;
   return df_norm_conv_layer(&last);
@@ -102,7 +106,8 @@ static df_layer *skip_conv(df_int in, df_int out) {
 df_layer *df_res_block_layer(const df_layer_opts *o) {
   df_layer_opts first = conv3(o->in, o->out);
   first.norm = o->norm;
-  first.norm.silu = true;
+  first.act = DF_ACT_SILU;
+  first.affine = true;
   df_layer *l = df_layer_new(&res_block, o);
   if (!l) return NULL;
   df_layer_add(l, df_norm_conv_layer(&first), "one");

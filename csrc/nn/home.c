@@ -218,7 +218,7 @@ static void undo_values(df_home *h) {
     df_param *p = h->param[i];
     df_tensor_release(p->value);
     p->value = NULL;
-    p->leaf.trainable = true;
+    p->leaf.trainable = !p->fixed;
   }
   df_storage_release(h->values);
   h->values = NULL;
@@ -268,7 +268,7 @@ static df_code make_own(df_home *h, df_param *p) {
 
 df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
   df_param *p = h->param[i];
-  if (p->leaf.trainable == trainable) return DF_OK;
+  if (p->leaf.trainable == trainable || p->fixed) return DF_OK;
   if (trainable && p->at < 0 && h->lent)
     return df_fail(DF_MISUSE,
                    "model: '%s' can't be unfrozen while the model has the values of an "

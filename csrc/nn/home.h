@@ -31,9 +31,9 @@ df_code df_home_give(df_home *h, int i, df_tensor *x);
 /* Makes the values; those neither adopted nor given are drawn. Once. */
 df_code df_home_start(df_home *h, uint64_t seed);
 
-/* Releases all gradients if it changes anything. An adopted parameter that becomes
-** trainable is copied into the vector first, as reals. That fails while the values
-** are lent. */
+/* Releases all gradients if it changes anything. Fixed parameters stay frozen. An adopted
+** parameter that becomes trainable is copied into the vector first, as reals. That fails
+** while the values are lent. */
 df_code df_home_set_trainable(df_home *h, int i, bool trainable);
 void df_home_forget(df_home *h); /* releases the gradients */
 

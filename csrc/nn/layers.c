@@ -78,6 +78,12 @@ df_code df_at_least_one(const char *layer, const char *what, df_int value) {
   return df_fail(DF_MISUSE, "%s: %s must be at least 1, got %td", layer, what, value);
 }
 
+df_code df_check_act(const df_layer_opts *o) {
+  if (o->act >= DF_ACT_NONE && o->act <= DF_ACT_TANH) return DF_OK;
+  return df_fail(DF_MISUSE, "act: a number in 0..%d expected, got %td", DF_ACT_TANH,
+                 o->act);
+}
+
 df_int df_groups_for(df_int C) {
   df_int most = df_min(32, C / 4);
   for (df_int groups = most; groups > 1; groups--)

@@ -30,19 +30,29 @@ typedef struct df_layer_opts {
   df_int embed;              /* res_block: width of the embedding that it adds; 0: none */
   df_int kernel;             /* height and width */
   df_int heads;              /* attention */
-  df_int times;              /* upsample: the factor */
+  df_int inner;              /* attention: width of q, k and v; 0: in */
+  df_int times;              /* upsample, enlarge, avg_pool: the factor */
   df_int classes;            /* time_embed: number of classes; 0: none */
   df_int patch;              /* patchify, unpatchify: height and width of a patch */
   df_int at;                 /* modulate, gate: index of the (first) piece of m, from 0 */
+  df_int act;                /* a df_act */
+  df_int up, down;           /* fir: factors */
+  df_int before, after;      /* fir: zeros around, in pixels of the enlarged image */
+  df_int taps;               /* fir: length of its filter */
   double dropout;            /* probability of an element to be set to 0 */
+  double factor, plus;       /* scale: factor x + plus */
+  double offset;             /* kinds of times: subtracted from t */
+  double scale;              /* fourier: standard deviation of its first values */
   df_conv_opts conv;         /* stride, zeros around */
-  df_norm_opts norm;         /* groups, epsilon, silu */
+  df_norm_opts norm;         /* groups, epsilon */
   df_sinusoid_opts sinusoid; /* width, max_period, shift, order */
   bool bias;                 /* linear, conv, attention's output: has one */
   bool qkv_bias;             /* attention: q, k and v have one */
   bool fused;                /* attention: one weight for q, k and v */
   bool causal;               /* attention: token i attends to tokens 1 .. i */
-  bool affine;               /* layer_norm: has weight and bias */
+  bool affine;               /* norms: have weight and bias */
+  bool log;                  /* fourier: of ln t */
+  bool reflect;              /* fir: mirrored pixels around, not zeros */
   bool fill; /* cat: a missing second input is zeros of the first one's shape */
   bool tanh; /* gelu: its approximation by tanh */
   bool zero; /* starts at zero, so that a residual block starts as the identity */
@@ -115,10 +125,16 @@ df_maker df_conv_layer;       /* B, H, W, in -> B, H', W', out */
 df_maker df_group_norm_layer; /* B, ..., in; groups 0: df_groups_for */
 df_maker df_layer_norm_layer; /* ..., in */
 df_maker df_embedding_layer;  /* integers, 0 none -> ..., out; in rows */
-df_maker df_sinusoid_layer;   /* B -> B, width */
 df_maker df_dropout_layer;
 df_layer *df_parameter_layer(df_tensor *value); /* one parameter, no forward */
 df_layer *df_group_layer(void);                 /* parts, no forward */
+
+/* times.c: times as vectors, and images over times. See there for the equations. */
+df_maker df_sinusoid_layer; /* B -> B, width */
+df_maker df_fourier_layer, df_time_rows_layer, df_over_time_layer;
+
+/* resize.c: changes of size without products. */
+df_maker df_enlarge_layer, df_avg_pool_layer, df_fir_layer;
 
 /* block.c: residual blocks on images and changes of size */
 df_maker df_norm_conv_layer, df_res_block_layer, df_upsample_layer, df_downsample_layer;
@@ -130,13 +146,16 @@ df_maker df_attention_layer, df_attention_block_layer;
 df_maker df_time_embed_layer;
 
 /* plain.c: layers without parameters. See there for the equations. */
-df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer, df_add_layer,
-    df_mul_layer, df_cat_layer, df_per_token_layer, df_modulate_layer, df_gate_layer,
-    df_tokens_layer, df_pixels_layer, df_patchify_layer, df_unpatchify_layer,
-    df_places_layer;
+df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer,
+    df_activation_layer, df_scale_layer, df_add_layer, df_mul_layer, df_cat_layer,
+    df_per_token_layer, df_modulate_layer, df_gate_layer, df_tokens_layer,
+    df_pixels_layer, df_patchify_layer, df_unpatchify_layer, df_places_layer;
 
 /* The largest divisor of C that is at most 32 and leaves 4 channels per group, or 1. */
 df_int df_groups_for(df_int C);
+
+/* Fails unless o->act is a df_act. */
+df_code df_check_act(const df_layer_opts *o);
 
 /* Fails unless `value` >= 1: "conv: in must be at least 1, got 0". */
 df_code df_at_least_one(const char *layer, const char *what, df_int value);

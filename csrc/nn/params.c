@@ -24,6 +24,11 @@ df_param *df_param_new(const df_shape *shape, df_init init) {
   return p;
 }
 
+void df_param_fix(df_param *p) {
+  p->fixed = true;
+  p->leaf.trainable = false;
+}
+
 df_param *df_param_retain(df_param *p) {
   p->refs++;
   return p;

@@ -29,6 +29,7 @@ typedef struct df_param {
   df_init init;
   df_tensor *source;    /* until the start: the given value, instead of init */
   bool adopted;         /* the value is the source itself, else a copy of it */
+  bool fixed;           /* never trained */
   df_tensor *value;     /* the tensor that ops read; NULL until it is started */
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
   df_int at;            /* offset in the vector of values, in elements; -1: adopted */
@@ -36,6 +37,8 @@ typedef struct df_param {
 
 /* Retains init.given. */
 df_param *df_param_new(const df_shape *shape, df_init init);
+/* For a new parameter that is never trained. */
+void df_param_fix(df_param *p);
 df_param *df_param_retain(df_param *p);
 void df_param_release(df_param *p); /* NULL is fine */
 

@@ -1,4 +1,6 @@
 /* Layers without parameters, of which networks written as lists are built. */
+#include <stdio.h>
+
 #include "nn/layers.h"
 
 /* ==== elementwise ================================================================== */
@@ -16,6 +18,21 @@ static df_tensor *quick_gelu_forward(df_tape *tape, const df_layer *l,
                                      df_tensor *const *x) {
   (void)l;
   return df_quick_gelu(tape, x[0]);
+}
+
+static df_tensor *activation_forward(df_tape *tape, const df_layer *l,
+                                     df_tensor *const *x) {
+  return df_activation(tape, (df_act)l->o.act, x[0]);
+}
+
+/* c x + d */
+static df_tensor *scale_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
+  df_tensor *y = l->o.factor == 1 ? x[0] : df_scale(tape, x[0], l->o.factor);
+  return l->o.plus == 0 ? y : df_plus(tape, y, l->o.plus);
+}
+
+static void describe_act(const df_layer *l, char *text, size_t size) {
+  snprintf(text, size, "%s", df_act_names[l->o.act]);
 }
 
 /* a gelu(b) of the halves a, b: ..., 2 C -> ..., C */
@@ -83,17 +100,10 @@ static df_tensor *piece(df_tape *tape, const char *kind, df_tensor *h, df_tensor
   return df_narrow(tape, m, 2, which * C, C);
 }
 
-static df_tensor *plus_one(df_tape *tape, df_tensor *x) {
-  df_tensor *one = df_result(tape, &(df_shape){ 0 });
-  if (!one) return NULL;
-  *df_tensor_reals(one) = 1;
-  return df_add(tape, x, one);
-}
-
 /* h (1 + scale) + shift; shift is piece `at` of m, scale the next */
 static df_tensor *modulate_forward(df_tape *tape, const df_layer *l,
                                    df_tensor *const *x) {
-  df_tensor *scale = plus_one(tape, piece(tape, "modulate", x[0], x[1], l->o.at + 1));
+  df_tensor *scale = df_plus(tape, piece(tape, "modulate", x[0], x[1], l->o.at + 1), 1);
   df_tensor *h = df_mul(tape, x[0], scale);
   return h ? df_add(tape, h, piece(tape, "modulate", x[0], x[1], l->o.at)) : NULL;
 }
@@ -215,6 +225,10 @@ static df_tensor *places_forward(df_tape *tape, const df_layer *l, df_tensor *co
 static const df_kind silu = { .name = "silu", 1, 1, silu_forward };
 static const df_kind gelu = { .name = "gelu", 1, 1, gelu_forward };
 static const df_kind quick_gelu = { .name = "quick_gelu", 1, 1, quick_gelu_forward };
+static const df_kind activation = {
+  .name = "activation", 1, 1, activation_forward, describe_act
+};
+static const df_kind scale = { .name = "scale", 1, 1, scale_forward };
 static const df_kind geglu = { .name = "geglu", 1, 1, geglu_forward };
 static const df_kind add = { .name = "add", 1, 2, add_forward };
 static const df_kind mul = { .name = "mul", 2, 2, mul_forward };
@@ -234,6 +248,12 @@ df_layer *df_geglu_layer(const df_layer_opts *o) { return df_layer_new(&geglu, o
 
 df_layer *df_quick_gelu_layer(const df_layer_opts *o) {
   return df_layer_new(&quick_gelu, o);
+}
+
+df_layer *df_scale_layer(const df_layer_opts *o) { return df_layer_new(&scale, o); }
+
+df_layer *df_activation_layer(const df_layer_opts *o) {
+  return df_check_act(o) == DF_OK ? df_layer_new(&activation, o) : NULL;
 }
 
 df_layer *df_add_layer(const df_layer_opts *o) { return df_layer_new(&add, o); }

@@ -1,4 +1,4 @@
-/* Layers without parts: linear, convolution, norms, embedding, sinusoid, dropout, a bare
+/* Layers without parts: linear, convolution, norms, embedding, dropout, a bare
 ** parameter. Products start uniform within 1/sqrt(fan in), norms at 1 and 0, embeddings
 ** standard normal. */
 #include <math.h>
@@ -65,9 +65,11 @@ df_layer *df_conv_layer(const df_layer_opts *o) {
 
 /* ==== norms ======================================================================== */
 
+/* x + e, normalised, scaled and shifted by m; e and m may be NULL. See df_group_norm. */
 static df_tensor *group_norm_forward(df_tape *tape, const df_layer *l,
                                      df_tensor *const *x) {
-  return df_group_norm(tape, x[0], NULL, value(l->weight), value(l->bias), &l->o.norm);
+  const df_normed of = { x[0], x[1], x[2], value(l->weight), value(l->bias) };
+  return df_group_norm(tape, &of, &l->o.norm);
 }
 
 static void describe_group_norm(const df_layer *l, char *text, size_t size) {
@@ -75,22 +77,23 @@ static void describe_group_norm(const df_layer *l, char *text, size_t size) {
 }
 
 static const df_kind group_norm = {
-  .name = "group_norm", 1, 1, group_norm_forward, describe_group_norm
+  .name = "group_norm", 1, 3, group_norm_forward, describe_group_norm
 };
 
 df_layer *df_group_norm_layer(const df_layer_opts *given) {
   df_layer_opts o = { .in = given->in,
                       .norm = { .groups = given->norm.groups,
                                 .tiny = given->norm.tiny,
-                                .silu = given->norm.silu,
+                                .act = (df_act)given->act,
                                 .keep = 1 } };
-  if (df_at_least_one("group_norm", "channels", o.in)) return NULL;
+  if (df_at_least_one("group_norm", "channels", o.in) || df_check_act(given)) return NULL;
   if (o.norm.groups == 0) o.norm.groups = df_groups_for(o.in);
   if (o.norm.groups < 1 || o.in % o.norm.groups != 0)
     return df_fail_null(DF_MISUSE, "group_norm: %td groups don't divide %td channels",
                         o.norm.groups, o.in);
   const df_shape shape = { 1, { o.in } };
-  return df_layer_furnish(df_layer_new(&group_norm, &o), &shape, one, &shape, zero);
+  df_layer *l = df_layer_new(&group_norm, &o);
+  return given->affine ? df_layer_furnish(l, &shape, one, &shape, zero) : l;
 }
 
 static df_tensor *layer_norm_forward(df_tape *tape, const df_layer *l,
@@ -135,29 +138,6 @@ df_layer *df_embedding_layer(const df_layer_opts *o) {
   const df_shape shape = { 2, { o->in, o->out } };
   const df_init normal = { .kind = DF_INIT_NORMAL, .scale = 1 };
   return df_layer_furnish(df_layer_new(&embedding, o), &shape, normal, NULL, zero);
-}
-
-/* ==== sinusoid: B -> B, width ====================================================== */
-
-static df_tensor *sinusoid_forward(df_tape *tape, const df_layer *l,
-                                   df_tensor *const *x) {
-  return df_sinusoid(tape, x[0], &l->o.sinusoid);
-}
-
-static void describe_sinusoid(const df_layer *l, char *text, size_t size) {
-  snprintf(text, size, "%td", l->o.sinusoid.width);
-}
-
-static const df_kind sinusoid = {
-  .name = "sinusoid", 1, 1, sinusoid_forward, describe_sinusoid, NULL, true
-};
-
-df_layer *df_sinusoid_layer(const df_layer_opts *o) {
-  const df_int width = o->sinusoid.width;
-  if (width < 2 || width % 2 != 0)
-    return df_fail_null(DF_MISUSE, "sinusoid: width must be even and at least 2, got %td",
-                        width);
-  return df_layer_new(&sinusoid, o);
 }
 
 /* ==== dropout, in d.record only ==================================================== */

@@ -436,3 +436,10 @@ df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p) {
     if (powers[i].p == value) return df_unary_of(tape, df_unary_find(powers[i].name), x);
   return power_of(tape, x, p);
 }
+
+df_tensor *df_plus(df_tape *tape, df_tensor *x, double c) {
+  df_tensor *number = df_result(tape, &(df_shape){ 0 });
+  if (!x || !number) return NULL;
+  *df_tensor_reals(number) = (df_real)c;
+  return df_add(tape, x, number);
+}

@@ -107,8 +107,13 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
 typedef struct waves {
   const double *t, *frequency; /* B of them; half the width */
   df_real *y;
-  const df_sinusoid_opts *opts;
+  df_int width;
+  bool sin_first, single;
 } waves;
+
+static double angle_of(const waves *w, double t, double frequency) {
+  return w->single ? (double)((float)t * (float)frequency) : t * frequency;
+}
 
 /* Angles are reduced to half a turn in double, which costs no digits. The vector kernel
 ** then takes the sines, in a twentieth of libm's time. */
@@ -116,25 +121,45 @@ static void wave_rows(void *context, df_int begin, df_int end) {
   const waves *w = context;
   const df_kernels *kernel = df_kernel();
   const double turn = 6.283185307179586477;
-  df_int half = w->opts->width / 2;
+  df_int half = w->width / 2;
   for (df_int i = begin; i < end; i++) {
-    df_real *first = w->y + i * 2 * half, *second = first + half;
+    df_real *first = w->y + i * w->width, *second = first + half;
     for (df_int k = 0; k < half; k++) {
-      double angle = w->t[i] * w->frequency[k];
+      double angle = angle_of(w, w->t[i], w->frequency[k]);
       second[k] = (df_real)(angle - turn * floor(angle / turn + 0.5));
     }
-    (w->opts->sin_first ? kernel->sin : kernel->cos)(first, second, half);
-    (w->opts->sin_first ? kernel->cos : kernel->sin)(second, second, half);
+    (w->sin_first ? kernel->sin : kernel->cos)(first, second, half);
+    (w->sin_first ? kernel->cos : kernel->sin)(second, second, half);
+    if (w->width % 2 != 0) second[half] = 0;
   }
 }
 
-static df_code check_waves(const df_tensor *t, const df_sinusoid_opts *opts) {
+static void run_waves(waves *w, df_int B) {
+  df_parallel(B, 2048 / w->width + 1, wave_rows, w);
+}
+
+/* t as doubles, less the offset. Times have no gradient. */
+static df_tensor *times_of(df_tape *tape, const char *op, df_tensor *t, double offset) {
   if (t->shape.ndim != 1)
-    return df_fail(DF_MISUSE, "sinusoid: t must be [B], it is %s", df_tensor_text(t));
-  if (opts->width < 2 || opts->width % 2)
-    return df_fail(DF_MISUSE, "sinusoid: width must be even and at least 2, got %td",
-                   opts->width);
-  if (!(opts->max_period > 0) || !(opts->shift < (double)(opts->width / 2)))
+    return df_fail_null(DF_MISUSE, "%s: t must be [B], it is %s", op, df_tensor_text(t));
+  if (df_tracked(tape, 1, &t))
+    return df_fail_null(DF_MISUSE,
+                        "%s has no gradient, but t %s is being recorded; detach() it", op,
+                        df_tensor_text(t));
+  if (df_whole_fits(t, DF_F64) != DF_OK) return NULL;
+  df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
+  if (!times) return NULL;
+  df_tensor_copy(times, t);
+  double *at = df_tensor_data(times);
+  for (df_int i = 0; i < t->shape.size[0]; i++) at[i] -= offset;
+  return times;
+}
+
+static df_code check_waves(const df_sinusoid_opts *opts) {
+  if (opts->width < 1)
+    return df_fail(DF_MISUSE, "sinusoid: width must be at least 1, got %td", opts->width);
+  if (!(opts->max_period > 0)
+      || (opts->width > 1 && !(opts->shift < (double)(opts->width / 2))))
     return df_fail(DF_MISUSE,
                    "sinusoid: max_period must be above 0, got %g, and shift below half "
                    "the width of %td, got %g",
@@ -142,26 +167,69 @@ static df_code check_waves(const df_tensor *t, const df_sinusoid_opts *opts) {
   return DF_OK;
 }
 
+/* max_period^(-k / (half - shift)); each step is rounded if they are single. */
+static double frequency_of(const df_sinusoid_opts *opts, df_int k) {
+  const double room = (double)(opts->width / 2) - opts->shift;
+  if (!opts->single) return exp(-log(opts->max_period) / room * (double)k);
+  const float exponent = (float)-log(opts->max_period) * (float)k / (float)room;
+  return (double)(float)exp((double)exponent);
+}
+
 df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts) {
   static const df_op op = { "sinusoid", NULL };
-  if (!t || check_waves(t, opts) != DF_OK) return NULL;
-  if (df_tracked(tape, 1, &t))
-    return df_fail_null(
-        DF_MISUSE, "sinusoid has no gradient, but t %s is being recorded; detach() it",
-        df_tensor_text(t));
-  if (df_whole_fits(t, DF_F64) != DF_OK) return NULL;
-  df_tensor *times = df_scope_own(tape, df_tensor_new(DF_F64, &t->shape));
+  if (!t || check_waves(opts) != DF_OK) return NULL;
+  df_tensor *times = times_of(tape, "sinusoid", t, opts->offset);
   df_int half = opts->width / 2;
   df_tensor *frequencies =
       df_scope_own(tape, df_tensor_new(DF_F64, &(df_shape){ 1, { half } }));
   df_shape shape = { 2, { t->shape.size[0], opts->width } };
   df_tensor *y = df_result(tape, &shape);
   if (!times || !frequencies || !y) return NULL;
-  df_tensor_copy(times, t);
   double *frequency = df_tensor_data(frequencies);
-  double slowing = -log(opts->max_period) / ((double)half - opts->shift);
-  for (df_int k = 0; k < half; k++) frequency[k] = exp(slowing * (double)k);
-  waves w = { df_tensor_data(times), frequency, df_tensor_reals(y), opts };
-  df_parallel(shape.size[0], 2048 / opts->width + 1, wave_rows, &w);
+  for (df_int k = 0; k < half; k++) frequency[k] = frequency_of(opts, k);
+  waves w = { df_tensor_data(times), frequency,       df_tensor_reals(y),
+              opts->width,           opts->sin_first, opts->single };
+  run_waves(&w, shape.size[0]);
+  return df_tape_note(tape, y, (df_note){ .op = &op });
+}
+
+/* ==== Fourier features ============================================================== */
+
+/* The product of t, w, 2 and pi, each step rounded to float. */
+static void turn_rows(void *context, df_int begin, df_int end) {
+  const waves *w = context;
+  const df_kernels *kernel = df_kernel();
+  const df_int half = w->width / 2;
+  const float pi = 3.14159265358979f;
+  for (df_int i = begin; i < end; i++) {
+    df_real *first = w->y + i * w->width, *second = first + half;
+    for (df_int k = 0; k < half; k++)
+      second[k] = (df_real)((float)w->t[i] * (float)w->frequency[k] * 2 * pi);
+    (w->sin_first ? kernel->sin : kernel->cos)(first, second, half);
+    (w->sin_first ? kernel->cos : kernel->sin)(second, second, half);
+  }
+}
+
+static df_code check_fourier(const df_tensor *t, const df_tensor *w) {
+  if (w->shape.ndim == 1 && w->shape.size[0] > 0) return DF_OK;
+  return df_fail(DF_MISUSE, "fourier: w must be [C], it is %s, for t %s",
+                 df_tensor_text(w), df_tensor_text(t));
+}
+
+df_tensor *df_fourier(df_tape *tape, df_tensor *t, df_tensor *w,
+                      const df_fourier_opts *opts) {
+  static const df_op op = { "fourier", NULL };
+  if (!t || !w || check_fourier(t, w) != DF_OK) return NULL;
+  df_tensor *times = times_of(tape, "fourier", t, opts->offset);
+  df_tensor *weights = df_scope_own(tape, df_tensor_new(DF_F64, &w->shape));
+  df_shape shape = { 2, { t->shape.size[0], 2 * w->shape.size[0] } };
+  df_tensor *y = df_result(tape, &shape);
+  if (!times || !weights || !y) return NULL;
+  df_tensor_copy(weights, w);
+  double *at = df_tensor_data(times);
+  for (df_int i = 0; opts->log && i < shape.size[0]; i++) at[i] = log(at[i]);
+  waves v = { at, df_tensor_data(weights), df_tensor_reals(y), shape.size[1],
+              .sin_first = opts->sin_first };
+  df_parallel(shape.size[0], 2048 / v.width + 1, turn_rows, &v);
   return df_tape_note(tape, y, (df_note){ .op = &op });
 }

@@ -1,11 +1,11 @@
-/* Group normalisation with the silu and the dropout that follow it. An image goes through
-** the stages of stages.h: moments of its channels, coefficients of its channels, the
-** result. The backward pass has the same stages; the last one writes dx. */
+/* Group normalisation with the activation and the dropout that follow it. An image goes
+** through the stages of stages.h: moments of its channels, coefficients of its channels,
+** the result. The backward pass has the same stages; the last one writes dx. */
 #include <math.h>
 
 #include "base/alloc.h"
 #include "kernels/kernels.h"
-#include "ops/op.h"
+#include "ops/act.h"
 #include "ops/operand.h"
 #include "ops/sink.h"
 #include "ops/stages.h"
@@ -16,10 +16,12 @@ typedef enum row { CENTRE, SCALE, SHIFT, SLOPE, CONSTANT } row;
 
 typedef struct norm {
   df_norm_opts opts;
+  df_act_kernels act;
   df_random key; /* keys the dropout */
   df_stages s;
   const df_real *x, *w, *b; /* B, P, C and C; w and b may be NULL */
   const df_real *e;         /* B, C, added to each pixel of x; or NULL */
+  const df_real *m;         /* B, 2 C: scale and shift of a sample's channels; or NULL */
   df_real *mean, *rest;     /* B, G: the mean is their sum, as its digits may be many */
   df_real *rstd;            /* B, G */
   df_real *off;             /* with e: B, C, of a channel's mean from its group's */
@@ -41,7 +43,7 @@ static df_real *table(const norm *n, df_int image, row which, df_int c) {
 **   z = x + e           e is added to all pixels of a channel, and moves only its mean
 **   h = (z - m) rstd    m and s2: mean, variance of z over a group
 **                       rstd = 1 / sqrt(s2 + tiny)
-**   y = dropout(silu(h w + b)) */
+**   y = dropout(act((h w + b) (1 + s) + t)), where s and t are the halves of m */
 
 /* The centre of a channel, about which its sums are taken, is a guess of its mean: the
 ** middle one of three pixels. One outlier among them doesn't move it. */
@@ -99,16 +101,35 @@ static double mean_in_x(const norm *n, df_int image, df_int g, df_int c) {
   return (double)n->mean[at] + (double)n->rest[at] - added(n, image, c);
 }
 
-/* h w + b = (x - centre) scale + shift. `centre` is the mean rounded to a real; `shift`
-** holds only the rounding error, so little is lost by cancellation. */
+/* The factor of channel c in a sample: 1 + s. */
+static double scaled(const norm *n, df_int image, df_int c) {
+  return n->m ? 1 + (double)n->m[image * 2 * n->s.C + c] : 1;
+}
+
+static double weight(const norm *n, df_int c) { return n->w ? (double)n->w[c] : 1; }
+static double bias(const norm *n, df_int c) { return n->b ? (double)n->b[c] : 0; }
+
+/* b (1 + s) + t */
+static double level(const norm *n, df_int image, df_int c) {
+  if (!n->m) return bias(n, c);
+  return bias(n, c) * scaled(n, image, c) + (double)n->m[(image * 2 + 1) * n->s.C + c];
+}
+
+static double gain(const norm *n, df_int image, df_int c) {
+  return weight(n, c) * scaled(n, image, c);
+}
+
+/* h w + b, scaled and shifted, is (x - centre) scale + shift. `centre` is the mean
+** rounded to a real; `shift` holds only the rounding error, so little is lost by
+** cancellation. */
 static void fill_group(const norm *n, df_int image, df_int g) {
   df_int D = n->s.C / n->opts.groups, first = g * D;
   df_real *centre = table(n, image, CENTRE, first),
           *scales = table(n, image, SCALE, first), *shift = table(n, image, SHIFT, first);
   double rstd = (double)n->rstd[image * n->opts.groups + g];
   for (df_int c = 0; c < D; c++) {
-    double scale = n->w ? (double)n->w[first + c] * rstd : rstd;
-    double b = n->b ? (double)n->b[first + c] : 0;
+    double scale = gain(n, image, first + c) * rstd;
+    double b = level(n, image, first + c);
     double mean = mean_in_x(n, image, g, first + c);
     centre[c] = (df_real)mean;
     scales[c] = (df_real)scale;
@@ -182,7 +203,7 @@ static void apply_block(void *op, const df_stage_part *part, const df_stage_bloc
   const norm *n = op;
   df_real own[DF_STAGE_BLOCK], *y = n->y ? n->y + place(n, part, k) : own;
   scale_block(n, part, k, y);
-  if (n->opts.silu) df_kernel()->silu(y, y, k->rows * k->cols);
+  if (n->act.f) n->act.f(y, y, k->rows * k->cols);
   if (n->opts.keep < 1) drop_block(n, part, k, y, y);
   if (!n->y)
     df_operand_put(&n->operand, part->image, k->pixel, k->rows, k->c, k->cols, y);
@@ -194,20 +215,21 @@ static void apply_part(void *op, const df_stage_part *part) {
 }
 
 /* ==== backward ======================================================================
-** With z = h w + b from here on, y = dropout(silu(z)):
-**   dz = silu'(z) dropout(dy), which drops what the forward pass dropped
-**   dw = sum(dz h), db = sum(dz)                           over images and pixels
-**   dx = rstd (dz w - mean(dz w) - h mean(dz w h))         means over the group
+** With g = w (1 + s) and z = h g + b (1 + s) + t from here on, y = dropout(act(z)):
+**   dz = act'(z) dropout(dy), which drops what the forward pass dropped
+**   dw = sum(dz h (1 + s)), db = sum(dz (1 + s))           over images and pixels
+**   ds = w sum(dz h) + b sum(dz), dt = sum(dz)             over pixels
+**   dx = rstd (dz g - mean(dz g) - h mean(dz g h))         means over the group
 **   de = sum(dx)                                           over pixels
 ** h = (x - centre - rest) rstd, where rest is what `centre` lost of the mean. Hence
 **   dx = dz scale + (x - centre) slope + constant
-** with  scale    = rstd w
-**       slope    = -rstd^2 mean(dz w h)
-**       constant = -rstd mean(dz w) - rest slope
+** with  scale    = rstd g
+**       slope    = -rstd^2 mean(dz g h)
+**       constant = -rstd mean(dz g) - rest slope
 ** The sum of h over pixels is P rstd off, off being how far the channel's mean of x + e
-** is from m. Hence de = rstd w sum(dz) + P (slope off - rstd mean(dz w)). */
+** is from m. Hence de = rstd g sum(dz) + P (slope off - rstd mean(dz g)). */
 
-/* dz in `to`, or dy itself where neither silu nor dropout follows. */
+/* dz in `to`, or dy itself where neither activation nor dropout follows. */
 static const df_real *undo_block(const norm *n, const df_stage_part *part,
                                  const df_stage_block *k, df_real *to) {
   df_real z[DF_STAGE_BLOCK];
@@ -216,13 +238,14 @@ static const df_real *undo_block(const norm *n, const df_stage_part *part,
     drop_block(n, part, k, to, g);
     g = to;
   }
-  if (!n->opts.silu) return g;
+  if (!n->act.f) return g;
   scale_block(n, part, k, z);
-  df_kernel()->silu_back(to, 0, g, z, k->rows * k->cols);
+  if (n->act.keeps_y) n->act.f(z, z, k->rows * k->cols);
+  n->act.back(to, 0, g, z, k->rows * k->cols);
   return to;
 }
 
-static bool makes_dz(const norm *n) { return n->opts.silu || n->opts.keep < 1; }
+static bool makes_dz(const norm *n) { return n->act.f || n->opts.keep < 1; }
 
 /* The place where dz stays between the two passes. NULL: it is computed twice, which is
 ** most of the work (three quarters with silu, more with dropout). If dx is written rather
@@ -261,9 +284,7 @@ static double rest_of(const norm *n, df_int image, df_int g, df_int c) {
   return mean_in_x(n, image, g, c) - (double)*table(n, image, CENTRE, c);
 }
 
-static double weight(const norm *n, df_int c) { return n->w ? (double)n->w[c] : 1; }
-
-/* The coefficients of dx, and de. `a` and `b` are the group's sums of dz w and dz w h. */
+/* The coefficients of dx, and de. `a` and `b` are the group's sums of dz g and dz g h. */
 static void fill_slopes(const norm *n, df_int image, df_int g, double a, double b) {
   df_int D = n->s.C / n->opts.groups;
   double rstd = (double)n->rstd[image * n->opts.groups + g], P = (double)n->s.P;
@@ -275,7 +296,8 @@ static void fill_slopes(const norm *n, df_int image, df_int g, double a, double 
     *table(n, image, CONSTANT, c) = (df_real)(constant - rest_of(n, image, g, c) * slope);
     if (!n->de) continue;
     df_int at = image * n->s.C + c;
-    double de = rstd * weight(n, c) * s[c] + P * (slope * (double)n->off[at] + constant);
+    double de =
+        rstd * gain(n, image, c) * s[c] + P * (slope * (double)n->off[at] + constant);
     n->de[at] = (df_real)(n->de_beta != 0 ? (double)n->de[at] + de : de);
   }
 }
@@ -289,7 +311,7 @@ static void settle_back(void *op, df_int image) {
     double rstd = (double)n->rstd[image * G + g], a = 0, b = 0;
     for (df_int c = g * D; c < (g + 1) * D; c++) {
       sh[c] = rstd * (sh[c] - rest_of(n, image, g, c) * s[c]);
-      a += weight(n, c) * s[c], b += weight(n, c) * sh[c];
+      a += gain(n, image, c) * s[c], b += gain(n, image, c) * sh[c];
     }
     fill_slopes(n, image, g, a, b);
   }
@@ -320,17 +342,37 @@ static df_code sum_images(const norm *n, df_node *node, int operand, int which) 
   for (df_int c = 0; c < n->s.C; c++) {
     double total = 0;
     for (df_int i = 0; i < n->s.B; i++)
-      total += df_stage_sums(&n->s, i, 0)[which * n->s.C + c];
+      total += scaled(n, i, c) * df_stage_sums(&n->s, i, 0)[which * n->s.C + c];
     if (s.beta != 0) total += (double)(s.beta * s.to[c]);
     s.to[c] = (df_real)total;
   }
   return DF_OK;
 }
 
+static void take(const df_sink *s, df_int at, double value) {
+  if (s->beta != 0) value += (double)(s->beta * s->to[at]);
+  s->to[at] = (df_real)value;
+}
+
+/* ds and dt of each image. */
+static df_code modulation_back(const norm *n, df_node *node, int operand) {
+  const df_int C = n->s.C;
+  df_sink s;
+  if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
+  for (df_int i = 0; s.to && i < n->s.B; i++) {
+    const double *sum = df_stage_sums(&n->s, i, 0);
+    for (df_int c = 0; c < C; c++) {
+      take(&s, i * 2 * C + c, weight(n, c) * sum[C + c] + bias(n, c) * sum[c]);
+      take(&s, (i * 2 + 1) * C + c, sum[c]);
+    }
+  }
+  return DF_OK;
+}
+
 /* ==== the node ====================================================================== */
 
-/* Tensors; the first four are the operands. */
-enum { X, WEIGHT, BIAS, ADDED, STATISTICS, KEPT };
+/* Tensors; those before STATISTICS are the operands. */
+enum { X, WEIGHT, BIAS, ADDED, MODULATION, STATISTICS, KEPT };
 
 /* The node's own numbers. All else follows from the tensors. */
 typedef struct kept {
@@ -346,9 +388,9 @@ static norm norm_of(df_tensor *const *of, const kept *k) {
   const df_shape *shape = &of[X]->shape;
   df_int B = shape->size[0], C = shape->size[shape->ndim - 1],
          groups = B * k->opts.groups;
-  norm n = { .opts = k->opts, .key = k->key };
+  norm n = { .opts = k->opts, .key = k->key, .act = df_act_kernels_of(k->opts.act) };
   n.s = df_stages_of(B, df_tensor_count(of[X]) / B / C, C);
-  n.x = reals_of(of[X]), n.e = reals_of(of[ADDED]);
+  n.x = reals_of(of[X]), n.e = reals_of(of[ADDED]), n.m = reals_of(of[MODULATION]);
   n.w = reals_of(of[WEIGHT]), n.b = reals_of(of[BIAS]);
   n.mean = df_tensor_reals(of[STATISTICS]);
   n.rest = n.mean + groups, n.rstd = n.rest + groups;
@@ -371,6 +413,7 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   df_stages_run(&n.s, &back, &n, apart ? n.s.P * n.s.C : 0);
   df_code code = sum_images(&n, node, WEIGHT, 1);
   if (code == DF_OK) code = sum_images(&n, node, BIAS, 0);
+  if (code == DF_OK) code = modulation_back(&n, node, MODULATION);
   df_stages_close(&n.s);
   return code;
 }
@@ -409,8 +452,17 @@ static df_code check_channels(const char *what, const df_tensor *w, const df_ten
                  df_tensor_text(w), df_tensor_text(x), C);
 }
 
+/* An operand with `width` numbers a sample, if it isn't NULL. */
+static df_code check_rows(const char *what, const df_tensor *rows, const df_tensor *x,
+                          df_int width) {
+  const df_shape each = { 2, { x->shape.size[0], width } };
+  if (!rows || df_shape_equal(&rows->shape, &each)) return DF_OK;
+  return df_fail(DF_MISUSE, "group_norm: %s is %s but x %s wants %s", what,
+                 df_tensor_text(rows), df_tensor_text(x), df_shape_text(&each));
+}
+
 static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
-  const df_tensor *x = of[X], *e = of[ADDED];
+  const df_tensor *x = of[X];
   if (x->shape.ndim < 2 || df_tensor_count(x) == 0)
     return df_fail(DF_MISUSE, "group_norm: x must be [B,...,C] with elements, it is %s",
                    df_tensor_text(x));
@@ -428,11 +480,9 @@ static df_code check(df_tensor *const *of, const df_norm_opts *opts) {
   if (opts->form != DF_ROWS && x->shape.ndim != 4)
     return df_fail(DF_MISUSE, "group_norm: images are [B,H,W,C], x is %s",
                    df_tensor_text(x));
-  const df_shape each = { 2, { x->shape.size[0], C } };
-  if (e && !df_shape_equal(&e->shape, &each))
-    return df_fail(DF_MISUSE, "group_norm: add is %s but x %s wants %s",
-                   df_tensor_text(e), df_tensor_text(x), df_shape_text(&each));
-  df_code code = check_channels("w", of[WEIGHT], x, C);
+  df_code code = check_rows("add", of[ADDED], x, C);
+  if (code == DF_OK) code = check_rows("modulate", of[MODULATION], x, 2 * C);
+  if (code == DF_OK) code = check_channels("w", of[WEIGHT], x, C);
   return code == DF_OK ? check_channels("b", of[BIAS], x, C) : code;
 }
 
@@ -443,13 +493,18 @@ static df_tensor *statistics_of(df_tape *tape, df_tensor *const *of, df_int grou
   return df_result(tape, &(df_shape){ 1, { size } });
 }
 
-df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
-                         df_tensor *b, const df_norm_opts *opts) {
+df_tensor *df_group_norm(df_tape *tape, const df_normed *operands,
+                         const df_norm_opts *opts) {
   static const df_op op = { "group_norm", group_norm_backward };
   static const df_stage_work forward = { guess_centres, gather_moments, settle_moments,
                                          apply_part };
-  df_tensor *of[KEPT] = { [X] = x, [WEIGHT] = w, [BIAS] = b, [ADDED] = e };
-  if (!x || !df_all_dense(tape, of, STATISTICS) || check(of, opts) != DF_OK) return NULL;
+  df_tensor *of[KEPT] = { [X] = operands->x,
+                          [WEIGHT] = operands->w,
+                          [BIAS] = operands->b,
+                          [ADDED] = operands->e,
+                          [MODULATION] = operands->m };
+  if (!of[X] || !df_all_dense(tape, of, STATISTICS) || check(of, opts) != DF_OK)
+    return NULL;
   df_tensor *y = of_form(tape, &of[X]->shape, opts->form);
   of[STATISTICS] = statistics_of(tape, of, opts->groups);
   if (!y || !of[STATISTICS]) return NULL;
@@ -457,7 +512,7 @@ df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w
   if (opts->keep < 1) k.key = df_tape_draw(tape, DF_STREAM_DROPOUT);
   norm n = norm_of(of, &k);
   if (!write_to(y, &n, &forward)) return NULL;
-  df_note note = { .op = &op, .n = 4, .x = of, .kept = KEPT, .keep = of };
+  df_note note = { .op = &op, .n = STATISTICS, .x = of, .kept = KEPT, .keep = of };
   note.data = &k, note.size = sizeof k, note.remake = group_norm_remake;
   return df_tape_note(tape, y, note);
 }

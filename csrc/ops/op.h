@@ -111,7 +111,7 @@ df_tensor *df_silu(df_tape *tape, df_tensor *x);
 df_tensor *df_gelu(df_tape *tape, df_tensor *x);       /* x Phi(x), by erf */
 df_tensor *df_gelu_tanh(df_tape *tape, df_tensor *x);  /* its approximation by tanh */
 df_tensor *df_quick_gelu(df_tape *tape, df_tensor *x); /* x sigmoid(1.702 x) */
-df_tensor *df_scale(df_tape *tape, df_tensor *x, double c);
+df_tensor *df_scale(df_tape *tape, df_tensor *x, double c); /* c x */
 df_tensor *df_clamp(df_tape *tape, df_tensor *x, double low, double high);
 
 /* ==== binary.c: shapes broadcast ====================================================
@@ -128,6 +128,7 @@ df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b);
+df_tensor *df_plus(df_tape *tape, df_tensor *x, double c);    /* x + c */
 df_tensor *df_pow(df_tape *tape, df_tensor *x, df_tensor *p); /* C's pow */
 
 /* ==== mask.c: masks are u8 ========================================================== */
@@ -203,26 +204,46 @@ df_tensor *df_geglu(df_tape *tape, df_tensor *x);
 
 /* ==== norm.c ======================================================================== */
 
+typedef enum df_act {
+  DF_ACT_NONE,
+  DF_ACT_SILU,
+  DF_ACT_RELU,
+  DF_ACT_GELU,
+  DF_ACT_MISH,
+  DF_ACT_TANH
+} df_act;
+extern const char
+    *const df_act_names[]; /* by df_act: "none", "silu" ...; ends with NULL */
+/* x itself for DF_ACT_NONE */
+df_tensor *df_activation(df_tape *tape, df_act act, df_tensor *x);
+
 typedef struct df_norm_opts {
   df_int groups; /* divides C */
   double tiny;   /* epsilon, 1e-5 */
-  bool silu;     /* y = silu(norm(x)) */
+  df_act act;    /* y = act(norm(x)) */
   double keep;   /* dropout after it: 1 none, else the share that stays */
   df_form form;  /* the form that the next op takes */
 } df_norm_opts;
 
-/* Group normalisation (Wu & He 2018) of z = x + e, then silu and dropout, all in cache.
-**   y = (z - m) / sqrt(s2 + tiny) * w + b
-** m and s2 are taken over each group of C/G channels and all pixels of one image.
-**   x: B, ..., C    e: B, C or NULL    w, b: C or NULL   ->  y: B, ..., C
-** e is the part of t that a residual block adds. It only moves the means of channels, so
-** it costs no pass.
-** keeps: its operands; m in two reals and 1/sqrt(s2 + tiny), B, G; with e, the distance
-** of each channel's mean from m, B, C; the key of its dropout. Its result is recomputed
-** in the backward pass.
-** fails: G doesn't divide C; e, w or b has another size. */
-df_tensor *df_group_norm(df_tape *tape, df_tensor *x, df_tensor *e, df_tensor *w,
-                         df_tensor *b, const df_norm_opts *opts);
+/* The operands of a group norm; all but x may be NULL. */
+typedef struct df_normed {
+  df_tensor *x;     /* B, ..., C */
+  df_tensor *e;     /* B, C */
+  df_tensor *m;     /* B, 2 C: scale s, then shift t */
+  df_tensor *w, *b; /* C */
+} df_normed;
+
+/* Group normalisation (Wu & He 2018) of z = x + e, then an activation and dropout, all in
+** cache.
+**   h = (z - mean) / sqrt(s2 + tiny) * w + b    y = dropout(act(h (1 + s) + t))
+** The mean and s2 are taken over each group of C/G channels and all pixels of one image.
+** e, or s and t, are what a residual block makes of the time. e only moves the means of
+** channels, and s and t only their coefficients, so they cost no pass.
+** keeps: its operands; the mean in two reals and 1/sqrt(s2 + tiny), B, G; with e, the
+** distance of each channel's mean from the group's, B, C; the key of its dropout. Its
+** result is recomputed in the backward pass.
+** fails: G doesn't divide C; e, m, w or b has another size. */
+df_tensor *df_group_norm(df_tape *tape, const df_normed *of, const df_norm_opts *opts);
 
 /* ==== layer_norm.c ================================================================== */
 
@@ -312,13 +333,25 @@ df_tensor *df_indices(df_tape *tape, const char *what, df_tensor *x);
 df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w);
 
 typedef struct df_sinusoid_opts {
-  df_int width;      /* even */
+  df_int width;      /* if it is odd, the last number is 0 */
   double max_period; /* 10000 */
   double shift;      /* exponent -k / (width/2 - shift): 0 ADM, 1 DDPM */
+  double offset;     /* subtracted from t first */
   bool sin_first;    /* [sin, cos], else [cos, sin] */
+  bool single;       /* frequencies and angles are rounded to f32, as PyTorch does */
 } df_sinusoid_opts;
 /* t: B (any type)  ->  B, width. It has no gradient. */
 df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts);
+
+typedef struct df_fourier_opts {
+  double offset;  /* subtracted from t first */
+  bool log;       /* takes ln t instead of t */
+  bool sin_first; /* [sin, cos], else [cos, sin] */
+} df_fourier_opts;
+/* Waves of 2 pi w t (Song et al. 2021, appendix C), rounded to f32 as PyTorch does.
+**   t: B (any type)    w: C    ->  B, 2 C. It has no gradient. */
+df_tensor *df_fourier(df_tape *tape, df_tensor *t, df_tensor *w,
+                      const df_fourier_opts *opts);
 
 /* ==== resample.c ==================================================================== */
 
@@ -326,6 +359,26 @@ df_tensor *df_sinusoid(df_tape *tape, df_tensor *t, const df_sinusoid_opts *opts
 df_tensor *df_upsample(df_tape *tape, df_tensor *x, df_int times);
 /* mean of times x times pixels; t divides H and W.   B, H, W, C -> B, H/t, W/t, C */
 df_tensor *df_avg_pool(df_tape *tape, df_tensor *x, df_int times);
+
+/* ==== fir.c ========================================================================= */
+
+#define DF_FIR_TAPS 8
+
+typedef struct df_fir_opts {
+  df_int up, down;      /* factors, 1..64 */
+  df_int before, after; /* zeros in front and behind of the enlarged rows and columns;
+                        ** below 0: as many are cut off */
+  bool reflect;         /* before and after are mirrored pixels of x; not below 0 */
+  int taps;             /* 1..DF_FIR_TAPS */
+  double tap[DF_FIR_TAPS];
+} df_fir_opts;
+
+/* An image filtered and resampled, one direction after the other, as upfirdn2d of
+** StyleGAN2 does. `up` - 1 zeros are put behind each pixel, and `before` and `after` ones
+** around. Sums of `taps` neighbours are taken, in steps of `down`.
+**   B, H, W, C -> B, (H up + before + after - taps) / down + 1, and so for W, C
+** fails: the filter is longer than the image around it. */
+df_tensor *df_fir(df_tape *tape, df_tensor *x, const df_fir_opts *opts);
 
 /* ==== random.c: no gradients but dropout's ========================================== */
 

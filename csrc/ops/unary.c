@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "kernels/kernels.h"
+#include "ops/act.h"
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
@@ -42,6 +43,7 @@ static void slope_block(void *context, df_int begin, df_int end) {
 **   square        2 x                       sigmoid     y (1 - y)
 **   sin           cos x                     silu        s + x s (1 - s), s = sigmoid(x)
 **   relu          1 if y > 0, else 0        gelu        Phi(x) + x phi(x)
+**   mish          t + x (1 - t^2) s, t = tanh(ln(1 + e^x))
 ** Phi and phi are the standard normal's distribution function and density. */
 
 static df_code unary_backward(df_tape *tape, df_node *node, df_tensor *dy) {
@@ -87,6 +89,7 @@ static const df_unary_op table[] = {
   { { "gelu", unary_backward }, AT(gelu), AT(gelu_back), false },
   { { "gelu_tanh", unary_backward }, AT(gelu_tanh), AT(gelu_tanh_back), false },
   { { "quick_gelu", unary_backward }, AT(quick_gelu), AT(quick_gelu_back), false },
+  { { "mish", unary_backward }, AT(mish), AT(mish_back), false },
   { { "sigmoid", unary_backward }, AT(sigmoid), AT(sigmoid_back), true },
 };
 
@@ -125,6 +128,27 @@ df_tensor *df_gelu_tanh(df_tape *tape, df_tensor *x) {
 
 df_tensor *df_quick_gelu(df_tape *tape, df_tensor *x) {
   return df_unary_of(tape, df_unary_find("quick_gelu"), x);
+}
+
+/* ==== activations by name =========================================================== */
+
+const char *const df_act_names[] = {
+  "none", "silu", "relu", "gelu", "mish", "tanh", NULL
+};
+
+df_act_kernels df_act_kernels_of(df_act act) {
+  df_act_kernels k = { .f = NULL };
+  if (act == DF_ACT_NONE) return k;
+  const df_unary_op *row = df_unary_find(df_act_names[act]);
+  const char *kernels = (const char *)df_kernel();
+  memcpy(&k.f, kernels + row->forward, sizeof k.f);
+  memcpy(&k.back, kernels + row->slope, sizeof k.back);
+  k.keeps_y = row->keeps_y;
+  return k;
+}
+
+df_tensor *df_activation(df_tape *tape, df_act act, df_tensor *x) {
+  return act == DF_ACT_NONE ? x : df_unary_of(tape, df_unary_find(df_act_names[act]), x);
 }
 
 /* ==== scale ========================================================================= */

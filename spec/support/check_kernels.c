@@ -126,6 +126,8 @@ static double quick_gelu(double x) {
   return x == -INFINITY ? 0 : x * logistic(1.702 * x);
 }
 
+static double mish(double x) { return x == -INFINITY ? 0 : x * tanh(log1p(exp(x))); }
+
 static double log_erfc(double x) {
   if (x < 20) return fabs(x) < 0.1 ? log1p(-erf(x)) : log(erfc(x));
   return -x * x - log(x) - 0.5 * log(3.14159265358979323846) - 0.5 / x / x;
@@ -154,6 +156,7 @@ static const unary UNARY[] = {
   { "gelu", AT(gelu), gelu, { 2e-5, 2e-43 } },
   { "gelu_tanh", AT(gelu_tanh), gelu_tanh, { 2e-5, 1e-36 } },
   { "quick_gelu", AT(quick_gelu), quick_gelu, { 2e-5, 1e-36 } },
+  { "mish", AT(mish), mish, { 4e-6, 1e-36 } },
   { "sigmoid", AT(sigmoid), logistic, { 2e-6, 3e-45 } },
 };
 
@@ -197,6 +200,7 @@ static const unary BACK[] = {
   { "gelu_back", AT(gelu_back), NULL, { 4e-6, 1e-6 } },
   { "gelu_tanh_back", AT(gelu_tanh_back), NULL, { 4e-6, 1e-6 } },
   { "quick_gelu_back", AT(quick_gelu_back), NULL, { 4e-6, 1e-6 } },
+  { "mish_back", AT(mish_back), NULL, { 4e-6, 1e-6 } },
   { "exp_back", AT(exp_back), NULL, { 2e-6, 3e-45 } },
   { "sqrt_back", AT(sqrt_back), NULL, { 2e-6, 3e-45 } },
   { "tanh_back", AT(tanh_back), NULL, { 2e-6, 0 } },

@@ -55,15 +55,16 @@ end
 local M = {}
 
 for _, name in ipairs { "neg", "abs", "sign", "floor", "round", "exp", "square", "sin", "cos",
-  "tanh", "erf", "erfc", "log_erfc", "silu", "relu", "gelu", "quick_gelu", "sigmoid" } do
+  "tanh", "erf", "erfc", "log_erfc", "silu", "relu", "gelu", "quick_gelu", "mish",
+  "sigmoid" } do
   M[name] = function(n) return { ops[name](x_of(n)) } end
 end
 M.log = function(n) return { positive(n):log() } end
 M.sqrt = function(n) return { positive(n):sqrt() } end
 M.reciprocal = function(n) return { ops.reciprocal(away(n)) } end
 
-for _, name in ipairs { "square", "sin", "cos", "erf", "erfc", "log_erfc", "silu", "gelu", "quick_gelu", "exp",
-  "tanh", "sigmoid" } do
+for _, name in ipairs { "square", "sin", "cos", "erf", "erfc", "log_erfc", "silu", "gelu", "quick_gelu", "mish",
+  "exp", "tanh", "sigmoid" } do
   M[name .. "_back"] = function(n) return slope(ops[name], x_of(n)) end
 end
 local function gelu_tanh(x) return x:gelu "tanh" end

@@ -14,6 +14,7 @@ local no_gradient = {
   sign = "flat wherever it has a slope",
   floor = "flat wherever it has a slope",
   round = "flat wherever it has a slope",
+  fourier = "t is a place in the process, and its frequencies are fixed",
   sinusoid = "t is a place in the process, not a value that is learned",
   to = "rounds; that its gradient passes is held in tensor_spec",
 }

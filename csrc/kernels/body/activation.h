@@ -44,6 +44,19 @@ static inline V quick_gelu_of(V x) {
   return vdiv(x, vadd(vset1(1), e));
 }
 
+/* x tanh(ln(1 + e^x)) = x up / down. With n = e^-|x| no term overflows. */
+static inline V mish_share(V x, V n, V *down) {
+  M below = vlt(x, vset1(0));
+  V two = vset1(2), left = vmul(n, vadd(n, two)), right = vfma(two, n, vset1(1));
+  *down = vselect(below, vadd(left, two), vfma(vmul(two, n), n, right));
+  return vselect(below, left, right);
+}
+static inline V mish_of(V x) {
+  x = vmax(vset1(-104), x);
+  V down, up = mish_share(x, vexp_near(vneg(vmin(vset1(104), vabs(x)))), &down);
+  return vmul(x, vdiv(up, down));
+}
+
 static inline V sigmoid_slope(V dy, V y) { return vmul(dy, vmul(y, vsub(vset1(1), y))); }
 static inline V silu_slope(V dy, V x) { /* s (1 + x (1 - s)), 1 - s = e^-x s */
   x = within(x, 80);
@@ -79,6 +92,15 @@ static inline V quick_gelu_slope(V dy, V x) {
   V rate = vset1((df_real)QUICK_RATE);
   x = within(x, (df_real)(80 / QUICK_RATE));
   return gated_slope(dy, x, vmul(rate, x), rate);
+}
+
+/* t + x (1 - t^2) s with t = tanh(ln(1 + e^x)), s = sigmoid(x) */
+static inline V mish_slope(V dy, V x) {
+  x = within(x, 100);
+  V n = vexp_near(vneg(vabs(x))), down, up = mish_share(x, n, &down);
+  V rise = vmul(vmul(vset1(4), n), vadd(n, vset1(1)));
+  rise = vselect(vlt(x, vset1(0)), rise, vmul(rise, n));
+  return vmul(dy, vadd(vdiv(up, down), vdiv(vmul(x, rise), vmul(down, down))));
 }
 
 static void sigmoid(df_real *y, const df_real *x, df_int n) { map(y, x, n, sigmoid_of); }
@@ -119,6 +141,12 @@ static void quick_gelu(df_real *y, const df_real *x, df_int n) {
 static void quick_gelu_back(df_real *dx, df_real beta, const df_real *dy,
                             const df_real *x, df_int n) {
   map_back(dx, beta, dy, x, n, quick_gelu_slope);
+}
+
+static void mish(df_real *y, const df_real *x, df_int n) { map(y, x, n, mish_of); }
+static void mish_back(df_real *dx, df_real beta, const df_real *dy, const df_real *x,
+                      df_int n) {
+  map_back(dx, beta, dy, x, n, mish_slope);
 }
 
 static void hyperbolic(df_real *y, const df_real *x, df_int n) { map(y, x, n, vtanh); }

@@ -31,6 +31,7 @@ const df_kernels TABLE = {
   .gelu = gelu,
   .gelu_tanh = gelu_tanh,
   .quick_gelu = quick_gelu,
+  .mish = mish,
   .sigmoid = sigmoid,
 
   .abs_back = abs_back,
@@ -46,6 +47,7 @@ const df_kernels TABLE = {
   .gelu_back = gelu_back,
   .gelu_tanh_back = gelu_tanh_back,
   .quick_gelu_back = quick_gelu_back,
+  .mish_back = mish_back,
   .exp_back = exp_back,
   .sqrt_back = sqrt_back,
   .tanh_back = tanh_back,

@@ -140,7 +140,7 @@ for name, kind in pairs(kinds) do
   if type(kind) == "table" then
     local sizes = {}
     for key, rule in pairs(kind.sizes) do
-      local inferred = key == "inp" and name ~= "embedding" and name ~= "time_embed"
+      local inferred = key == "inp" and name ~= "embedding" and name ~= "time_embed" and name ~= "time_rows"
       sizes[key] = opts.joined(rule, { default_text = inferred and "width of the input" or "required" })
     end
     step_rules[name] = opts.declare("net_" .. name, opts.joined(kind.rules, sizes, { recompute = recompute_rule }))

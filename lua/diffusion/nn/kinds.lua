@@ -29,6 +29,14 @@ local patch = { "integer", required = true, min = 1, max = WIDEST, text = "heigh
 local max_period = { "number", default = 10000, above = 0, text = "the longest period over 2 pi" }
 local at = { "integer", default = 1, min = 1, max = WIDEST, text = "which piece of the modulation, from 1" }
 
+local acts = { "none", "silu", "relu", "gelu", "mish", "tanh" } -- as df_act of the core counts them, from 0
+local act = { one_of = acts, default = "silu", text = "activation after the norm" }
+local affine = flag(true, "has weight and bias")
+local offset = { "number", default = 0, text = "subtracted from t first" }
+local order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin", text = "which half comes first" }
+local function margin(text) return { "integer", default = 0, min = -WIDEST, max = WIDEST, text = text } end
+local function factor(text) return { "integer", default = 1, min = 1, max = 64, text = text } end
+
 -- Options by another name or form in the core.
 local function convert_pad(o, to)
   local zeros = o.pad or o.kernel // 2
@@ -38,7 +46,9 @@ end
 
 local converted = {
   init = function(value, to) to.zero = value == "zero" end,
-  act = function(value, to) to.silu = value == "silu" end,
+  act = function(value, to)
+    for i, name in ipairs(acts) do if name == value then to.act = i - 1 end end
+  end,
   order = function(value, to) to.sin_first = value == "sin_cos" end,
   by = function(value, to) to.tanh = value == "tanh" end,
   at = function(value, to) to.at = value - 1 end,
@@ -58,15 +68,19 @@ local only_in = { inp = size "channels or width of the input" }
 kind("linear", "y = x w^T + b over the last dimension", { 1 }, "out", in_out, { bias = bias, init = init })
 kind("conv", "Cross-correlation over images; a second input of the result's shape is added", { 1, 2 }, "out", in_out,
   { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init })
-kind("norm_conv", "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first",
-  { 1, 3 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
-  groups = groups, epsilon = epsilon, dropout = dropout,
-  act = { one_of = { "silu", "none" }, default = "silu", text = "activation after the norm" } })
-kind("group_norm", "Group normalisation", { 1 }, "first", only_in, { groups = groups, epsilon = epsilon })
+kind("norm_conv", "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} "
+  .. "first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t",
+  { 1, 4 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
+  groups = groups, epsilon = epsilon, dropout = dropout, act = act, affine = affine })
+kind("group_norm", "Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a scale s "
+  .. "and a shift t: norm (1 + s) + t", { 1, 3 }, "first", only_in,
+  { groups = groups, epsilon = epsilon, affine = affine, act = opts.joined(act, { default = "none" }) })
 kind("layer_norm", "Layer normalisation over the last dimension", { 1 }, "first", only_in,
-  { epsilon = epsilon, affine = flag(true, "has weight and bias") })
+  { epsilon = epsilon, affine = affine })
 kind("attention", "Multi-head attention of x, over a second input if given, with a third as mask", { 1, 3 }, "first",
   only_in, { heads = heads, init = init,
+  inner = { "integer", min = 1, max = WIDEST, default_text = "width of the input",
+    text = "width of q, k and v, which the heads divide" },
   context = { "integer", min = 1, max = WIDEST, default_text = "width of the context",
     text = "width of the context that keys and values are computed from" },
   causal = flag(false, "token i attends to tokens 1 .. i"), qkv_bias = flag(true, "q, k and v have a bias"),
@@ -85,16 +99,35 @@ kind("upsample", "Nearest neighbours, then a 3x3 convolution", { 1 }, "out", in_
 kind("downsample", "A 3x3 convolution of stride 2", { 1 }, "out", in_out,
   { pad = opts.joined(pad, { default = 1, default_text = false,
     text = "zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}" }) })
-kind("sinusoid", "cos and sin of numbers {B} times width/2 frequencies", { 1 }, function(o) return o.width end,
-  { width = size("width of the result, even", 2) },
-  { max_period = max_period, order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin",
-      text = "which half comes first" },
+kind("enlarge", "Nearest neighbours: each pixel `times` times in both directions", { 1 }, "first", nil,
+  { times = { "integer", default = 2, min = 1, max = 64, text = "factor of height and width" } })
+kind("avg_pool", "Means of times x times pixels", { 1 }, "first", nil,
+  { times = { "integer", default = 2, min = 1, max = 64, text = "divides height and width" } })
+kind("fir", "A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020)", { 1 }, "first",
+  nil, { up = factor "zeros are put between pixels, this many less one; the mean of the image stays",
+  down = factor "every so many sums are taken", taps = { "integer", default = 4, min = 1, max = 8,
+    text = "length of the filter" },
+  before = margin "zeros above and left of the enlarged image; below 0: so many are cut off",
+  after = margin "zeros below and right of it", reflect = flag(false, "mirrored pixels instead of these zeros") })
+kind("sinusoid", "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0", { 1 },
+  function(o) return o.width end, { width = size "width of the result" },
+  { max_period = max_period, order = order, offset = offset,
+    single = flag(false, "frequencies and angles are rounded to f32, as in PyTorch"),
     shift = { "number", default = 0,
       text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" } })
+kind("fourier", "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained", { 1 },
+  function(o) return o.width end, { width = size("width of the result, even", 2) },
+  { order = opts.joined(order, { default = "sin_cos" }), offset = offset,
+    log = flag(false, "takes ln t instead of t"),
+    scale = { "number", default = 16, above = 0, text = "standard deviation of the frequencies" } })
+kind("time_rows", "Rows of a table by whole times {B}: row t - offset, from 1", { 1 }, "out",
+  { inp = size "rows of the table", out = in_out.out },
+  { offset = { "integer", default = 0, text = "subtracted from t first" } })
+kind("over_time", "x / (t - offset), for a t {B} as second input", { 2 }, "first", nil, { offset = offset })
 kind("dropout", "Elements set to 0 at random in training", { 1 }, "first", nil,
   { dropout = opts.joined(dropout, { default = 0.5 }) })
 kind("time_embed", "Time, and class as a second input, as an embedding", { 1, 2 }, "out",
-  { inp = size("width of the sinusoid, even", 2), out = size "width of the result" },
+  { inp = size "width of the sinusoid", out = size "width of the result" },
   { classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0 for none" } })
 
 local function sum(_, widths)
@@ -114,6 +147,9 @@ kind("gelu", "x Phi(x), Phi the normal distribution function", { 1 }, "first", n
   { by = { one_of = { "erf", "tanh" }, default = "erf", text = '"erf" is exact, "tanh" the approximation of GPT-2' } })
 kind("quick_gelu", "x sigmoid(1.702 x)", { 1 }, "first")
 kind("geglu", "a gelu(b), for the halves a and b of the last dimension", { 1 }, half)
+kind("activation", "An activation by name", { 1 }, "first", nil, { act = opts.joined(act, { text = "its name" }) })
+kind("scale", "factor x + plus", { 1 }, "first", nil, { factor = { "number", default = 1, text = "the factor" },
+  plus = { "number", default = 0, text = "added to all elements" } })
 kind("add", "The sum of two values; the first alone if the second is absent", { 1, 2 }, "first")
 kind("mul", "The product of two values", { 2 }, "first")
 kind("cat", "Values joined along the last dimension", { 1, 8 }, sum, nil,

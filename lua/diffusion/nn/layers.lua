@@ -42,8 +42,8 @@ function layers.conv(inp, out, options)
 end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
---- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to
---- each pixel of x before the norm.
+--- directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e {B, inp}
+--- to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm (1 + s) + t.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options diffusion.nn_norm_conv_options?
@@ -52,7 +52,8 @@ function layers.norm_conv(inp, out, options)
   return make("norm_conv", in_out(inp, out), options)
 end
 
---- Group normalisation (Wu & He 2018) of {B, ..., channels}.
+--- Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [, m]]); see
+--- nn.norm_conv.
 ---@param channels integer
 ---@param options diffusion.nn_group_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {channels}
@@ -115,8 +116,9 @@ function layers.downsample(inp, out, options)
   return make("downsample", in_out(inp, out or inp), options)
 end
 
---- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
----@param width integer even
+--- cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd width
+--- is 0.
+---@param width integer
 ---@param options diffusion.nn_sinusoid_options?
 ---@return diffusion.layer
 function layers.sinusoid(width, options)
@@ -134,7 +136,7 @@ end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class
 --- row). It is called as embed(t, class).
----@param inp integer width of the sinusoid, even
+---@param inp integer width of the sinusoid
 ---@param width integer width of the result
 ---@param options diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
