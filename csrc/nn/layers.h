@@ -34,7 +34,9 @@ typedef struct df_layer_opts {
   df_int times;              /* upsample, enlarge, avg_pool: the factor */
   df_int classes;            /* time_embed: number of classes; 0: none */
   df_int patch;              /* patchify, unpatchify: height and width of a patch */
-  df_int at;                 /* modulate, gate: index of the (first) piece of m, from 0 */
+  df_int at;                 /* modulate, gate, chunk: the (first) piece, from 0 */
+  df_int pieces;             /* chunk: their number */
+  df_int base;               /* places: 0, or how many rows and columns they stand for */
   df_int act;                /* a df_act */
   df_int up, down;           /* fir: factors */
   df_int before, after;      /* fir: zeros around, in pixels of the enlarged image */
@@ -43,6 +45,7 @@ typedef struct df_layer_opts {
   double factor, plus;       /* scale: factor x + plus */
   double offset;             /* kinds of times: subtracted from t */
   double scale;              /* fourier: standard deviation of its first values */
+  double within;             /* embedding: starts uniform within it; 0: standard normal */
   df_conv_opts conv;         /* stride, zeros around */
   df_norm_opts norm;         /* groups, epsilon */
   df_sinusoid_opts sinusoid; /* width, max_period, shift, order */
@@ -145,10 +148,16 @@ df_maker df_attention_layer, df_attention_block_layer;
 /* time_embed.c */
 df_maker df_time_embed_layer;
 
+/* labels.c */
+df_maker df_labels_layer;
+/* Fails for an integer [B] outside 0..classes. Other types and shapes are left to
+** df_embedding. */
+df_code df_check_classes(const df_tensor *class, df_int classes);
+
 /* plain.c: layers without parameters. See there for the equations. */
 df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer,
     df_activation_layer, df_scale_layer, df_add_layer, df_mul_layer, df_cat_layer,
-    df_per_token_layer, df_modulate_layer, df_gate_layer, df_tokens_layer,
+    df_chunk_layer, df_per_token_layer, df_modulate_layer, df_gate_layer, df_tokens_layer,
     df_pixels_layer, df_patchify_layer, df_unpatchify_layer, df_places_layer;
 
 /* The largest divisor of C that is at most 32 and leaves 4 channels per group, or 1. */

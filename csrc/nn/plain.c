@@ -70,6 +70,18 @@ static df_tensor *cat_forward(df_tape *tape, const df_layer *l, df_tensor *const
   return n == 1 ? x[0] : df_cat(tape, given, n, x[0]->shape.ndim - 1);
 }
 
+/* ==== chunk: one of equal pieces of the last dimension ============================= */
+
+static df_tensor *chunk_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
+  const int last = x[0]->shape.ndim - 1;
+  const df_int width = last < 0 ? 0 : x[0]->shape.size[last], n = l->o.pieces;
+  if (width == 0 || width % n != 0)
+    return df_fail_null(DF_MISUSE,
+                        "chunk: the last dimension of %s is no multiple of %td",
+                        df_tensor_text(x[0]), n);
+  return df_narrow(tape, x[0], last, l->o.at * (width / n), width / n);
+}
+
 /* ==== adaLN (Peebles & Xie 2023, section 3.2): pieces of m act on the tokens of h === */
 
 static df_code check_tokens(const char *kind, const df_tensor *h) {
@@ -190,16 +202,19 @@ static df_tensor *unpatchify_forward(df_tape *tape, const df_layer *l,
 
 /* ==== places: fixed position embeddings of He et al. 2022 ========================== */
 
-/* Waves of the places 0..n-1 along dimension `side` of a grid 1, h, w, width/2. */
-static df_tensor *waves(df_tape *tape, int side, const df_shape *grid, double period) {
+/* Waves of the places 0..n-1 along dimension `side` of a grid 1, h, w, width/2. With a
+** base, the places are scaled by base / n. */
+static df_tensor *waves(df_tape *tape, int side, const df_shape *grid,
+                        const df_layer_opts *given) {
   const df_int n = grid->size[side];
+  const double step = given->base > 0 ? (double)given->base / (double)n : 1;
   const df_sinusoid_opts o = { .width = grid->size[3],
-                               .max_period = period,
+                               .max_period = given->sinusoid.max_period,
                                .sin_first = true };
   df_shape line = { 4, { 1, 1, 1, o.width } };
   df_tensor *place = df_result(tape, &(df_shape){ 1, { n } });
   if (!place) return NULL;
-  for (df_int i = 0; i < n; i++) df_tensor_reals(place)[i] = (df_real)i;
+  for (df_int i = 0; i < n; i++) df_tensor_reals(place)[i] = (df_real)((double)i * step);
   line.size[side] = n;
   df_tensor *y = df_sinusoid(tape, place, &o);
   return y ? df_expand(tape, df_view(tape, y, &line), grid) : NULL;
@@ -214,9 +229,8 @@ static df_tensor *places_forward(df_tape *tape, const df_layer *l, df_tensor *co
     return df_fail_null(DF_MISUSE, "places: the width of %s is no multiple of 4",
                         df_tensor_text(x[0]));
   const df_shape grid = { 4, { 1, size[1], size[2], size[3] / 2 } };
-  const double period = l->o.sinusoid.max_period;
-  df_tensor *const both[] = { waves(tape, 2, &grid, period),
-                              waves(tape, 1, &grid, period) };
+  df_tensor *const both[] = { waves(tape, 2, &grid, &l->o),
+                              waves(tape, 1, &grid, &l->o) };
   return both[0] && both[1] ? df_cat(tape, both, 2, 3) : NULL;
 }
 
@@ -233,6 +247,7 @@ static const df_kind geglu = { .name = "geglu", 1, 1, geglu_forward };
 static const df_kind add = { .name = "add", 1, 2, add_forward };
 static const df_kind mul = { .name = "mul", 2, 2, mul_forward };
 static const df_kind cat = { .name = "cat", 1, DF_INPUTS, cat_forward };
+static const df_kind chunk = { .name = "chunk", 1, 1, chunk_forward };
 static const df_kind per_token = { .name = "per_token", 1, 1, per_token_forward };
 static const df_kind modulate = { .name = "modulate", 2, 2, modulate_forward };
 static const df_kind gate = { .name = "gate", 3, 3, gate_forward };
@@ -269,6 +284,14 @@ df_layer *df_per_token_layer(const df_layer_opts *o) {
 }
 
 df_layer *df_modulate_layer(const df_layer_opts *o) { return df_layer_new(&modulate, o); }
+
+df_layer *df_chunk_layer(const df_layer_opts *o) {
+  if (df_at_least_one("chunk", "pieces", o->pieces)) return NULL;
+  if (o->at < 0 || o->at >= o->pieces)
+    return df_fail_null(DF_MISUSE, "chunk: there is no piece %td of %td", o->at + 1,
+                        o->pieces);
+  return df_layer_new(&chunk, o);
+}
 
 df_layer *df_patchify_layer(const df_layer_opts *o) {
   if (df_at_least_one("patchify", "patch", o->patch)) return NULL;

@@ -137,7 +137,9 @@ df_layer *df_embedding_layer(const df_layer_opts *o) {
     return NULL;
   const df_shape shape = { 2, { o->in, o->out } };
   const df_init normal = { .kind = DF_INIT_NORMAL, .scale = 1 };
-  return df_layer_furnish(df_layer_new(&embedding, o), &shape, normal, NULL, zero);
+  const df_init uniform = { .kind = DF_INIT_UNIFORM, .scale = o->within };
+  return df_layer_furnish(df_layer_new(&embedding, o), &shape,
+                          o->within > 0 ? uniform : normal, NULL, zero);
 }
 
 /* ==== dropout, in d.record only ==================================================== */

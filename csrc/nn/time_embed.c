@@ -5,28 +5,13 @@
 
 enum { SINUSOID, ONE, TWO, CLASS };
 
-/* df_embedding rejects other dtypes and shapes. */
-static df_code check_classes(const df_tensor *class, df_int classes) {
-  if (class->dtype != DF_I64 || class->shape.ndim != 1) return DF_OK;
-  const int64_t *c = df_tensor_data(class);
-  for (df_int i = 0; i < class->shape.size[0]; i++) {
-    df_int k = (df_int)c[i * class->stride[0]];
-    if (k < 0 || k > classes)
-      return df_fail(DF_MISUSE,
-                     "sample %td is of class %td, but this network knows 1..%td, and 0 "
-                     "for none",
-                     i + 1, k, classes);
-  }
-  return DF_OK;
-}
-
 static df_tensor *add_class(df_tape *tape, const df_layer *l, df_tensor *e,
                             df_tensor *class) {
   if (!class || !e) return e;
   if (l->o.classes == 0)
     return df_fail_null(DF_MISUSE, "a class is given, but this network was made without "
                                    "classes = n");
-  if (check_classes(class, l->o.classes) != DF_OK) return NULL;
+  if (df_check_classes(class, l->o.classes) != DF_OK) return NULL;
   return df_add(tape, e, df_layer_of(tape, l->part[CLASS].layer, class));
 }
 

@@ -89,7 +89,8 @@ kind("attention", "Multi-head attention of x, over a second input if given, with
 kind("attention_block", "x + attention(group_norm(x))", { 1 }, "first", only_in,
   { heads = heads, groups = groups, epsilon = epsilon })
 kind("embedding", "Rows of a table by whole numbers from 1; 0 gives zeros", { 1 }, "out",
-  { inp = size "rows of the table", out = in_out.out })
+  { inp = size "rows of the table", out = in_out.out },
+  { within = { "number", default = 0, min = 0, text = "first values are uniform within it; 0: standard normal" } })
 kind("res_block", "The residual block of Ho et al. 2020 on x and an embedding", { 1, 2 }, "out", in_out,
   { dropout = dropout, groups = groups, epsilon = epsilon,
     embed = { "integer", min = 1, max = WIDEST, default_text = "width of the embedding",
@@ -130,6 +131,10 @@ kind("time_embed", "Time, and class as a second input, as an embedding", { 1, 2 
   { inp = size "width of the sinusoid", out = size "width of the result" },
   { classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0 for none" } })
 
+kind("labels", "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent", { 1, 2 }, nil, nil,
+  { classes = { "integer", required = true, min = 1, max = (1 << 31) - 2, text = "number of classes" },
+    dropout = opts.joined(dropout, { text = "probability that a class is forgotten in training" }) })
+
 local function sum(_, widths)
   local total = 0
   for _, w in ipairs(widths) do total = w and total and total + w end
@@ -154,6 +159,10 @@ kind("add", "The sum of two values; the first alone if the second is absent", { 
 kind("mul", "The product of two values", { 2 }, "first")
 kind("cat", "Values joined along the last dimension", { 1, 8 }, sum, nil,
   { fill = flag(false, "an absent second value counts as zeros of the first's shape") })
+kind("chunk", "One of equal pieces of the last dimension", { 1 },
+  function(o, widths) return widths[1] and widths[1] // o.pieces end, nil,
+  { pieces = { "integer", default = 2, min = 1, max = WIDEST, text = "their number" },
+    at = opts.joined(at, { text = "which piece, from 1" }) })
 kind("per_token", "An embedding {B, C} as {B, 1, C}, to act on each token", { 1 }, "first")
 kind("modulate", "x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale", { 2 },
   "first", nil, { at = at })
@@ -165,7 +174,8 @@ kind("patchify", "Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 
 kind("unpatchify", "Tokens as patches of an image of the second input's height and width", { 2 }, unpatched, nil,
   { patch = patch })
 kind("places", "Sines and cosines of each pixel's row and column (He et al. 2022)", { 1 }, "first", nil,
-  { max_period = max_period })
+  { max_period = max_period, base = { "integer", default = 0, min = 0, max = WIDEST,
+      text = "the places of n rows or columns are scaled by base / n; 0: they are 0, 1, 2, ..." } })
 
 --- Checks the options given for a kind.
 ---@param name string the kind
@@ -199,6 +209,7 @@ function kinds.width(name, o, widths)
   local width = kinds[name].width
   if width == "out" then return o.out end
   if width == "first" then return widths[1] or nil end
+  if not width then return nil end
   return width(o, widths) or nil
 end
 

@@ -82,9 +82,10 @@ end
 --- added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, with standard normal first values
-function layers.embedding(n, width)
-  return make("embedding", two("rows", n, "width", width))
+---@param options diffusion.nn_embedding_options?
+---@return diffusion.layer layer, field weight {n, width}
+function layers.embedding(n, width, options)
+  return make("embedding", two("rows", n, "width", width), options)
 end
 
 --- The residual block of Ho et al. 2020. It is norm_conv, plus linear(e) of an embedding, then
