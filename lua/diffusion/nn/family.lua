@@ -69,25 +69,35 @@ end
 
 -- ---- models ---------------------------------------------------------------------------------
 
+-- A state that is found from the parameters, rather than a table of tensors.
+local function is_source(state) return type(state.find) == "function" end
+
 local function entries(state)
+  if state and is_source(state) then return state.tensors end
   local n = 0
   for _ in pairs(state or {}) do n = n + 1 end
   return n
 end
 
 local function packed(net, config, state, frozen)
-  if state then model.check_state(net.core, state) end
+  if state and is_source(state) then
+    local found, message = state.find(model.parameters(net.core))
+    if not found then return nil, message end
+    state = found
+  elseif state then model.check_state(net.core, state) end
   return model.pack(net.core, { config = config, inputs = net.inputs, adopt = frozen and state or nil,
     give = not frozen and state or nil })
 end
 
 --- A model of a family from its options, which become its config. With a `state`, the tensors of a
---- file, the network must have exactly those.
+--- file, the network must have exactly those. A state may be found from the network's parameters:
+--- {find = function (list of {name, shape}) -> state or nil, message; tensors = their number}.
 ---@param kind table the family
 ---@param options table?
 ---@param state table<string, any>?
 ---@param frozen boolean? the tensors are adopted, not copied
----@return diffusion.model
+---@return diffusion.model|nil model nil if no state was found
+---@return string|nil message
 function family.model(kind, options, state, frozen)
   local o = checked(kind, options)
   local net = build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,

@@ -408,12 +408,17 @@ models = object.class("model", Model, {
   open = true, __index = field, __newindex = refuse_write, __call = call, __tostring = tostring_model,
 })
 
+--- The parameters of the network under a root, before it has values: a list of {name, shape}.
+---@param root any a layer or a module
+---@return table[]
+function model.parameters(root) return fail.call(core.parameters, module.layers(root)) end
+
 --- Raises unless a state has exactly the parameters of the network under a root, of the same
 --- shapes. Nothing is allocated for their values.
 ---@param root any a layer or a module
 ---@param state table<string, any>
 function model.check_state(root, state)
-  local list, i = fail.call(core.parameters, module.layers(root)), 0
+  local list, i = model.parameters(root), 0
   local trouble = model.mismatch(function()
     i = i + 1
     if list[i] then return table.unpack(list[i]) end
