@@ -43,6 +43,7 @@ typedef struct df_layer_opts {
   df_int before, after;      /* fir: zeros around, in pixels of the enlarged image */
   df_int taps;               /* fir: length of its filter */
   double dropout;            /* probability of an element to be set to 0 */
+  double cosine;             /* memory_attention: factor of normalised q and k; 0: none */
   double factor, plus;       /* scale: factor x + plus */
   double offset;             /* kinds of times: subtracted from t */
   double scale;              /* fourier: standard deviation of its first values */
@@ -56,7 +57,6 @@ typedef struct df_layer_opts {
   bool causal;               /* attention: token i attends to tokens 1 .. i */
   bool affine;               /* norms: have weight and bias */
   bool standard;             /* conv: its weight is standardised for each output */
-  bool cosine;               /* memory_attention: normalised q and k */
   bool spread;               /* linear_attention: v is divided by the tokens' number */
   bool log;                  /* fourier: of ln t */
   bool reflect;              /* fir: mirrored pixels around, not zeros */

@@ -60,16 +60,14 @@ static df_tensor *over_tokens(df_tape *tape, df_tensor *x, double factor) {
   return y;
 }
 
-#define SHARPNESS 10 /* of the scores of normalised q and k */
-
 static df_tensor *attend(df_tape *tape, const df_layer *l, df_tensor *qkv) {
   const df_int I = l->o.inner;
   const df_attention_opts o = { l->o.heads, false, NULL };
   df_tensor *q = df_narrow(tape, qkv, 2, 0, I), *k = df_narrow(tape, qkv, 2, I, I);
   df_tensor *v = df_narrow(tape, qkv, 2, 2 * I, I);
   if (!q || !k || !v) return NULL;
-  if (l->o.cosine) {
-    q = over_tokens(tape, q, SHARPNESS * sqrt((double)(I / l->o.heads)));
+  if (l->o.cosine > 0) {
+    q = over_tokens(tape, q, l->o.cosine * sqrt((double)(I / l->o.heads)));
     k = over_tokens(tape, k, 1);
   }
   k = k ? behind_learned(tape, l, k, 0) : NULL;

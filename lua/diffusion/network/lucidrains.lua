@@ -1,4 +1,4 @@
--- The UNet of lucidrains' denoising-diffusion-pytorch, in its versions since 0.27.
+-- The UNet of lucidrains' denoising-diffusion-pytorch, in its versions since 0.22.
 local family = require "diffusion.nn.family"
 
 local lucidrains = { name = "lucidrains" }
@@ -10,7 +10,7 @@ local function flag(default, text) return { "boolean", default = default, text =
 -- One number for all levels, or a list of one for each.
 local function of_levels(default, text)
   return { "integer|table", each = { "integer", min = 1, max = 1 << 20 }, least = 1, min = 1, max = 1 << 20,
-    default = default, as = "integer|integer[]", text = text .. "; a list has one for each level" }
+    default = default, as = "integer|integer[]", text = text .. "; a list has one for each level, and may have one more for the middle" }
 end
 
 lucidrains.options = family.declare(lucidrains.name, {
@@ -25,12 +25,14 @@ lucidrains.options = family.declare(lucidrains.name, {
   num_mem_kv = { "integer", default = 4, min = 0, max = 1 << 20, text = "learned keys and values of each attention" },
   norm = { one_of = { "rms", "group" }, default = "rms", text = "norm of the residual blocks: \"group\" before 2.0" },
   resnet_block_groups = family.size(8, 1, "groups of the norms, if norm = \"group\""),
-  attn_norm = { one_of = { "rms", "layer" }, default = "rms", text = "norm of the attentions: \"layer\" before 1.7" },
-  standard_conv = flag(false, "convolutions of the blocks have standardised weights, as before 1.7"),
-  divide_values = flag(false, "values of linear attention are divided by the number of pixels, as before 1.7"),
-  cosine_attn = flag(false, "softmax attention has normalised q and k, as in 0.27"),
+  attn_norm = { one_of = { "rms", "layer", "layer_bias" }, default = "rms",
+    text = "norm of the attentions: \"layer\" from 0.27 to 1.6, \"layer_bias\" before" },
+  standard_conv = flag(false, "convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1"),
+  divide_values = flag(false, "values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3"),
+  cosine_attn = { "number", default = 0, min = 0,
+    text = "factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27" },
   downsample = { one_of = { "unshuffle", "conv" }, default = "unshuffle",
-    text = "2x2 pixels and a product, or a convolution of 4x4 as before 0.30" },
+    text = "2x2 pixels and a product, or a convolution of 4x4 as before 0.32" },
   learned_sinusoidal_cond = flag(false, "sines and cosines of time have trained frequencies"),
   learned_sinusoidal_dim = family.size(16, 2, "number of those sines and cosines, even"),
   sinusoidal_pos_emb_theta = { "number", default = 10000, above = 0, text = "longest period of time over 2 pi" },
@@ -46,12 +48,14 @@ lucidrains.options = family.declare(lucidrains.name, {
 
 local function levels(o) return #o.dim_mults end
 
-local function of_level(value, level) return type(value) == "table" and value[level] or value end
+-- The number of a level, or of the middle, which comes after the last.
+local function of_level(value, level) return type(value) == "table" and (value[level] or value[#value]) or value end
 
 local function check_lists(o)
   for _, name in ipairs { "full_attn", "attn_heads", "attn_dim_head" } do
     local list = o[name]
-    if type(list) == "table" and #list ~= levels(o) then
+    local middle = name ~= "full_attn" and type(list) == "table" and #list == levels(o) + 1
+    if type(list) == "table" and #list ~= levels(o) and not middle then
       family.fail("lucidrains: %s has %d entries, but there are %d levels", name, #list, levels(o))
     end
   end
@@ -130,7 +134,7 @@ end
 
 local function attention_norm(b, o, path, h)
   if o.attn_norm == "rms" then return b:rms_norm(path, h, { epsilon = TINY }) end
-  return b:layer_norm(path, h, { bias = false })
+  return b:layer_norm(path, h, { bias = o.attn_norm == "layer_bias" })
 end
 
 -- h + attention(norm(h)); linear attention has another norm behind it.
@@ -183,7 +187,7 @@ end
 
 function Way:middle(h)
   h = self:block("mid.one", h, h.width)
-  h = self:attention("mid.attention", h, levels(self.o), true)
+  h = self:attention("mid.attention", h, levels(self.o) + 1, true)
   return self:block("mid.two", h, h.width)
 end
 

@@ -98,7 +98,8 @@ kind("attention_block", "x + attention(group_norm(x))", { 1 }, "first", only_in,
   { heads = heads, groups = groups, epsilon = epsilon })
 kind("memory_attention", "Attention of x to its tokens and to learned keys and values", { 1 }, "first", only_in,
   { heads = heads, inner = inner, memory = memory,
-    cosine = flag(false, "q and k are divided by their lengths over the tokens") })
+    cosine = { "number", default = 0, min = 0,
+      text = "factor of the scores of q and k divided by their lengths over the tokens; 0: of q and k as usual" } })
 kind("linear_attention", "Attention without scores between tokens, to x and to learned keys and values "
   .. "(Shen et al. 2021)", { 1 }, "first", only_in, { heads = heads, inner = inner, memory = memory,
   spread = flag(false, "values are divided by the number of tokens") })
