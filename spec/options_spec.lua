@@ -17,6 +17,7 @@ local others = {
   ["d.check.moments sampler"] = true,
   ["d.check.order sampler"] = true,
   ["d.gradcheck inputs"] = true,
+  ["d.hub.scheduler config"] = true,
   ["d.image.animate frames"] = true,
   ["d.likelihood.ode model"] = true,
   ["d.likelihood.vlb model"] = true,

@@ -87,6 +87,38 @@ describe("the format's own test files", function()
   end)
 end)
 
+describe("files that the format's library wrote", function()
+  after_each(forge.clean)
+  local folder = "spec/fixtures/peers/safetensors_"
+
+  it("are what the writer writes of their tensors", function()
+    local path = forge.file ""
+    local tensors, metadata = assert(d.load(folder .. "ours.safetensors"))
+    assert(d.save(path, tensors, metadata))
+    assert.equal(forge.bytes_of(folder .. "ours.safetensors"), forge.bytes_of(path))
+    assert.equal(2.5, tensors.scalar:item())
+  end)
+
+  it("give the numbers of every type", function()
+    local back = assert(d.load(folder .. "types.safetensors"))
+    for _, dtype in ipairs { "float64", "float32", "bfloat16", "float16" } do
+      assert.same({ { 1.5, -2, 0.25 } }, back["f." .. dtype]:totable())
+    end
+    for _, dtype in ipairs { "i.int64", "i.int32", "i.int16", "i.int8", "i.uint8" } do
+      assert.same({ 1, 100, 127 }, back[dtype]:totable())
+    end
+    for _, dtype in ipairs { "u.uint64", "u.uint32", "u.uint16" } do
+      assert.same({ 1, 100, 255 }, back[dtype]:totable())
+    end
+    assert.same({ 1, 0, 1 }, back.bool:totable())
+    fails("'c64' is of type C64 [1]", function() return back.c64 end)
+    fails("'f4' is of type F4 [16]", function() return back.f4 end)
+    local ones = { float8_e5m2 = 0x3c, float8_e4m3fn = 0x38, float8_e8m0fnu = 127, float8_e4m3fnuz = 0x40,
+      float8_e5m2fnuz = 0x40 }
+    for dtype, code in pairs(ones) do assert.equal(1, back["e." .. dtype][code + 1]) end
+  end)
+end)
+
 describe("a header's faults are found in the format's order:", function()
   after_each(forge.clean)
 

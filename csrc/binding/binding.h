@@ -207,6 +207,7 @@ void dfl_open_write(lua_State *L);
 void dfl_open_picture(lua_State *L);
 void dfl_open_data(lua_State *L);
 void dfl_open_layer(lua_State *L);
+void dfl_open_adapter(lua_State *L);
 void dfl_open_net(lua_State *L);
 void dfl_open_model(lua_State *L);
 void dfl_open_optim(lua_State *L);

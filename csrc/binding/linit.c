@@ -49,6 +49,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_reduce(L);
   dfl_open_tape(L);
   dfl_open_layer(L);
+  dfl_open_adapter(L);
   dfl_open_net(L);
   dfl_open_model(L);
   dfl_open_optim(L);

@@ -146,7 +146,7 @@ static int l_set_trainable(lua_State *L) {
   return 0;
 }
 
-/* adopt(i, tensor) and give(i, tensor), before start() */
+/* adopt(i, tensor) and give(i, tensor), before start(); replace(i, tensor) after it */
 static int take(lua_State *L, df_code (*how)(df_home *h, int i, df_tensor *x)) {
   df_home *h = dfl_home(L, 1);
   df_int i = dfl_position(L, 2, h->n, "a model");
@@ -158,11 +158,23 @@ static int l_adopt(lua_State *L) { return take(L, df_home_adopt); }
 
 static int l_give(lua_State *L) { return take(L, df_home_give); }
 
+static int l_replace(lua_State *L) { return take(L, df_home_replace); }
+
+/* start([seed]): that of manual_seed if not given */
 static int l_start(lua_State *L) {
   df_home *h = dfl_home(L, 1);
+  const uint64_t own = df_tape_seeded(dfl_tape(L));
   dfl_collect(L);
-  if (df_home_start(h, df_tape_seeded(dfl_tape(L))) != DF_OK) dfl_raise(L);
+  if (df_home_start(h, (uint64_t)luaL_optinteger(L, 2, (lua_Integer)own)) != DF_OK)
+    dfl_raise(L);
   return 0;
+}
+
+/* is_adopted(i) */
+static int l_is_adopted(lua_State *L) {
+  const df_param *p = param_at(L);
+  lua_pushboolean(L, p->value && p->at < 0);
+  return 1;
 }
 
 static int l_adopted(lua_State *L) {
@@ -176,6 +188,7 @@ static const luaL_Reg methods[] = {
   { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
   { "adopt", l_adopt },         { "give", l_give },
   { "start", l_start },         { "adopted", l_adopted },
+  { "replace", l_replace },     { "is_adopted", l_is_adopted },
   { "drop", l_drop },           { NULL, NULL },
 };
 

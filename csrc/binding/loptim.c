@@ -40,8 +40,11 @@ static int l_ema(lua_State *L) {
   return b->ema ? 1 : dfl_raise(L);
 }
 
+/* swap(): an average that is to be read follows what was unfrozen first. */
 static int l_ema_swap(lua_State *L) {
-  df_ema_swap(check_ema(L, 1));
+  df_ema *e = check_ema(L, 1);
+  if (!e->home->lent && df_ema_follow(e) != DF_OK) return dfl_raise(L);
+  df_ema_swap(e);
   return 0;
 }
 
@@ -64,8 +67,10 @@ static int l_ema_updates(lua_State *L) {
 }
 
 static int l_ema_value(lua_State *L) {
-  const df_ema *e = check_ema(L, 1);
-  dfl_push(L, e->value[dfl_position(L, 2, e->home->n, "a model")]);
+  df_ema *e = check_ema(L, 1);
+  const int i = (int)dfl_position(L, 2, e->home->n, "a model");
+  if (!e->home->lent && df_ema_follow(e) != DF_OK) return dfl_raise(L);
+  dfl_push(L, df_ema_value(e, i));
   return 1;
 }
 

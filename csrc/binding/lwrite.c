@@ -116,6 +116,14 @@ static int l_list(lua_State *L) {
   return 2;
 }
 
+/* make_folder(path) -> true; folders above it that are missing are made too */
+static int l_make_folder(lua_State *L) {
+  const char *path = dfl_path(L, 1);
+  if (df_folder_make(path) != DF_OK) return dfl_world(L, path);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg log_methods[] = {
   { "write", l_log_write },
   { "close", l_log_close },
@@ -127,6 +135,7 @@ static const luaL_Reg functions[] = {
   { "place", l_place },
   { "log", l_log },
   { "list", l_list },
+  { "make_folder", l_make_folder },
   { NULL, NULL },
 };
 

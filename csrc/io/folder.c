@@ -1,9 +1,10 @@
-/* Lists folders through POSIX. Names are sorted by their bytes, whatever the file
-** system's order. */
+/* Lists and makes folders through POSIX. Names are sorted by their bytes, whatever the
+** file system's order. */
 #include "io/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,4 +65,29 @@ void df_names_free(df_names *names) {
   for (size_t k = 0; k < names->count; k++) df_free(names->name[k]);
   df_free(names->name);
   *names = (df_names){ 0 };
+}
+
+static int make(const char *path) {
+  struct stat about;
+  if (mkdir(path, 0777) == 0) return DF_OK;
+  int code = errno;
+  bool there = stat(path, &about) == 0;
+  if (there && S_ISDIR(about.st_mode)) return DF_OK;
+  if (there) code = ENOTDIR;
+  return df_fail(DF_WORLD, "this folder can't be made: %s", strerror(code));
+}
+
+int df_folder_make(const char *path) {
+  char above[PATH_MAX];
+  size_t n = strlen(path);
+  if (n >= PATH_MAX)
+    return df_fail(DF_WORLD, "this folder can't be made: %s", strerror(ENAMETOOLONG));
+  memcpy(above, path, n + 1);
+  for (size_t i = 1; i < n; i++) {
+    if (path[i] != '/') continue;
+    above[i] = 0;
+    if (make(above) != DF_OK) return DF_WORLD;
+    above[i] = '/';
+  }
+  return make(path);
 }

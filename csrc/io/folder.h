@@ -1,5 +1,5 @@
-/* The names in a folder, sorted, so that pictures come in the same order on every
-** machine. */
+/* Folders: the names in one, sorted, so that pictures come in the same order on every
+** machine, and new ones. */
 #ifndef df_folder_h
 #define df_folder_h
 
@@ -15,5 +15,8 @@ typedef struct df_names {
 ** read; then the list is empty. */
 int df_folder_list(df_names *names, const char *path);
 void df_names_free(df_names *names);
+
+/* Makes a folder and those above it that are missing. A folder that exists is fine. */
+int df_folder_make(const char *path);
 
 #endif

@@ -1,7 +1,7 @@
 /* Residual blocks on images and changes of size. */
 #include <stdio.h>
 
-#include "nn/layers.h"
+#include "nn/adapter.h"
 
 /* A 3x3 convolution that keeps the size of the image. */
 static df_layer_opts conv3(df_int in, df_int out) {
@@ -27,7 +27,8 @@ static df_tensor *norm_conv_forward(df_tape *tape, const df_layer *l,
   const df_layer *norm = part(l, NORM), *conv = part(l, CONV);
   df_norm_opts o = norm->o.norm;
   o.keep = df_layer_drops(tape, l) ? 1 - l->o.dropout : 1;
-  o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
+  if (!df_adapters_drop(tape, conv)) /* dropout reads rows */
+    o.form = df_conv2d_form(tape, x[0], conv->weight->value, &conv->o.conv);
   const df_normed of = { x[0], x[2], x[3], value(norm->weight), value(norm->bias) };
   df_tensor *h = df_group_norm(tape, &of, &o);
   if (!h && norm->path) df_error_prefix("%s: ", norm->path);

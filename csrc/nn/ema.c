@@ -16,11 +16,12 @@ static void copy_values(df_ema *e, df_int from) {
          (size_t)(e->count - from) * sizeof(df_real));
 }
 
-/* A parameter's average: a window on the vector, or the adopted value itself. */
-static df_tensor *average_of(const df_ema *e, const df_param *p) {
-  const df_tensor *x = p->value;
-  if (p->at >= 0) return df_tensor_on(e->values, DF_REAL, &p->shape, p->at);
-  return df_tensor_window(x, &x->shape, x->stride, x->offset);
+static df_tensor *window(const df_ema *e, const df_param *p) {
+  return df_tensor_on(e->values, DF_REAL, &p->shape, p->at);
+}
+
+df_tensor *df_ema_value(const df_ema *e, int i) {
+  return e->value[i] ? e->value[i] : e->home->param[i]->value;
 }
 
 static df_code furnish(df_ema *e) {
@@ -32,7 +33,8 @@ static df_code furnish(df_ema *e) {
     return df_fail(DF_MEMORY, "not enough memory for an average");
   copy_values(e, 0);
   for (int i = 0; i < h->n; i++) {
-    e->value[i] = average_of(e, h->param[i]);
+    if (h->param[i]->at < 0) continue;
+    e->value[i] = window(e, h->param[i]);
     if (!e->value[i]) return DF_MEMORY;
   }
   return DF_OK;
@@ -61,7 +63,7 @@ static df_code renew_averages(df_ema *e, df_int from) {
   const df_home *h = e->home;
   for (int i = 0; i < h->n; i++) {
     if (h->param[i]->at < from) continue;
-    df_tensor *value = average_of(e, h->param[i]);
+    df_tensor *value = window(e, h->param[i]);
     if (!value) return DF_MEMORY;
     df_tensor_release(e->value[i]);
     e->value[i] = value;
@@ -106,6 +108,7 @@ df_code df_ema_update(df_ema *e) {
 void df_ema_swap(df_ema *e) {
   for (int i = 0; i < e->home->n; i++) {
     df_param *p = e->home->param[i];
+    if (!e->value[i]) continue;
     df_tensor *value = p->value;
     p->value = e->value[i];
     e->value[i] = value;

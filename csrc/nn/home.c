@@ -140,8 +140,7 @@ df_home *df_home_new(df_param *const *param, int n) {
 
 /* ==== before the start ============================================================= */
 
-static df_code check_fit(const df_home *h, const df_param *p, const df_tensor *x) {
-  if (h->values) return df_fail(DF_MISUSE, "model: '%s' has its value already", p->name);
+static df_code check_fit(const df_param *p, const df_tensor *x) {
   if (!df_dtype_is_float(x->dtype))
     return df_fail(DF_MISUSE, "model: '%s' must be floats, got %s %s", p->name,
                    df_dtype_name(x->dtype), df_tensor_text(x));
@@ -152,7 +151,8 @@ static df_code check_fit(const df_home *h, const df_param *p, const df_tensor *x
 
 static df_code take(df_home *h, int i, df_tensor *x, bool adopted) {
   df_param *p = h->param[i];
-  if (check_fit(h, p, x) != DF_OK) return DF_MISUSE;
+  if (h->values) return df_fail(DF_MISUSE, "model: '%s' has its value already", p->name);
+  if (check_fit(p, x) != DF_OK) return DF_MISUSE;
   df_tensor_retain(x);
   df_tensor_release(p->source);
   p->source = x;
@@ -174,8 +174,8 @@ df_code df_home_give(df_home *h, int i, df_tensor *x) { return take(h, i, x, fal
 
 /* ==== the start ==================================================================== */
 
-static size_t bytes_of(const df_param *p, df_dtype dtype) {
-  return (size_t)df_param_count(p) * (size_t)df_dtype_size(dtype);
+static df_int bytes_of(const df_param *p, df_dtype dtype) {
+  return df_param_count(p) * df_dtype_size(dtype);
 }
 
 /* The budget of packed weights follows the bytes that are adopted. */
@@ -190,7 +190,7 @@ static df_code adopt(df_home *h, df_param *p) {
   const df_tensor *x = p->source;
   df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
   if (!value) return DF_MEMORY;
-  count_adopted(h, (df_int)bytes_of(p, x->dtype));
+  count_adopted(h, bytes_of(p, x->dtype));
   p->at = -1;
   p->leaf.trainable = false;
   bind(p, value);
@@ -258,7 +258,7 @@ static df_code make_own(df_home *h, df_param *p) {
   if (df_lengthen(h->values, at, at + padded(p)) != DF_OK || place(h, p, at) != DF_OK)
     return df_error_code();
   h->count += padded(p);
-  count_adopted(h, -(df_int)bytes_of(p, adopted->dtype));
+  count_adopted(h, -bytes_of(p, adopted->dtype));
   df_tensor_copy(p->value, adopted);
   df_tensor_touch(p->value);
   adopted->leaf = NULL;
@@ -277,6 +277,23 @@ df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
   df_home_forget(h);
   if (trainable && p->at < 0 && make_own(h, p) != DF_OK) return df_error_code();
   p->leaf.trainable = trainable;
+  return DF_OK;
+}
+
+/* The old value is touched, so that records that read it fail. */
+df_code df_home_replace(df_home *h, int i, df_tensor *x) {
+  df_param *p = h->param[i];
+  df_tensor *old = p->value;
+  if (!old || p->at >= 0)
+    return df_fail(DF_MISUSE, "model: '%s' has a value of its own", p->name);
+  if (check_fit(p, x) != DF_OK) return DF_MISUSE;
+  df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
+  if (!value) return DF_MEMORY;
+  count_adopted(h, bytes_of(p, x->dtype) - bytes_of(p, old->dtype));
+  bind(p, value);
+  old->leaf = NULL;
+  df_tensor_touch(old);
+  df_tensor_release(old);
   return DF_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/locale.h"
 
 /* ==== making ======================================================================= */
@@ -49,8 +50,19 @@ df_layer *df_layer_retain(df_layer *layer) {
   return layer;
 }
 
+static void release_adapters(df_adapter *a) {
+  while (a) {
+    df_adapter *next = a->next;
+    df_layer_release(a->down);
+    df_layer_release(a->up);
+    free(a);
+    a = next;
+  }
+}
+
 void df_layer_release(df_layer *layer) {
   if (!layer || --layer->refs > 0) return;
+  release_adapters(layer->adapter);
   df_param_release(layer->weight);
   df_param_release(layer->bias);
   for (int i = 0; i < layer->parts; i++) {
@@ -224,32 +236,58 @@ static df_tensor *run_layer(df_tape *tape, void *layer, df_tensor *const *x) {
 
 static void release_layer(void *layer) { df_layer_release(layer); }
 
-static df_tensor *value_if(const df_param *p, bool adopted) {
-  return p && (p->at < 0) == adopted ? p->value : NULL;
+/* A recomputed layer keeps its inputs, and one value of each storage that its parameters
+** are in, so that a write there is noticed. */
+typedef struct kept {
+  df_tensor **x;
+  int inputs, n;
+} kept;
+
+static void keep_value(kept *k, const df_param *p) {
+  if (!p || !p->value) return;
+  for (int i = k->inputs; i < k->n; i++)
+    if (k->x[i]->storage == p->value->storage) return;
+  k->x[k->n++] = p->value;
 }
 
-/* The first value that is adopted, or that is not: those are in one vector. */
-static df_tensor *first_value(const df_layer *layer, bool adopted) {
-  df_tensor *value = value_if(layer->weight, adopted);
-  if (!value) value = value_if(layer->bias, adopted);
-  for (int i = 0; i < layer->parts && !value; i++)
-    value = first_value(layer->part[i].layer, adopted);
-  return value;
+static void keep_values(kept *k, const df_layer *layer) {
+  keep_value(k, layer->weight);
+  keep_value(k, layer->bias);
+  for (const df_adapter *a = layer->adapter; a; a = a->next) {
+    keep_values(k, a->down);
+    keep_values(k, a->up);
+  }
+  for (int i = 0; i < layer->parts; i++) keep_values(k, layer->part[i].layer);
+}
+
+/* Parameters, with those of adapters. */
+static int count_values(const df_layer *layer) {
+  int n = (layer->weight ? 1 : 0) + (layer->bias ? 1 : 0);
+  for (const df_adapter *a = layer->adapter; a; a = a->next) n += 2;
+  for (int i = 0; i < layer->parts; i++) n += count_values(layer->part[i].layer);
+  return n;
+}
+
+static df_tensor *recompute(df_tape *tape, const df_layer *layer, df_tensor *const *x,
+                            int n, kept *k) {
+  k->n = k->inputs = layer->kind->most;
+  for (int i = 0; i < k->inputs; i++) k->x[i] = i < n ? x[i] : NULL;
+  keep_values(k, layer);
+  const df_stretch s = { .run = run_layer,
+                         .what = df_layer_retain((df_layer *)layer),
+                         .release = release_layer,
+                         .n = k->inputs,
+                         .kept = k->n };
+  size_t mark = df_scope_open(tape);
+  return df_scope_yield(tape, mark, df_recompute(tape, &s, k->x));
 }
 
 df_tensor *df_layer_recomputed(df_tape *tape, const df_layer *layer, df_tensor *const *x,
                                int n) {
-  df_tensor *keep[DF_INPUTS + 2] = { NULL };
-  int most = layer->kind->most;
   if (!x[0] || !df_tape_recording(tape)) return df_layer_call(tape, layer, x, n);
-  for (int i = 0; i < n; i++) keep[i] = x[i];
-  keep[most] = first_value(layer, false);
-  keep[most + 1] = first_value(layer, true);
-  const df_stretch s = { .run = run_layer,
-                         .what = df_layer_retain((df_layer *)layer),
-                         .release = release_layer,
-                         .n = most,
-                         .kept = most + 2 };
-  size_t mark = df_scope_open(tape);
-  return df_scope_yield(tape, mark, df_recompute(tape, &s, keep));
+  const int room = layer->kind->most + count_values(layer);
+  kept k = { .x = df_alloc((size_t)room * sizeof *k.x) };
+  df_tensor *y = k.x ? recompute(tape, layer, x, n, &k) : NULL;
+  df_free(k.x);
+  return y;
 }

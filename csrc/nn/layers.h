@@ -20,6 +20,7 @@ typedef struct df_kind {
   void (*release)(
       df_layer *layer); /* frees what the kind itself allocated; may be NULL */
   bool whole;           /* its first input may be integers */
+  bool adapts;          /* its forward adds its adapters: see adapter.h */
 } df_kind;
 
 /* The options of all kinds. kinds.c lists the options that each kind reads. Defaults and
@@ -51,6 +52,7 @@ typedef struct df_layer_opts {
   df_conv_opts conv;         /* stride, zeros around */
   df_norm_opts norm;         /* groups, epsilon */
   df_sinusoid_opts sinusoid; /* width, max_period, shift, order */
+  double normal;             /* linear, conv: std of the first values; 0: uniform */
   bool bias;                 /* linear, conv, attention's output: has one */
   bool qkv_bias;             /* attention: q, k and v have one */
   bool fused;                /* attention: one weight for q, k and v */
@@ -70,6 +72,15 @@ typedef struct df_part {
   df_layer *layer;
 } df_part;
 
+/* A low-rank change of a linear layer or convolution: see adapter.h. */
+typedef struct df_adapter {
+  df_layer *down, *up; /* A: in -> rank, B: rank -> columns of the result */
+  df_int at;           /* the first of these columns */
+  double scale;        /* B A x is multiplied by it; 0: off */
+  double dropout;      /* probability of an element of x to be set to 0 */
+  struct df_adapter *next;
+} df_adapter;
+
 struct df_layer {
   int refs;
   const df_kind *kind;
@@ -78,8 +89,9 @@ struct df_layer {
   df_param *weight, *bias; /* NULL if there is none */
   df_part *part;
   int parts;
-  bool failed; /* a part could not be made */
-  bool eval;   /* no dropout, inside d.record either */
+  df_adapter *adapter; /* the first of a list, or NULL */
+  bool failed;         /* a part could not be made */
+  bool eval;           /* no dropout, inside d.record either */
 };
 
 /* -- making -------------------------------------------------------------------------- */

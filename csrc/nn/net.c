@@ -226,8 +226,13 @@ static bool furnish(net *n, const char *name, const char *text, const df_net_inp
   n->inputs = inputs;
   if (!n->name || !n->text || !n->input) return false;
   memcpy(n->input, input, (size_t)inputs * sizeof *input);
-  n->kind = (df_kind){ n->name, 1,   inputs, net_forward, *text ? describe : NULL,
-                       release, true };
+  n->kind = (df_kind){ .name = n->name,
+                       .least = 1,
+                       .most = inputs,
+                       .forward = net_forward,
+                       .describe = *text ? describe : NULL,
+                       .release = release,
+                       .whole = true };
   n->result = -1;
   return true;
 }

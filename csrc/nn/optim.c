@@ -23,6 +23,7 @@ static int count_parameters(df_home *const *home, int homes) {
 }
 
 static void add_slice(df_optim *o, df_param *p, int group) {
+  p->optimisers++;
   o->slice[o->slices++] = (df_slice){ p, group, o->count };
   o->count += df_param_count(p);
 }
@@ -66,6 +67,7 @@ df_optim *df_optim_new(df_home *const *home, int homes, const int *group) {
 
 void df_optim_free(df_optim *o) {
   if (!o) return;
+  for (int i = 0; i < o->slices; i++) o->slice[i].param->optimisers--;
   for (int i = 0; o->home && i < o->homes; i++) df_home_release(o->home[i]);
   free(o->home);
   free(o->slice);
@@ -275,8 +277,24 @@ static df_code follow(const df_step *step) {
   return DF_OK;
 }
 
+/* A parameter that was unfrozen since would stay as it is, unless another optimiser moves
+** it. */
+static df_code check_moved(const df_optim *o) {
+  for (int i = 0; i < o->homes; i++)
+    for (int j = 0; j < o->home[i]->n; j++) {
+      const df_param *p = o->home[i]->param[j];
+      if (p->leaf.trainable && p->optimisers == 0)
+        return df_fail(DF_MISUSE,
+                       "step: '%s' was unfrozen after the optimiser was made, and no "
+                       "optimiser moves it; make a new d.adamw(model), or freeze it",
+                       p->name);
+    }
+  return DF_OK;
+}
+
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm) {
   int k = walks(o);
+  if (check_moved(o) != DF_OK) return DF_MISUSE;
   if (k == 0)
     return df_fail(DF_MISUSE, "step: no gradient has arrived since the last step; call "
                               "loss:backward() before it");

@@ -50,7 +50,8 @@ typedef struct df_step {
 
 /* One step: *norm is the gradient's, before clipping. A parameter that no gradient
 ** reached has gradient 0; one frozen since is not changed. If the norm is not finite,
-** nothing changes. Gradients stay: see df_optim_zero. Fails if no gradient arrived. */
+** nothing changes. Gradients stay: see df_optim_zero. Fails if no gradient arrived, or if
+** no optimiser moves a parameter that is trainable now. */
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm);
 void df_optim_zero(df_optim *o);
 

@@ -33,6 +33,7 @@ typedef struct df_param {
   df_tensor *value;     /* the tensor that ops read; NULL until it is started */
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
   df_int at;            /* offset in the vector of values, in elements; -1: adopted */
+  int optimisers;       /* number of those that move it */
 } df_param;
 
 /* Retains init.given. */

@@ -4,13 +4,14 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "nn/layers.h"
+#include "nn/adapter.h"
 
 static const df_init zero = { .kind = DF_INIT_ZERO };
 static const df_init one = { .kind = DF_INIT_ONE };
 
-static df_init product_init(bool starts_at_zero, double fan_in) {
-  if (starts_at_zero) return zero;
+static df_init product_init(const df_layer_opts *o, double fan_in) {
+  if (o->zero) return zero;
+  if (o->normal > 0) return (df_init){ .kind = DF_INIT_NORMAL, .scale = o->normal };
   return (df_init){ .kind = DF_INIT_UNIFORM, .scale = 1 / sqrt(fan_in) };
 }
 
@@ -19,20 +20,23 @@ static df_tensor *value(const df_param *p) { return p ? p->value : NULL; }
 /* ==== linear: ..., in -> ..., out ================================================== */
 
 static df_tensor *linear_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  return df_linear(tape, x[0], value(l->weight), value(l->bias));
+  df_tensor *y = df_linear(tape, x[0], value(l->weight), value(l->bias));
+  return df_adapted(tape, l, x[0], y);
 }
 
 static void describe_linear(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td -> %td%s", l->o.in, l->o.out, l->o.bias ? "" : ", no bias");
 }
 
-static const df_kind linear = { .name = "linear", 1, 1, linear_forward, describe_linear };
+static const df_kind linear = {
+  .name = "linear", 1, 1, linear_forward, describe_linear, .adapts = true
+};
 
 df_layer *df_linear_layer(const df_layer_opts *o) {
   if (df_at_least_one("linear", "in", o->in) || df_at_least_one("linear", "out", o->out))
     return NULL;
   const df_shape w = { 2, { o->out, o->in } }, b = { 1, { o->out } };
-  const df_init init = product_init(o->zero, (double)o->in);
+  const df_init init = product_init(o, (double)o->in);
   return df_layer_furnish(df_layer_new(&linear, o), &w, init, o->bias ? &b : NULL, init);
 }
 
@@ -48,9 +52,10 @@ static df_tensor *standardised(df_tape *tape, df_tensor *w) {
 }
 
 static df_tensor *conv_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  df_tensor *w = value(l->weight);
-  if (l->o.standard && !(w = standardised(tape, w))) return NULL;
-  return df_conv2d(tape, x[0], w, value(l->bias), x[1], &l->o.conv);
+  df_tensor *w = l->o.standard ? standardised(tape, value(l->weight)) : value(l->weight);
+  if (!w) return NULL;
+  df_tensor *y = df_conv2d(tape, x[0], w, value(l->bias), x[1], &l->o.conv);
+  return df_adapted(tape, l, x[0], y);
 }
 
 static void describe_conv(const df_layer *l, char *text, size_t size) {
@@ -60,7 +65,9 @@ static void describe_conv(const df_layer *l, char *text, size_t size) {
     snprintf(text + used, size - (size_t)used, ", stride %td", l->o.conv.stride);
 }
 
-static const df_kind conv = { .name = "conv", 1, 2, conv_forward, describe_conv };
+static const df_kind conv = {
+  .name = "conv", 1, 2, conv_forward, describe_conv, .adapts = true
+};
 
 df_layer *df_conv_layer(const df_layer_opts *o) {
   if (df_at_least_one("conv", "in", o->in) || df_at_least_one("conv", "out", o->out)
@@ -70,7 +77,7 @@ df_layer *df_conv_layer(const df_layer_opts *o) {
   const df_shape w = { 4, { o->out, o->kernel, o->kernel, o->in } },
                  b = { 1, { o->out } };
   const double fan_in = (double)o->in * (double)o->kernel * (double)o->kernel;
-  const df_init init = product_init(o->zero, fan_in);
+  const df_init init = product_init(o, fan_in);
   return df_layer_furnish(df_layer_new(&conv, o), &w, init, o->bias ? &b : NULL, init);
 }
 

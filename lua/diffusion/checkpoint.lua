@@ -1,6 +1,7 @@
 -- Checkpoints: all that is needed to resume a training, bit for bit.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
+local averages = require "diffusion.ema"
 local model = require "diffusion.nn.model"
 local trained = require "diffusion.nn.trained"
 local optim = require "diffusion.optim"
@@ -117,7 +118,8 @@ local function trouble_of(own, tensors, facts)
   end
   local trouble = check("model", own.model:parameters())
   for _, one in ipairs(own.averages) do
-    trouble = trouble or check(one.prefix, model.each(one.ema:state()))
+    local why = not trouble and averages.mismatch(one.ema, take(tensors, one.prefix))
+    trouble = trouble or why and ("%s %s"):format(one.prefix, why)
   end
   if trouble then return trouble end
   local lost = missing(own, facts)
@@ -156,7 +158,8 @@ end
 
 local rules = opts.declare("checkpoint", {
   path = { "path", required = true, text = "the file" },
-  model = { "model", required = true, text = "the network" },
+  model = { "model|lora", required = true, what = "model", as = "diffusion.model|diffusion.lora",
+    text = "the network, or its adapters" },
   opt = { "adamw", text = "the optimiser" },
   ema = { "ema|table", as = "diffusion.ema|diffusion.ema[]", text = "averages that are saved" },
   batches = { "any", as = "diffusion.batches", text = "the batches, whose place is saved" },

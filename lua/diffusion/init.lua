@@ -44,7 +44,7 @@ local home = {
 local whole = {
   nn = true, lr = true, sampler = true, guidance = true, metric = true, oracle = true,
   plot = true, data = true, image = true, check = true,
-  likelihood = true, edit = true,
+  likelihood = true, edit = true, hub = true,
 }
 
 -- A family of networks has a file in network/: d.unet.

@@ -290,6 +290,7 @@ local function survey(models, groups)
     if not model.is_model(m) then
       fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(m))
     end
+    model.trains(m)
     local home = model.home(m)
     homes[i] = home
     for j = 1, home:count() do

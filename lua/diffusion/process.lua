@@ -20,19 +20,20 @@ local rule = require "diffusion.rule"
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number variance of the reverse step
 ---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
----@field clip number|string|nil
+---@field clip number|string|table|nil
 ---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local Process = core.process_methods -- q_sample ... convert: csrc/binding/lprocess.c
 
 -- ==== the reverse step =======================================================================
 
--- Dynamic thresholding (Saharia et al. 2022): each sample is clamped at the 99.5 % quantile of
--- |x0|, which is at least 1, and divided by it.
-local function dynamic(x0)
+-- Dynamic thresholding (Saharia et al. 2022): each sample is clamped at a quantile of |x0|, which is
+-- at least 1, and divided by it. A threshold of at most `most` can be given too.
+local function dynamic(x0, ratio, most)
   if type(x0) == "number" then return math.max(-1, math.min(1, x0)) end
   local B = x0:size(1)
   if B == 0 then return x0 end
-  local q = x0:abs():reshape(B, x0:numel() // B):quantile(0.995, 2):maximum(1):over(x0)
+  local q = x0:abs():reshape(B, x0:numel() // B):quantile(ratio, 2):maximum(1)
+  q = (most and q:minimum(most) or q):over(x0)
   return x0:minimum(q):maximum(-q) / q
 end
 
@@ -43,7 +44,8 @@ function Process:clipped(x0)
   local r = self.clip
   opts.floats("clipped", "x0", x0)
   if not r then return x0 end
-  if r == "dynamic" then return dynamic(x0) end
+  if r == "dynamic" then return dynamic(x0, 0.995) end
+  if type(r) == "table" then return dynamic(x0, r.ratio, r.most) end
   if type(x0) == "number" then return math.max(-r, math.min(r, x0)) end
   return x0:clamp(-r, r)
 end
@@ -214,9 +216,14 @@ end
 ---@return string
 function Process:explain(t, s) return legible.told(explained, self, t, s) end
 
+local function clip_text(clip)
+  if type(clip) ~= "table" then return clip or "none" end
+  return ("dynamic, the quantile %g of |x0| in [1, %g]"):format(clip.ratio, clip.most)
+end
+
 local function tostring_process(p)
   return ("process: predict %s, variance %s, clip %s\n  %s"):format(p.predict,
-    type(p.variance) == "string" and p.variance or "a function", p.clip or "none", p.schedule)
+    type(p.variance) == "string" and p.variance or "a function", clip_text(p.clip), p.schedule)
 end
 
 -- ==== making one =============================================================================
@@ -237,11 +244,17 @@ local rules = opts.declare("process", {
   variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
     as = '"fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number',
     default = "fixed_small", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
-  clip = { "number", one_of = { "dynamic" }, above = 0,
-    text = 'range [-clip, clip] of the predicted x0, or "dynamic"' },
+  clip = { "number|table", one_of = { "dynamic" }, above = 0, as = 'number|"dynamic"|{ratio: number, most: number}',
+    what = 'a number above 0, "dynamic" or {ratio = 0.995, most = 1}',
+    text = 'range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold' },
   x0_error = { "table", as = "number[][]",
     text = 'rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them' },
 })
+
+-- The fields of a dynamic threshold.
+local threshold = {
+  ratio = { "number", default = 0.995, min = 0, max = 1 }, most = { "number", default = 1, above = 0 },
+}
 
 local class -- made when its methods are complete
 
@@ -255,6 +268,7 @@ local class -- made when its methods are complete
 --- print(p:explain(500))
 local function new(o)
   local p = opts.check("process", o, rules)
+  if type(p.clip) == "table" then p.clip = opts.check("process: clip", p.clip, threshold, 0) end
   optimal.check(p)
   p.T = p.schedule.T
   p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1

@@ -211,7 +211,7 @@ return {
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "exact_start", type = "boolean", default = "false", text = "starts from x_T's own distribution, not from noise" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "mean", type = "number", default = "0", text = "mean of the data" },
       { name = "std", type = "number", range = ">= 0", default = "1", text = "standard deviation of the data" },
       { name = "steps", type = "integer", range = ">= 1", default = "50, or T if less; T for annealed_langevin, ddpm and predictor_corrector", text = "number of steps; rk45 and dpm_adaptive find their own" },
@@ -256,7 +256,7 @@ return {
       { name = "options", type = "diffusion.checkpoint_options" },
     },
     options = {
-      { name = "model", type = "model", default = "required", text = "the network" },
+      { name = "model", type = "model", default = "required", text = "the network, or its adapters" },
       { name = "path", type = "path", default = "required", text = "the file" },
       { name = "batches", type = "batches", default = "none", text = "the batches, whose place is saved" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that are saved" },
@@ -648,7 +648,7 @@ return {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "x0", type = "a tensor [B,...]", default = "required", text = "the pictures {B, ...}" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
@@ -673,7 +673,7 @@ return {
     },
     options = {
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "resample", type = "integer", range = ">= 1", default = "10", text = "times that each stretch of a jump is walked; 1: no jumps" },
       { name = "sampler", type = "string, function or table", default = "\"ddpm\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -1166,6 +1166,78 @@ return {
       { name = "what", type = "any", text = "a name (\"q_sample\", \"d.lr.cosine\"), a guide (\"samplers\", \"guide data\"; \"guides\" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...", optional = true },
     },
     example = "d.help \"q_sample\"",
+  },
+  ["d.hub"] = {
+    signature = "d.hub",
+    text = "d.hub: models and schedulers of other libraries.",
+  },
+  ["d.hub.load"] = {
+    signature = "d.hub.load(path, [options])",
+    text = "Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.",
+    params = {
+      { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
+      { name = "options", type = "diffusion.hub_load_options?", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.save"] = {
+    signature = "d.hub.save(dir, parts, [options])",
+    text = "Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it. Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted save leaves the old folder, or one that no program opens.",
+    params = {
+      { name = "dir", type = "string" },
+      { name = "parts", type = "diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options", text = "a pipe; a network alone; or {unet =, process =}, and the options" },
+      { name = "options", type = "diffusion.hub_save_options?", optional = true },
+    },
+    options = {
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
+      { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
+      { name = "process", type = "process", default = "none", text = "what the denoiser was trained for" },
+      { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
+      { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
+      { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if it can't be written, or can't be expressed" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["d.hub.scheduler"] = {
+    signature = "d.hub.scheduler(config, [options])",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    params = {
+      { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
+      { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
+    },
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
+      { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
+      { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+    },
+    returns = {
+      { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
+      { type = "table|string", text = "sampler" },
+      { type = "diffusion.grid|function", text = "grid" },
+      { type = "fun(model: any): any", text = "wrap" },
+      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+    },
+    example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
   },
   ["d.huber"] = {
     signature = "d.huber(a, b, [over], [opts])",
@@ -1921,6 +1993,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
     },
     returns = {
@@ -1988,12 +2061,14 @@ return {
   },
   ["d.nn.group_norm"] = {
     signature = "d.nn.group_norm(channels, [options])",
-    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}.",
+    text = "Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [, m]]); see nn.norm_conv.",
     params = {
       { name = "channels", type = "integer" },
       { name = "options", type = "diffusion.nn_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
     },
@@ -2054,6 +2129,28 @@ return {
       { type = "table", text = "module" },
     },
   },
+  ["d.nn.lora"] = {
+    signature = "d.nn.lora(of, [options])",
+    text = "Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the model's output is unchanged at first. The model is frozen, and only the adapters train. Attention that has one weight for q, k and v gets adapters for each: \"mid.attention.attention.q\". Those of a k x k convolution are a k x k convolution to `rank` channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped file stay there. A model can have several. With `load`, the layers, ranks and values are those of a file, of diffusers, peft, kohya's scripts or Lora:save.",
+    params = {
+      { name = "of", type = "diffusion.model" },
+      { name = "options", type = "diffusion.nn_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "lora nil with a message if the file in `load` doesn't fit" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local model = d.unet{ image = { 8, 8, 1 }, channels = 8, mult = { 1, 2 } }\nlocal lora = d.nn.lora(model, { rank = 2, on = { \"attention%.[qkv]$\", \"attention%.out$\" } })\nlocal opt = d.adamw(lora, { lr = 1e-3 })\nprint(lora)",
+  },
   ["d.nn.model"] = {
     signature = "d.nn.model(root, [options])",
     text = "A model of a layer or a module: names its parameters and gives each its first value, drawn from the seed (d.manual_seed) and its name. A shared layer appears once, under its first path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such as windows on a file. They are frozen. model:unfreeze copies them to f32 first.",
@@ -2083,14 +2180,15 @@ return {
   },
   ["d.nn.norm_conv"] = {
     signature = "d.nn.norm_conv(inp, out, [options])",
-    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B, inp} to each pixel of x before the norm.",
+    text = "conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e {B, inp} to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "inp", type = "integer", text = "channels in" },
       { name = "out", type = "integer", text = "channels out" },
       { name = "options", type = "diffusion.nn_norm_conv_options?", optional = true },
     },
     options = {
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -2159,15 +2257,17 @@ return {
   },
   ["d.nn.sinusoid"] = {
     signature = "d.nn.sinusoid(width, [options])",
-    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}.",
+    text = "cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd width is 0.",
     params = {
-      { name = "width", type = "integer", text = "even" },
+      { name = "width", type = "integer" },
       { name = "options", type = "diffusion.nn_sinusoid_options?", optional = true },
     },
     options = {
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.layer" },
@@ -2177,7 +2277,7 @@ return {
     signature = "d.nn.time_embed(inp, width, [options])",
     text = "Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) + class row). It is called as embed(t, class).",
     params = {
-      { name = "inp", type = "integer", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", text = "width of the sinusoid" },
       { name = "width", type = "integer", text = "width of the result" },
       { name = "options", type = "diffusion.nn_time_embed_options?", optional = true },
     },
@@ -2612,7 +2712,7 @@ return {
     },
     options = {
       { name = "schedule", type = "schedule", default = "required", text = "the noise schedule" },
-      { name = "clip", type = "number or \"dynamic\"", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, or \"dynamic\"" },
+      { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
@@ -2723,7 +2823,7 @@ return {
     options = {
       { name = "shape", type = "list of integers", default = "required", text = "{n, ...}, the number of pairs first" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a sampler without noise of its own, as of d.sample" },
@@ -2747,7 +2847,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2816,7 +2916,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -2865,7 +2965,7 @@ return {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
       { name = "process", type = "process", default = "required", text = "the process: schedule, prediction target, variance and clip" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
-      { name = "grid", type = "string, list of numbers or grid", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, or a list of times" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
       { name = "init", type = "tensor", default = "noise of the first level", text = "x at the first level" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
@@ -3424,7 +3524,7 @@ return {
   },
   ["ema:load_state"] = {
     signature = "ema:load_state(state)",
-    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model.",
+    text = "Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the next update copies the model. The state of an adopted parameter must be its value.",
     params = {
       { name = "state", type = "table<string, any>" },
     },
@@ -3603,6 +3703,15 @@ return {
       { type = "number[]" },
     },
   },
+  ["hub_folder"] = {
+    signature = "hub_folder",
+    text = "A folder that was listed.",
+    params = {
+      { name = "path", type = "string" },
+      { name = "files", type = "table<string, boolean>", text = "the names of its files, also of links that lead nowhere" },
+      { name = "folders", type = "table<string, boolean>" },
+    },
+  },
   ["interval"] = {
     signature = "interval",
     text = "",
@@ -3639,6 +3748,166 @@ return {
   ["likelihood"] = {
     signature = "likelihood",
     text = "The result of d.likelihood.ode. It prints as two lines.",
+  },
+  ["lora"] = {
+    signature = "lora",
+    text = "Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and d.trainer take them as a model whose parameters are the adapters.",
+    params = {
+      { name = "scale", type = "number", text = "factor of all adapters, 1 at first; can be set" },
+      { name = "merged", type = "boolean", text = "whether the adapters are in the model's weights" },
+      { name = "enabled", type = "boolean", text = "whether they act; enable and disable set it" },
+    },
+  },
+  ["lora()"] = {
+    signature = "lora(xt, t, [options])",
+    text = "The model's output with the adapters.",
+    params = {
+      { name = "xt", type = "diffusion.tensor", text = "{B, ...}" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "options", type = "diffusion.model_call_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
+      { name = "x0", type = "tensor", default = "zeros", text = "its last predicted x0, for a network with self_condition" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["lora:config"] = {
+    signature = "lora:config()",
+    text = "The config of the model.",
+    returns = {
+      { type = "table" },
+    },
+  },
+  ["lora:count"] = {
+    signature = "lora:count()",
+    text = "The number of elements of the adapters.",
+    returns = {
+      { type = "integer", text = "total" },
+      { type = "integer", text = "trainable" },
+    },
+  },
+  ["lora:disable"] = {
+    signature = "lora:disable()",
+    text = "The model computes without the adapters, with the bits that it had before them. Their values stay.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:enable"] = {
+    signature = "lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:eval"] = {
+    signature = "lora:eval()",
+    text = "Turns dropout off, in the model and in the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:freeze"] = {
+    signature = "lora:freeze([pattern])",
+    text = "Freezes the adapters whose names match.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:load"] = {
+    signature = "lora:load(path)",
+    text = "Reads values from a file into these adapters. It must have the same layers and ranks; nn.lora(model, { load = path }) makes adapters as they are in a file.",
+    params = {
+      { name = "path", type = "string", text = "as for save" },
+    },
+    returns = {
+      { type = "diffusion.lora|nil", text = "self nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:load_state"] = {
+    signature = "lora:load_state(state)",
+    text = "Copies values in, by name. The state must have all of the adapters' values, of the same shapes, and nothing else.",
+    params = {
+      { name = "state", type = "table<string, any>" },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:merge"] = {
+    signature = "lora:merge()",
+    text = "Adds the adapters' products to the model's weights: the same function at the speed of the model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and the file is not touched. The weights without adapters are kept for unmerge. A gradient no longer reaches the adapters.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:parameters"] = {
+    signature = "lora:parameters()",
+    text = "Iterates over names and values: \"PATH.lora_A.weight\" and \"PATH.lora_B.weight\" for each layer.",
+    returns = {
+      { type = "function", text = "iterator" },
+    },
+  },
+  ["lora:remove"] = {
+    signature = "lora:remove()",
+    text = "Removes the adapters from the model. Merged ones stay in its weights for good.",
+    returns = {
+      { type = "diffusion.model", text = "model without them" },
+    },
+  },
+  ["lora:save"] = {
+    signature = "lora:save(path, [options])",
+    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["lora:state"] = {
+    signature = "lora:state()",
+    text = "The adapters' values by name, as windows on them.",
+    returns = {
+      { type = "table<string, any>" },
+    },
+  },
+  ["lora:train"] = {
+    signature = "lora:train()",
+    text = "Turns dropout on again, inside d.record.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unfreeze"] = {
+    signature = "lora:unfreeze([pattern])",
+    text = "Undoes freeze.",
+    params = {
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
+    },
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora:unmerge"] = {
+    signature = "lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.lora", text = "self" },
+    },
   },
   ["model"] = {
     signature = "model",
@@ -3686,7 +3955,7 @@ return {
     signature = "model:freeze([pattern])",
     text = "Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's accumulated gradients are dropped.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3758,7 +4027,7 @@ return {
     signature = "model:unfreeze([pattern])",
     text = "Undoes freeze. Adopted parameters are copied to f32 first.",
     params = {
-      { name = "pattern", type = "string|nil", text = "a Lua pattern; all if nil", optional = true },
+      { name = "pattern", type = "string|string[]|nil", text = "a Lua pattern, or a list of them; all if nil", optional = true },
     },
     returns = {
       { type = "diffusion.model", text = "self" },
@@ -3767,6 +4036,22 @@ return {
   ["net"] = {
     signature = "net",
     text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",
+  },
+  ["net:activation"] = {
+    signature = "net:activation([path], inputs, [options])",
+    text = "An activation by name.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_activation_options?", optional = true },
+    },
+    options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "its name" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
   },
   ["net:add"] = {
     signature = "net:add([path], inputs, [options])",
@@ -3809,6 +4094,7 @@ return {
       { name = "fused", type = "boolean", default = "true without a context", text = "q, k and v have one weight" },
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "init", type = "\"usual\" or \"zero\"", default = "\"usual\"", text = "\"usual\" draws first values uniformly within 1/sqrt(fan in), \"zero\" starts at 0" },
+      { name = "inner", type = "integer", range = ">= 1", default = "width of the input", text = "width of q, k and v, which the heads divide" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "qkv_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
@@ -3831,6 +4117,22 @@ return {
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:avg_pool"] = {
+    signature = "net:avg_pool([path], inputs, [options])",
+    text = "Means of times x times pixels.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_avg_pool_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "divides height and width" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -3943,6 +4245,63 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:enlarge"] = {
+    signature = "net:enlarge([path], inputs, [options])",
+    text = "Nearest neighbours: each pixel `times` times in both directions.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_enlarge_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "times", type = "integer", range = "[1, 64]", default = "2", text = "factor of height and width" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fir"] = {
+    signature = "net:fir([path], inputs, [options])",
+    text = "A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020).",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fir_options?", optional = true },
+    },
+    options = {
+      { name = "after", type = "integer", range = ">= -1048576", default = "0", text = "zeros below and right of it" },
+      { name = "before", type = "integer", range = ">= -1048576", default = "0", text = "zeros above and left of the enlarged image; below 0: so many are cut off" },
+      { name = "down", type = "integer", range = "[1, 64]", default = "1", text = "every so many sums are taken" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+      { name = "taps", type = "integer", range = "[1, 8]", default = "4", text = "length of the filter" },
+      { name = "up", type = "integer", range = "[1, 64]", default = "1", text = "zeros are put between pixels, this many less one; the mean of the image stays" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:fourier"] = {
+    signature = "net:fourier([path], inputs, [options])",
+    text = "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_fourier_options?", optional = true },
+    },
+    options = {
+      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"sin_cos\"", text = "which half comes first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "scale", type = "number", range = "> 0", default = "16", text = "standard deviation of the frequencies" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:gate"] = {
     signature = "net:gate([path], inputs, [options])",
     text = "x + g y for inputs x, y, m; g is piece `at` of m.",
@@ -3992,13 +4351,15 @@ return {
   },
   ["net:group_norm"] = {
     signature = "net:group_norm([path], inputs, [options])",
-    text = "Group normalisation.",
+    text = "Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_group_norm_options?", optional = true },
     },
     options = {
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
@@ -4078,7 +4439,7 @@ return {
   },
   ["net:norm_conv"] = {
     signature = "net:norm_conv([path], inputs, [options])",
-    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first.",
+    text = "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -4086,7 +4447,8 @@ return {
     },
     options = {
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
-      { name = "act", type = "\"silu\" or \"none\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"silu\"", text = "activation after the norm" },
+      { name = "affine", type = "boolean", default = "true", text = "has weight and bias" },
       { name = "bias", type = "boolean", default = "true", text = "adds a vector of `out` numbers" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0 in training" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
@@ -4107,6 +4469,22 @@ return {
     text = "Sets the order of the parameters' names: these parts come first.",
     params = {
       { name = "names", type = "string[]" },
+    },
+  },
+  ["net:over_time"] = {
+    signature = "net:over_time([path], inputs, [options])",
+    text = "x / (t - offset), for a t {B} as second input.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_over_time_options?", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
     },
   },
   ["net:patchify"] = {
@@ -4207,6 +4585,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:scale"] = {
+    signature = "net:scale([path], inputs, [options])",
+    text = "factor x + plus.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_scale_options?", optional = true },
+    },
+    options = {
+      { name = "factor", type = "number", default = "1", text = "the factor" },
+      { name = "plus", type = "number", default = "0", text = "added to all elements" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:silu"] = {
     signature = "net:silu([path], inputs, [options])",
     text = "x / (1 + exp(-x)).",
@@ -4224,18 +4619,20 @@ return {
   },
   ["net:sinusoid"] = {
     signature = "net:sinusoid([path], inputs, [options])",
-    text = "cos and sin of numbers {B} times width/2 frequencies.",
+    text = "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
       { name = "options", type = "diffusion.net_sinusoid_options?", optional = true },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "order", type = "\"cos_sin\" or \"sin_cos\"", default = "\"cos_sin\"", text = "which half comes first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
       { name = "shift", type = "number", default = "0", text = "s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM" },
+      { name = "single", type = "boolean", default = "false", text = "frequencies and angles are rounded to f32, as in PyTorch" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4250,9 +4647,27 @@ return {
       { name = "options", type = "diffusion.net_time_embed_options?", optional = true },
     },
     options = {
-      { name = "inp", type = "integer", range = ">= 2", default = "required", text = "width of the sinusoid, even" },
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "width of the sinusoid" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "width of the result" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 for none" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:time_rows"] = {
+    signature = "net:time_rows([path], inputs, [options])",
+    text = "Rows of a table by whole times {B}: row t - offset, from 1.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_time_rows_options?", optional = true },
+    },
+    options = {
+      { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
+      { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
+      { name = "offset", type = "integer", default = "0", text = "subtracted from t first" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4473,6 +4888,20 @@ return {
       { type = "diffusion.tensor", text = "x {n,D}" },
     },
   },
+  ["pipe"] = {
+    signature = "pipe",
+    text = "A denoiser with what is needed to draw images. Called with options, it draws them.",
+    params = {
+      { name = "class", type = "string", text = "the class of the pipeline in diffusers" },
+      { name = "path", type = "string|nil", text = "the folder that it was read from" },
+      { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
+      { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
+      { name = "process", type = "diffusion.process|nil", text = "what the denoiser was trained for; can be written" },
+      { name = "sampler", type = "any", text = "as d.sample takes it" },
+      { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
+      { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+    },
+  },
   ["plan"] = {
     signature = "plan",
     text = "The start and the steps of an edit. It prints as a table.",
@@ -4497,7 +4926,7 @@ return {
       { name = "sigma_data", type = "number", text = "standard deviation of the data, for \"edm\"" },
       { name = "variance", type = "string|fun(t: number, s: number): number", text = "variance of the reverse step" },
       { name = "outputs", type = "integer", text = "width of the network's output in multiples of C: 2 if the variance is learned" },
-      { name = "clip", type = "number|string|nil" },
+      { name = "clip", type = "number|string|table|nil" },
       { name = "x0_error", type = "table|nil", text = "for variance \"optimal\": rows {t, E|x0 - x0'|^2/D}" },
     },
   },
@@ -5705,6 +6134,24 @@ return {
       { type = "diffusion.tensor", text = "x itself" },
     },
   },
+  ["tensor:fir"] = {
+    signature = "tensor:fir(opts)",
+    text = "The rows and columns of an image are filtered and resampled (Karras et al. 2020).",
+    params = {
+      { name = "opts", type = "diffusion.fir_options" },
+    },
+    options = {
+      { name = "taps", type = "list of numbers", default = "required", text = "the filter: 1 to 8 numbers" },
+      { name = "up", type = "integer", range = ">= 1", default = "1", text = "up - 1 zeros are put behind each pixel first" },
+      { name = "down", type = "integer", range = ">= 1", default = "1", text = "every so many sums are taken" },
+      { name = "before", type = "integer", default = "0", text = "zeros in front of each line; below 0: so many are cut off" },
+      { name = "after", type = "integer", default = "0", text = "zeros behind each line" },
+      { name = "reflect", type = "boolean", default = "false", text = "mirrored pixels instead of these zeros" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,H',W',C}; H' is (up H + before + after - taps) // down + 1" },
+    },
+  },
   ["tensor:flatten"] = {
     signature = "tensor:flatten([from], [to])",
     text = "Joins dimensions into one, like reshape.",
@@ -5731,6 +6178,22 @@ return {
     text = "The largest integer not above x, for each element. No gradient.",
     returns = {
       { type = "diffusion.tensor", text = "with the shape of x" },
+    },
+  },
+  ["tensor:fourier"] = {
+    signature = "tensor:fourier(w, [opts])",
+    text = "sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.",
+    params = {
+      { name = "w", type = "diffusion.tensor", text = "{C} frequencies" },
+      { name = "opts", type = "diffusion.fourier_options", optional = true },
+    },
+    options = {
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
+      { name = "log", type = "boolean", default = "false", text = "takes ln t instead of t" },
+      { name = "cos_first", type = "boolean", default = "false", text = "the cosines come first" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "{B,2 C} of t {B}" },
     },
   },
   ["tensor:free"] = {
@@ -5788,9 +6251,11 @@ return {
     options = {
       { name = "groups", type = "integer", range = ">= 1", default = "required", text = "number of groups, which divides C" },
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
-      { name = "silu", type = "boolean", default = "false", text = "applies silu to the result" },
+      { name = "silu", type = "boolean", default = "false", text = "the same as act = \"silu\"" },
+      { name = "act", type = "\"none\", \"silu\", \"relu\", \"gelu\", \"mish\" or \"tanh\"", default = "\"none\"", text = "activation of the result" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element is set to 0" },
       { name = "add", type = "tensor", default = "none", text = "{B,C}, added to each pixel of x" },
+      { name = "modulate", type = "tensor", default = "none", text = "{B,2 C}: s, then t of the result (1 + s) + t" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,...,C} as x" },
@@ -5991,6 +6456,13 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "with the broadcast shape" },
+    },
+  },
+  ["tensor:mish"] = {
+    signature = "tensor:mish()",
+    text = "x tanh(ln(1 + e^x)) of each element (Misra 2019).",
+    returns = {
+      { type = "diffusion.tensor", text = "with the shape of x" },
     },
   },
   ["tensor:mul"] = {
@@ -6242,10 +6714,12 @@ return {
       { name = "opts", type = "diffusion.sinusoid_options" },
     },
     options = {
-      { name = "width", type = "integer", range = ">= 2", default = "required", text = "width of the result, even" },
+      { name = "width", type = "integer", range = ">= 1", default = "required", text = "width of the result, which ends in 0 if it is odd" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "shift", type = "number", default = "0", text = "in the frequencies: 0 in ADM, 1 in DDPM" },
+      { name = "offset", type = "number", default = "0", text = "subtracted from t first" },
       { name = "sin_first", type = "boolean", default = "false", text = "the sines come first" },
+      { name = "single", type = "boolean", default = "false", text = "rounds frequencies and angles to f32, as PyTorch does" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{B,width} of t {B}" },

@@ -194,7 +194,7 @@ end
 
 local function read_all()
   local found = { at = {}, class = {}, list = {}, c = {}, head = {} }
-  for _, path in ipairs(files "lua/diffusion/*.lua lua/diffusion/*/*.lua") do
+  for _, path in ipairs(files "lua/diffusion/*.lua lua/diffusion/*/*.lua lua/diffusion/*/*/*.lua") do
     if not path:find "reference%.lua$" and not path:find "library/" then read_lua(path, found) end
   end
   for _, path in ipairs(files "csrc/binding/*.c") do read_c(path, found) end
@@ -243,7 +243,7 @@ local function kinds(d)
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 },
-    d.objective { process = process }, net,
+    d.objective { process = process }, net, d.nn.lora(d.mlp { hidden = 8, depth = 1 }),
   }
   local out = {}
   for i, x in ipairs(things) do

@@ -15,16 +15,6 @@ local function numbering(plan, record)
   return function(i) return n == record.n + 1 and i + 1 or i end
 end
 
--- Records the network's outputs and the times that it gets.
-local function listening(plan)
-  local shown, told = plan.shown, {}
-  function plan.shown(t)
-    told[#told + 1] = shown(t)
-    return told[#told]
-  end
-  return told
-end
-
 local function worst_time(told, record)
   local worst = 0
   for i, t in ipairs(told) do worst = math.max(worst, off(t, record.timesteps[i], 1e-4 * math.max(1, math.abs(t)))) end
@@ -64,7 +54,7 @@ records.without = {
 function records.compare(record)
   local plan, why = peer.plan(record.scheduler, record.config, record.n)
   if not plan then return nil, why end
-  local told, number = listening(plan), numbering(plan, record)
+  local number = numbering(plan, record)
   local worst, compared = 0, 0
   local function each(i, y)
     local want = record.traj_sum_abs[number(i)]
@@ -73,7 +63,7 @@ function records.compare(record)
   end
   local walk = record.scheduler == "UnCLIPScheduler" and one_level_down or plan.run
   local y = walk(plan, peer.sample() * record.init_noise_sigma, each)
-  return math.max(worst, worst_time(told, record), worst_of_end(y, record)), compared
+  return math.max(worst, worst_time(plan.told, record), worst_of_end(y, record)), compared
 end
 
 return records

@@ -83,7 +83,7 @@ local function scaled_twice(plan, y)
     local a, sigma = schedule:signal(t), schedule:sigma(t)
     local shown = first and x * (1 / a) or x
     first = false
-    local out = peer.network(shown, plan.shown(t))
+    local out = peer.network(shown, plan:shown(t))
     if plan.process.predict == "eps" then return shown - out * sigma, out end
     local x0 = shown * a ^ 2 - out * (sigma * a)
     return x0, (shown - x0) * (1 / sigma)

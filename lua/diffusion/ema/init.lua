@@ -56,16 +56,41 @@ function Ema:state()
   return out
 end
 
+-- Iterates over names and numbers of the parameters, and whether each is adopted.
+local function numbered(own)
+  local home, i = model.home(own.model), 0
+  return function()
+    i = i + 1
+    if i <= home:count() then return home:name(i), i, home:is_adopted(i) end
+  end
+end
+
+-- The reason why a state doesn't fit an average, or nil. The average of an adopted value is the
+-- value itself, which is other people's.
+local function mismatch(ema, state)
+  local own = private[ema]
+  local trouble = model.mismatch(own.model:parameters(), state)
+  if trouble then return trouble end
+  for name, i, adopted in numbered(own) do
+    local value = adopted and own.core:value(i)
+    if value and not value:to(core.real):equal(state[name]:detach():to(core.real)) then
+      return ("state: '%s' is adopted, so its average is its value; the state has another one"):format(name)
+    end
+  end
+end
+
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function Ema:load_state(state)
   opts.table("load_state", 1, "a table of tensors by name", state)
-  local own, mine = private[self], self:state()
-  local trouble = model.mismatch(own.model:parameters(), state)
+  local trouble = mismatch(self, state)
   if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
-  for name, x in pairs(mine) do x:copy_(state[name]) end
+  local own = private[self]
+  for name, i, adopted in numbered(own) do
+    if not adopted then own.core:value(i):copy_(state[name]) end
+  end
   return self
 end
 
@@ -151,6 +176,7 @@ local function new(of, options)
     fail.raise("bad argument #1 to 'ema' (model expected, got %s)", kind.of(of))
   end
   local o = opts.check("ema", options, rules, 2)
+  model.trains(of)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
   local ema = object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
                                                core = core.ema(model.home(of)) }, lending))
@@ -169,6 +195,6 @@ local function all_ready(list)
 end
 
 return {
-  ema = new, is_ema = is_ema, ready = all_ready,
+  ema = new, is_ema = is_ema, ready = all_ready, mismatch = mismatch,
   model = function(ema) return private[ema].model end,
 }

@@ -72,7 +72,6 @@ end
 
 local function open_all(path, o, wanted, list)
   local folder, out = path:match "^.*/" or "", {}
-  check_present(path, folder, list)
   for _, shard in ipairs(list) do
     local all, metadata, tensors = safetensors.open(folder .. shard, o, wanted)
     if not all then fault("%s", metadata) end
@@ -116,8 +115,21 @@ local function metadata_of(list, open)
   return metadata
 end
 
-local function read(path, o, wanted)
+local function indexed(path, wanted)
   local map, total = read_index(path, wanted)
+  check_present(path, path:match "^.*/" or "", shards_of(map))
+  return map, total
+end
+
+--- The files that an index lists, by tensor, all of which are there.
+---@param path string the index
+---@param wanted string "the weights", for messages
+---@return table<string, string>|nil map nil with a message
+---@return string|nil message
+function shards.index(path, wanted) return parser.run(indexed, path, wanted) end
+
+local function read(path, o, wanted)
+  local map, total = indexed(path, wanted)
   local list = shards_of(map)
   local open = open_all(path, o, wanted, list)
   local all, bytes = gather(path, map, open)

@@ -132,5 +132,6 @@ on_path("diffusers-dpm-flow", function(N, T)
   return each(N, function(i) return (T - 1) * (N + 1 - i) / N end)
 end)
 
-return { presets = presets, leading = diffusers_leading, linspace = diffusers_linspace, trailing = diffusers_trailing,
+return { presets = presets, even = even, leading = diffusers_leading, linspace = diffusers_linspace,
+         trailing = diffusers_trailing,
          rules = own, each = each }

@@ -39,7 +39,7 @@ local d = {}
 ---@class (exact) diffusion.check_moments_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field exact_start? boolean starts from x_T's own distribution, not from noise; default false
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field mean? number mean of the data; default 0
 ---@field std? number standard deviation of the data; range >= 0; default 1
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
@@ -58,7 +58,7 @@ local d = {}
 ---@field to? number sigma of the end; range > 0; default 0.02
 
 ---@class (exact) diffusion.checkpoint_options
----@field model diffusion.model the network
+---@field model diffusion.model|diffusion.lora the network, or its adapters
 ---@field path string the file
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
@@ -215,7 +215,7 @@ local d = {}
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field x0 diffusion.tensor the pictures {B, ...}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
@@ -228,7 +228,7 @@ local d = {}
 
 ---@class (exact) diffusion.edit_repaint_plan_options
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
@@ -245,6 +245,19 @@ local d = {}
 ---@field rounds? integer passes over the samples, each at other levels; range >= 1; default 1
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field t? number[] the levels, a list that rises; default by levels
+
+---@class (exact) diffusion.fir_options
+---@field taps number[] the filter: 1 to 8 numbers
+---@field up? integer up - 1 zeros are put behind each pixel first; range >= 1; default 1
+---@field down? integer every so many sums are taken; range >= 1; default 1
+---@field before? integer zeros in front of each line; below 0: so many are cut off; default 0
+---@field after? integer zeros behind each line; default 0
+---@field reflect? boolean mirrored pixels instead of these zeros; default false
+
+---@class (exact) diffusion.fourier_options
+---@field offset? number subtracted from t first; default 0
+---@field log? boolean takes ln t instead of t; default false
+---@field cos_first? boolean the cosines come first; default false
 
 ---@class (exact) diffusion.generator_options
 ---@field kind? "philox"|"torch" the algorithm; default "philox"
@@ -327,9 +340,11 @@ local d = {}
 ---@class (exact) diffusion.group_norm_options
 ---@field groups integer number of groups, which divides C; range >= 1
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
----@field silu? boolean applies silu to the result; default false
+---@field silu? boolean the same as act = "silu"; default false
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation of the result; default "none"
 ---@field dropout? number probability that an element is set to 0; range [0, 1); default 0
 ---@field add? diffusion.tensor {B,C}, added to each pixel of x
+---@field modulate? diffusion.tensor {B,2 C}: s, then t of the result (1 + s) + t
 
 ---@class (exact) diffusion.guidance_auto_options
 ---@field scale number 1 is the model alone
@@ -354,6 +369,33 @@ local d = {}
 ---@field interval? number[] {low, high} in t: guided only for low <= t <= high; default all t
 ---@field of? "xt"|"x0" the argument of the energy: x_t or the predicted x0; default "xt"
 ---@field scale? number factor of the gradient; default 1
+
+---@class (exact) diffusion.hub_load_options
+---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
+---@field class_name? string class of a component whose config names none; default that of the config
+---@field copy? boolean reads into memory instead of mapping the file; default false
+---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+
+---@class (exact) diffusion.hub_save_parts_options
+---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
+---@field pipeline? string class of the pipeline; default by the networks
+---@field process? diffusion.process what the denoiser was trained for
+---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
+---@field vae? diffusion.model|diffusion.ema an autoencoder
+---@field variant? string part of the name of the weights: fp16, non_ema
+
+---@class (exact) diffusion.hub_scheduler_options
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
+---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
+---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
+---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
 
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
@@ -423,6 +465,10 @@ local d = {}
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field frozen? boolean uses the file's values as they are, mapped, in their own type; default false
 ---@field process? diffusion.process a process in place of the file's; default that of the file
+
+---@class (exact) diffusion.lora_save_options
+---@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
 ---@field peak number the highest rate, at the end of the warm-up; range > 0
@@ -525,6 +571,10 @@ local d = {}
 ---@field process? diffusion.process the process that is saved with it
 ---@field weights? diffusion.model|diffusion.ema an average whose values are saved; default the model's
 
+---@class (exact) diffusion.net_activation_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" its name; default "silu"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_add_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -535,6 +585,7 @@ local d = {}
 ---@field fused? boolean q, k and v have one weight; default true without a context
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inner? integer width of q, k and v, which the heads divide; range >= 1; default width of the input
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -545,6 +596,10 @@ local d = {}
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_avg_pool_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer divides height and width; range [1, 64]; default 2
 
 ---@class (exact) diffusion.net_block_options
 ---@field name? string the block's name in print(model); default "block"
@@ -580,6 +635,27 @@ local d = {}
 ---@field out integer channels or width of the result; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_enlarge_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field times? integer factor of height and width; range [1, 64]; default 2
+
+---@class (exact) diffusion.net_fir_options
+---@field after? integer zeros below and right of it; range >= -1048576; default 0
+---@field before? integer zeros above and left of the enlarged image; below 0: so many are cut off; range >= -1048576; default 0
+---@field down? integer every so many sums are taken; range [1, 64]; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field reflect? boolean mirrored pixels instead of these zeros; default false
+---@field taps? integer length of the filter; range [1, 8]; default 4
+---@field up? integer zeros are put between pixels, this many less one; the mean of the image stays; range [1, 64]; default 1
+
+---@class (exact) diffusion.net_fourier_options
+---@field width integer width of the result, even; range >= 2
+---@field log? boolean takes ln t instead of t; default false
+---@field offset? number subtracted from t first; default 0
+---@field order? "cos_sin"|"sin_cos" which half comes first; default "sin_cos"
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field scale? number standard deviation of the frequencies; range > 0; default 16
+
 ---@class (exact) diffusion.net_gate_options
 ---@field at? integer which piece of the modulation, from 1; range >= 1; default 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -592,6 +668,8 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_group_norm_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
+---@field affine? boolean has weight and bias; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
@@ -619,7 +697,8 @@ local d = {}
 
 ---@class (exact) diffusion.net_norm_conv_options
 ---@field out integer channels or width of the result; range >= 1
----@field act? "silu"|"none" activation after the norm; default "silu"
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "silu"
+---@field affine? boolean has weight and bias; default true
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
@@ -630,6 +709,10 @@ local d = {}
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_over_time_options
+---@field offset? number subtracted from t first; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_patchify_options
 ---@field patch integer height and width of a patch; range >= 1
@@ -657,20 +740,33 @@ local d = {}
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_scale_options
+---@field factor? number the factor; default 1
+---@field plus? number added to all elements; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_silu_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_sinusoid_options
----@field width integer width of the result, even; range >= 2
+---@field width integer width of the result; range >= 1
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field offset? number subtracted from t first; default 0
 ---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+---@field single? boolean frequencies and angles are rounded to f32, as in PyTorch; default false
 
 ---@class (exact) diffusion.net_time_embed_options
----@field inp integer width of the sinusoid, even; range >= 2
+---@field inp integer width of the sinusoid; range >= 1
 ---@field out integer width of the result; range >= 1
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_time_rows_options
+---@field inp integer rows of the table; range >= 1
+---@field out integer channels or width of the result; range >= 1
+---@field offset? integer subtracted from t first; default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
@@ -700,6 +796,7 @@ local d = {}
 ---@field fused? boolean q, k and v have one weight; default true without a context
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
+---@field inner? integer width of q, k and v, which the heads divide; range >= 1; default width of the input
 ---@field qkv_bias? boolean q, k and v have a bias; default true
 
 ---@class (exact) diffusion.nn_conv_options
@@ -713,6 +810,8 @@ local d = {}
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
 
 ---@class (exact) diffusion.nn_group_norm_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
+---@field affine? boolean has weight and bias; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 
@@ -724,11 +823,21 @@ local d = {}
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 
+---@class (exact) diffusion.nn_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
 ---@class (exact) diffusion.nn_model_options
 ---@field adopt? table<string, diffusion.tensor> tensors by parameter name; they are used as they are, frozen, and not copied
 
 ---@class (exact) diffusion.nn_norm_conv_options
----@field act? "silu"|"none" activation after the norm; default "silu"
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "silu"
+---@field affine? boolean has weight and bias; default true
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field dropout? number probability that an element is set to 0 in training; range [0, 1); default 0
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
@@ -746,8 +855,10 @@ local d = {}
 
 ---@class (exact) diffusion.nn_sinusoid_options
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
+---@field offset? number subtracted from t first; default 0
 ---@field order? "cos_sin"|"sin_cos" which half comes first; default "cos_sin"
 ---@field shift? number s of the frequencies max_period^(-k / (width/2 - s)): 0 in ADM, 1 in DDPM; default 0
+---@field single? boolean frequencies and angles are rounded to f32, as in PyTorch; default false
 
 ---@class (exact) diffusion.nn_time_embed_options
 ---@field classes? integer number of classes; 0 for none; range >= 0; default 0
@@ -893,7 +1004,7 @@ local d = {}
 
 ---@class (exact) diffusion.process_options
 ---@field schedule diffusion.schedule the noise schedule
----@field clip? number|"dynamic" range [-clip, clip] of the predicted x0, or "dynamic"; range > 0
+---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
@@ -912,7 +1023,7 @@ local d = {}
 ---@class (exact) diffusion.reflow_options
 ---@field shape integer[] {n, ...}, the number of pairs first
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
@@ -932,7 +1043,7 @@ local d = {}
 ---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
 ---@field process diffusion.process the process: schedule, prediction target, variance and clip
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
----@field grid? string|number[]|diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, or a list of times; default "trailing"
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field init? diffusion.tensor x at the first level; default noise of the first level
 ---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
@@ -1065,10 +1176,12 @@ local d = {}
 ---@field steps? integer number of batches; range >= 0; default by epochs
 
 ---@class (exact) diffusion.sinusoid_options
----@field width integer width of the result, even; range >= 2
+---@field width integer width of the result, which ends in 0 if it is odd; range >= 1
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field shift? number in the frequencies: 0 in ADM, 1 in DDPM; default 0
+---@field offset? number subtracted from t first; default 0
 ---@field sin_first? boolean the sines come first; default false
+---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
 ---@class (exact) diffusion.trainer_options
 ---@field batches diffusion.batches the batches
@@ -1155,6 +1268,13 @@ local generator = {}
 ---@field last number the level at which the last step ends: 0 is the data
 local grid = {}
 
+--- A folder that was listed.
+---@class diffusion.hub_folder
+---@field path string
+---@field files table<string, boolean> the names of its files, also of links that lead nowhere
+---@field folders table<string, boolean>
+local hub_folder = {}
+
 ---@class diffusion.interval
 ---@field low number the true value lies between low and high with a probability of `level`
 ---@field high number
@@ -1186,6 +1306,16 @@ local layer = {}
 ---@class diffusion.likelihood
 local likelihood = {}
 
+--- Low-rank adapters on some layers of a model: y = W x + scale (alpha / rank) B A x. They are
+--- a denoiser, which calls the model with the adapters. d.adamw, d.ema, d.checkpoint and
+--- d.trainer take them as a model whose parameters are the adapters.
+---@class diffusion.lora
+---@field scale number factor of all adapters, 1 at first; can be set
+---@field merged boolean whether the adapters are in the model's weights
+---@field enabled boolean whether they act; enable and disable set it
+---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
+local lora = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1215,6 +1345,18 @@ local objective = {}
 ---@field weights number[]|nil the weights, for a mixture or boxes
 local oracle = {}
 
+--- A denoiser with what is needed to draw images. Called with options, it draws them.
+---@class diffusion.pipe
+---@field class string the class of the pipeline in diffusers
+---@field path string|nil the folder that it was read from
+---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
+---@field vae diffusion.model|nil decodes latents; can be written
+---@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field sampler any as d.sample takes it
+---@field scheduler table|nil the scheduler's config; a config or a class can be written
+---@field labels table<integer, string>|nil the names of classes
+local pipe = {}
+
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
 ---@field start number the first level t; 0 if nothing is to be done
@@ -1235,7 +1377,7 @@ local plan = {}
 ---@field sigma_data number standard deviation of the data, for "edm"
 ---@field variance string|fun(t: number, s: number): number variance of the reverse step
 ---@field outputs integer width of the network's output in multiples of C: 2 if the variance is learned
----@field clip number|string|nil
+---@field clip number|string|table|nil
 ---@field x0_error table|nil for variance "optimal": rows {t, E|x0 - x0'|^2/D}
 local process = {}
 
@@ -1871,6 +2013,46 @@ function d.guidance.gradient(model, process, energy, options) end
 ---@param what? any a name ("q_sample", "d.lr.cosine"), a guide ("samplers", "guide data"; "guides" lists them), a function, a table such as d.schedule, or a tensor, model, schedule, process, ...
 function d.help(what) end
 
+--- d.hub: models and schedulers of other libraries.
+d.hub = {}
+
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
+--- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
+--- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
+--- first. Components that the pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options? diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.hub.load(path, options) end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and
+--- model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if
+--- that class can express it. Its classes keep their numbers less one, and a last row of zeros
+--- stands for no class. An interrupted save leaves the old folder, or one that no program
+--- opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
+---@param options? diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+function d.hub.save(dir, parts, options) end
+
+--- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
+--- do what the class does with these options; d.help "compatibility" says where they don't.
+--- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
+--- x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid
+--- is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit =
+--- "sigma" if its samples are x/a.
+---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
+---@param options? diffusion.hub_scheduler_options?
+---@return diffusion.process|nil process nil with a message if the config can't be followed
+---@return table|string sampler
+---@return diffusion.grid|function grid
+---@return fun(model: any): any wrap
+---@return table facts {class, timesteps, unit, upward}
+function d.hub.scheduler(config, options) end
+
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
 --- (|e| - delta/2).
 ---@param a diffusion.tensor
@@ -2339,7 +2521,8 @@ function d.nn.embedding(n, width) end
 --- nn.gelu, b).
 d.nn.gelu = {}
 
---- Group normalisation (Wu & He 2018) of {B, ..., channels}.
+--- Group normalisation (Wu & He 2018) of {B, ..., channels}. It is called as layer(x [, e [,
+--- m]]); see nn.norm_conv.
 ---@param channels integer
 ---@param options? diffusion.nn_group_norm_options?
 ---@return diffusion.layer layer, fields weight, bias {channels}
@@ -2373,6 +2556,20 @@ function d.nn.linear(inp, out, options) end
 ---@return table module
 function d.nn.list(n, make) end
 
+--- Low-rank adapters (Hu et al. 2021, eq. 3) on a model's linear layers and convolutions: a
+--- layer's result becomes W x + (alpha / rank) B A x. A is drawn and B begins at 0, so the
+--- model's output is unchanged at first. The model is frozen, and only the adapters train.
+--- Attention that has one weight for q, k and v gets adapters for each:
+--- "mid.attention.attention.q". Those of a k x k convolution are a k x k convolution to `rank`
+--- channels and a 1 x 1 convolution. The model may be of any origin, and weights of a mapped
+--- file stay there. A model can have several. With `load`, the layers, ranks and values are
+--- those of a file, of diffusers, peft, kohya's scripts or Lora:save.
+---@param of diffusion.model
+---@param options? diffusion.nn_lora_options?
+---@return diffusion.lora|nil lora nil with a message if the file in `load` doesn't fit
+---@return string|nil message
+function d.nn.lora(of, options) end
+
 --- A model of a layer or a module: names its parameters and gives each its first value, drawn
 --- from the seed (d.manual_seed) and its name. A shared layer appears once, under its first
 --- path. Values in `adopt` are neither drawn nor copied: f32, f16 or bf16 of any strides, such
@@ -2390,8 +2587,9 @@ function d.nn.model(root, options) end
 function d.nn.module(name, builder) end
 
 --- conv(dropout(silu(group_norm(x)))) in one layer: the norm writes the convolution's operand
---- directly. It is called as layer(x [, add [, e]]). add is added to the result, and e {B,
---- inp} to each pixel of x before the norm.
+--- directly. It is called as layer(x [, add [, e [, m]]]). add is added to the result, and e
+--- {B, inp} to each pixel of x before the norm. m {B, 2 inp} is a scale s and a shift t: norm
+--- (1 + s) + t.
 ---@param inp integer channels in
 ---@param out integer channels out
 ---@param options? diffusion.nn_norm_conv_options?
@@ -2429,15 +2627,16 @@ function d.nn.sequence(...) end
 --- x / (1 + e^-x). This is a layer, not a constructor: nn.sequence(a, nn.silu, b).
 d.nn.silu = {}
 
---- cos and sin of t times width/2 frequencies: t {B} -> {B, width}.
----@param width integer even
+--- cos and sin of t times width/2 frequencies: t {B} -> {B, width}. The last number of an odd
+--- width is 0.
+---@param width integer
 ---@param options? diffusion.nn_sinusoid_options?
 ---@return diffusion.layer
 function d.nn.sinusoid(width, options) end
 
 --- Time (and class) as a vector for residual blocks: silu(linear(silu(linear(sinusoid(t)))) +
 --- class row). It is called as embed(t, class).
----@param inp integer width of the sinusoid, even
+---@param inp integer width of the sinusoid
 ---@param width integer width of the result
 ---@param options? diffusion.nn_time_embed_options?
 ---@return diffusion.layer layer, parts sinusoid, one, two, class
@@ -2984,7 +3183,7 @@ function d.zeros(shape, opts) end
 function ema:config() end
 
 --- Copies averages in, by name. The number of updates is the field `updates`. If it is 0, the
---- next update copies the model.
+--- next update copies the model. The state of an adopted parameter must be its value.
 ---@param state table<string, any>
 ---@return diffusion.ema self
 function ema:load_state(state) end
@@ -3055,6 +3254,87 @@ function generator:state() end
 ---@return number[]
 function grid:times() end
 
+--- The config of the model.
+---@return table
+function lora:config() end
+
+--- The number of elements of the adapters.
+---@return integer total
+---@return integer trainable
+function lora:count() end
+
+--- The model computes without the adapters, with the bits that it had before them. Their
+--- values stay.
+---@return diffusion.lora self
+function lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.lora self
+function lora:enable() end
+
+--- Turns dropout off, in the model and in the adapters.
+---@return diffusion.lora self
+function lora:eval() end
+
+--- Freezes the adapters whose names match.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:freeze(pattern) end
+
+--- Reads values from a file into these adapters. It must have the same layers and ranks;
+--- nn.lora(model, { load = path }) makes adapters as they are in a file.
+---@param path string as for save
+---@return diffusion.lora|nil self nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function lora:load(path) end
+
+--- Copies values in, by name. The state must have all of the adapters' values, of the same
+--- shapes, and nothing else.
+---@param state table<string, any>
+---@return diffusion.lora self
+function lora:load_state(state) end
+
+--- Adds the adapters' products to the model's weights: the same function at the speed of the
+--- model alone. Adopted weights, as those of a mapped file, are replaced by sums in f32, and
+--- the file is not touched. The weights without adapters are kept for unmerge. A gradient no
+--- longer reaches the adapters.
+---@return diffusion.lora self
+function lora:merge() end
+
+--- Iterates over names and values: "PATH.lora_A.weight" and "PATH.lora_B.weight" for each
+--- layer.
+---@return function iterator
+function lora:parameters() end
+
+--- Removes the adapters from the model. Merged ones stay in its weights for good.
+---@return diffusion.model model without them
+function lora:remove() end
+
+--- Writes the adapters as diffusers does, under its names of the layers if the network has
+--- such. The factor `scale` is not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function lora:save(path, options) end
+
+--- The adapters' values by name, as windows on them.
+---@return table<string, any>
+function lora:state() end
+
+--- Turns dropout on again, inside d.record.
+---@return diffusion.lora self
+function lora:train() end
+
+--- Undoes freeze.
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
+---@return diffusion.lora self
+function lora:unfreeze(pattern) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.lora self
+function lora:unmerge() end
+
 --- A plain table from which the same network can be built: {kind = "unet", channels = ...}. A
 --- network composed in Lua has only its name: {kind = "module", name = "net"}. Its constructor
 --- builds it.
@@ -3072,7 +3352,7 @@ function model:eval() end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The
 --- model's accumulated gradients are dropped.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:freeze(pattern) end
 
@@ -3112,9 +3392,16 @@ function model:state() end
 function model:train() end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern? string|nil a Lua pattern; all if nil
+---@param pattern? string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function model:unfreeze(pattern) end
+
+--- An activation by name.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_activation_options?
+---@return diffusion.value
+function net:activation(path, inputs, options) end
 
 --- The sum of two values; the first alone if the second is absent.
 ---@param path? string? not needed for a layer without parameters
@@ -3142,6 +3429,13 @@ function net:attention(path, inputs, options) end
 ---@param options? diffusion.net_attention_block_options?
 ---@return diffusion.value
 function net:attention_block(path, inputs, options) end
+
+--- Means of times x times pixels.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_avg_pool_options?
+---@return diffusion.value
+function net:avg_pool(path, inputs, options) end
 
 --- Adds a network inside of this one, as one step. Its inputs are named x, y, z, u, v, w in
 --- the order of the list.
@@ -3187,6 +3481,27 @@ function net:dropout(path, inputs, options) end
 ---@return diffusion.value
 function net:embedding(path, inputs, options) end
 
+--- Nearest neighbours: each pixel `times` times in both directions.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_enlarge_options?
+---@return diffusion.value
+function net:enlarge(path, inputs, options) end
+
+--- A binomial filter, as 1 3 3 1, that makes images larger or smaller (Karras et al. 2020).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_fir_options?
+---@return diffusion.value
+function net:fir(path, inputs, options) end
+
+--- sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_fourier_options?
+---@return diffusion.value
+function net:fourier(path, inputs, options) end
+
 --- x + g y for inputs x, y, m; g is piece `at` of m.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3208,7 +3523,8 @@ function net:geglu(path, inputs, options) end
 ---@return diffusion.value
 function net:gelu(path, inputs, options) end
 
---- Group normalisation.
+--- Group normalisation of x, or of x plus a second input {B, inp}; a third {B, 2 inp} has a
+--- scale s and a shift t: norm (1 + s) + t.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_group_norm_options?
@@ -3244,7 +3560,7 @@ function net:modulate(path, inputs, options) end
 function net:mul(path, inputs, options) end
 
 --- conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp}
---- first.
+--- first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_norm_conv_options?
@@ -3254,6 +3570,13 @@ function net:norm_conv(path, inputs, options) end
 --- Sets the order of the parameters' names: these parts come first.
 ---@param names string[]
 function net:order(names) end
+
+--- x / (t - offset), for a t {B} as second input.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_over_time_options?
+---@return diffusion.value
+function net:over_time(path, inputs, options) end
 
 --- Patches of an image {B, H, W, C} as tokens {B, H W / p^2, p^2 C}.
 ---@param path? string? not needed for a layer without parameters
@@ -3297,6 +3620,13 @@ function net:quick_gelu(path, inputs, options) end
 ---@return diffusion.value
 function net:res_block(path, inputs, options) end
 
+--- factor x + plus.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_scale_options?
+---@return diffusion.value
+function net:scale(path, inputs, options) end
+
 --- x / (1 + exp(-x)).
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3304,7 +3634,7 @@ function net:res_block(path, inputs, options) end
 ---@return diffusion.value
 function net:silu(path, inputs, options) end
 
---- cos and sin of numbers {B} times width/2 frequencies.
+--- cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_sinusoid_options?
@@ -3317,6 +3647,13 @@ function net:sinusoid(path, inputs, options) end
 ---@param options? diffusion.net_time_embed_options?
 ---@return diffusion.value
 function net:time_embed(path, inputs, options) end
+
+--- Rows of a table by whole times {B}: row t - offset, from 1.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_time_rows_options?
+---@return diffusion.value
+function net:time_rows(path, inputs, options) end
 
 --- An image {B, H, W, C} as tokens {B, H W, C}.
 ---@param path? string? not needed for a layer without parameters
@@ -3840,6 +4177,11 @@ function tensor:expand(shape) end
 ---@return diffusion.tensor x itself
 function tensor:fill_(value) end
 
+--- The rows and columns of an image are filtered and resampled (Karras et al. 2020).
+---@param opts diffusion.fir_options
+---@return diffusion.tensor {B,H',W',C}; H' is (up H + before + after - taps) // down + 1
+function tensor:fir(opts) end
+
 --- Joins dimensions into one, like reshape.
 ---@param from? integer the first of them, 1
 ---@param to? integer the last of them, -1
@@ -3854,6 +4196,12 @@ function tensor:flip(dim) end
 --- The largest integer not above x, for each element. No gradient.
 ---@return diffusion.tensor with the shape of x
 function tensor:floor() end
+
+--- sin and cos of 2 pi w t (Song et al. 2021, appendix C). No gradient.
+---@param w diffusion.tensor {C} frequencies
+---@param opts? diffusion.fourier_options
+---@return diffusion.tensor {B,2 C} of t {B}
+function tensor:fourier(w, opts) end
 
 --- Frees the memory now, not at the next garbage collection. Using the tensor afterwards is an
 --- error. Other windows on the same memory stay valid.
@@ -4009,6 +4357,10 @@ function tensor:min(dim, keep) end
 ---@param y diffusion.tensor|number|number[]
 ---@return diffusion.tensor with the broadcast shape
 function tensor:minimum(y) end
+
+--- x tanh(ln(1 + e^x)) of each element (Misra 2019).
+---@return diffusion.tensor with the shape of x
+function tensor:mish() end
 
 --- x y element by element, also written x * y. Operands are broadcast; it is an error if their
 --- shapes do not match. Integers with integers give exact integers under + - *. It is an error

@@ -115,6 +115,38 @@ function unet.build(net, o)
   return net:norm_conv("out", h, { out = o.outputs * o.image[3], groups = o.groups, init = "zero" })
 end
 
+-- The names of a network's levels there, where they count from 0, and on the way up from the lowest.
+local function peer_levels(o)
+  local names = {}
+  local function add(ours, theirs, level, other, i)
+    names[#names + 1] = { ours:format(level, i), theirs:format(other, i and i - 1) }
+  end
+  for level = 1, #o.mult do
+    local down, up = level - 1, #o.mult - level
+    add("down.%d.shrink", "down_blocks.%d.downsamplers.0", level, down)
+    add("up.%d.grow", "up_blocks.%d.upsamplers.0", level, up)
+    for i = 1, o.blocks + 1 do
+      add("down.%d.block.%d", "down_blocks.%d.resnets.%d", level, down, i)
+      add("down.%d.attention.%d", "down_blocks.%d.attentions.%d", level, down, i)
+      add("up.%d.block.%d", "up_blocks.%d.resnets.%d", level, up, i)
+      add("up.%d.attention.%d", "up_blocks.%d.attentions.%d", level, up, i)
+    end
+  end
+  return names
+end
+
+-- It is saved as this class if that can express it; unet2d reads it.
+unet.peers = { diffusers = {
+  class = "UNet2DModel", levels = peer_levels,
+  names = { { "time.one", "time_embedding.linear_1" }, { "time.two", "time_embedding.linear_2" },
+    { "time.class", "class_embedding" }, { "inp", "conv_in" }, { "out.norm", "conv_norm_out" },
+    { "out.conv", "conv_out" }, { "mid.one", "mid_block.resnets.0" }, { "mid.two", "mid_block.resnets.1" },
+    { "mid.attention", "mid_block.attentions.0" }, { "one.norm", "norm1" }, { "one.conv", "conv1" },
+    { "two.norm", "norm2" }, { "two.conv", "conv2" }, { "embed", "time_emb_proj" }, { "skip", "conv_shortcut" },
+    { "norm", "group_norm" }, { "attention.q", "to_q" }, { "attention.k", "to_k" }, { "attention.v", "to_v" },
+    { "attention.out", "to_out.0" } },
+} }
+
 --- The UNet of Ho et al. 2020 for images {B, H, W, C}, predicting C channels. It has residual
 --- blocks with time and class, and attention in the middle and at the given factors. Other H and W
 --- may be used too, if the levels divide them.

@@ -1,6 +1,7 @@
 --- nn: layers, your own modules, and models that pack them.
 local gradient = require "diffusion.gradient"
 local layers = require "diffusion.nn.layers"
+local lora = require "diffusion.nn.lora"
 local model = require "diffusion.nn.model"
 local module = require "diffusion.nn.module"
 
@@ -10,6 +11,7 @@ local nn = {
   sequence = module.sequence,
   recompute = module.recompute,
   model = model.model,
+  lora = lora.lora,
   guest = gradient.guest,
 }
 for name, layer in pairs(layers) do nn[name] = layer end

@@ -23,16 +23,45 @@ local private = object.private -- {root, layers, config}, and `home`, the parame
 local Model = {}
 
 local models -- the class, made when its methods are complete
+local adapters -- the class of a model's adapters
 
---- Whether a value is a model.
+--- Adds the class of adapters. They are called, trained, averaged and saved as models are.
+---@param class table
+function model.adapters(class) adapters = class end
+
+--- Whether a value is a model, or the adapters of one.
 ---@param value any
 ---@return boolean
-function model.is_model(value) return object.is(value, models) end
+function model.is_model(value) return object.is(value, models) or adapters ~= nil and object.is(value, adapters) end
 
 --- A model's parameter buffer, an object of the core.
 ---@param m table
 ---@return any
 function model.home(m) return private[m].home end
+
+--- Marks the adopted values of a model as trainable once training begins: model.trains copies them
+--- then. Until then they are windows on a file.
+---@param m table
+---@return table m
+function model.defer(m)
+  local own = private[m]
+  own.later = {}
+  for i = 1, own.home:count() do
+    if not own.home:trainable(i) then own.later[own.home:name(i)] = true end
+  end
+  return m
+end
+
+--- Makes those values trainable. d.adamw and d.ema call it.
+---@param m table
+function model.trains(m)
+  local own = private[m]
+  local later = own.later
+  own.later = nil
+  for i = 1, later and own.home:count() or 0 do
+    if later[own.home:name(i)] then own.home:set_trainable(i, true) end
+  end
+end
 
 --- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
 --- is assumed to be.
@@ -194,7 +223,14 @@ end
 --- The number of elements of the parameters.
 ---@return integer total
 ---@return integer trainable
-function Model:count() return private[self].home:elements() end
+function Model:count()
+  local own = private[self]
+  local total, trainable = own.home:elements()
+  for i = 1, own.later and own.home:count() or 0 do
+    if own.later[own.home:name(i)] then trainable = trainable + own.home:value(i):numel() end
+  end
+  return total, trainable
+end
 
 --- The parameters by name, as windows on the model's values.
 ---@return table<string, any>
@@ -297,31 +333,57 @@ end
 
 -- ==== freezing ==========================================================================
 
-local function set_trainable(m, method, pattern, on)
-  local home, found = private[m].home, false
-  if pattern ~= nil and not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
-    fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
+-- The patterns of an argument: one, a list, or nil for all.
+local function patterns_of(method, given)
+  if given == nil then return { "" } end
+  local list = type(given) == "string" and { given } or given
+  if type(list) ~= "table" or #list == 0 then
+    fail.raise("bad argument #1 to '%s' (a pattern of Lua's or a list of them expected, got %s)", method,
+      kind.shown(given))
   end
-  for i = 1, home:count() do
-    if not pattern or home:name(i):find(pattern) then
-      found = true
-      home:set_trainable(i, on)
+  for _, pattern in ipairs(list) do
+    if not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
+      fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
     end
   end
-  if not found and home:count() > 0 then
-    fail.raise("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
+  return list
+end
+
+-- The numbers of the parameters whose names match. A pattern that matches none is a mistake.
+local function matching(home, method, patterns)
+  local chosen = {}
+  for _, pattern in ipairs(patterns) do
+    local found = home:count() == 0
+    for i = 1, home:count() do
+      if home:name(i):find(pattern) then found, chosen[i] = true, true end
+    end
+    if not found then
+      fail.raise("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
+    end
+  end
+  return chosen
+end
+
+local function set_trainable(m, method, given, on)
+  local home = private[m].home
+  local chosen = matching(home, method, patterns_of(method, given))
+  for i = 1, home:count() do
+    if chosen[i] then
+      if private[m].later then private[m].later[home:name(i)] = nil end
+      fail.call(home.set_trainable, home, i, on)
+    end
   end
   return m
 end
 
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's
 --- accumulated gradients are dropped.
----@param pattern string|nil a Lua pattern; all if nil
+---@param pattern string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
----@param pattern string|nil a Lua pattern; all if nil
+---@param pattern string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
 function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
 
@@ -357,7 +419,7 @@ function Model:config() return copied(private[self].config) end
 
 local function tostring_model(m)
   local own = private[m]
-  local total, trainable = own.home:elements()
+  local total, trainable = Model.count(m)
   local count = module.grouped(total) .. " parameters"
   if trainable < total then count = count .. (", %s trainable"):format(module.grouped(trainable)) end
   local lines = module.tree(own.root)
@@ -403,6 +465,8 @@ local function refuse_write(m, key)
   fail.raise("%s", is_field and ("a model's '%s' can't be written; parameter:copy_ writes values"):format(
     legible.line(key)) or absence(m, tostring(key)))
 end
+
+model.methods = Model -- those that read the parameter buffer alone are the adapters' too
 
 models = object.class("model", Model, {
   open = true, __index = field, __newindex = refuse_write, __call = call, __tostring = tostring_model,

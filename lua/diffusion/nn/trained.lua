@@ -59,6 +59,7 @@ function trained.set(model, given)
   local fine = type(given) == "table" and targets[given.predict] and type(given.time) == "string"
     and type(given.sigma_data) == "number" and math.type(given.T) == "integer" and given.T >= 1
   if not fine then return "its description of the training is damaged" end
+  model = innermost(model)
   last[model] = nil
   facts[model] = { predict = given.predict, T = given.T, sigma_data = given.sigma_data, time = given.time }
 end

@@ -70,11 +70,29 @@ function noise.brownian(schedule, seed)
   end
 end
 
+-- ==== sources of a user's ================================================================
+
+-- Generators whose numbers fill images in PyTorch's order.
+local Planes = { __name = "diffusion.planes" }
+
+--- A source that draws images {n, H, W, C} as PyTorch draws {n, C, H, W}.
+---@param generators any a generator, or a list with one for each sample
+---@return table
+function noise.planes(generators) return setmetatable({ generators = generators }, Planes) end
+
+local function is_planes(source) return getmetatable(source) == Planes end
+
+local function drawn_planes(generators, shape)
+  local n, H, W, C = table.unpack(shape)
+  return fail.call(core.randn, { n, C, H, W }, { generator = generators }):permute(1, 3, 4, 2):contiguous()
+end
+
 --- The next normals of a generator, of a list with one per sample, or of a user's function.
 ---@param source any
 ---@param x diffusion.tensor with the shape of the result
 ---@return diffusion.tensor
 function noise.drawn(source, x)
+  if is_planes(source) then return drawn_planes(source.generators, x:shape()) end
   if type(source) ~= "function" then return fail.call(core.randn, x:shape(), { generator = source }) end
   local z, shape = source(x), kind.shape_text(x)
   local fits = core.is_tensor(z) and z:dtype() == core.real and kind.shape_text(z) == shape
@@ -93,6 +111,7 @@ local function is_generator(source) return kind.of(source) == "generator" end
 
 -- A copy of a source with fn applied to each generator.
 local function each(source, fn)
+  if is_planes(source) then return noise.planes(each(source.generators, fn)) end
   if is_generator(source) then return fn(source) end
   local out = {}
   for k, one in ipairs(type(source) == "table" and source or {}) do out[k] = is_generator(one) and fn(one) or one end

@@ -1,0 +1,131 @@
+-- One component of a pipeline: a config and weights as a network of the family that its class names.
+local config = require "diffusion.hub.config"
+local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local families = require "diffusion.nn.family"
+local folder = require "diffusion.hub.folder"
+local legible = require "diffusion.legible"
+local model = require "diffusion.nn.model"
+local peers = require "diffusion.nn.peers"
+local warning = require "diffusion.warning"
+local weights = require "diffusion.hub.weights"
+
+local component = {}
+
+-- ==== the family of a class ==============================================================
+
+-- Classes of 2022, before diffusers 0.2, and keys of their configs. No present version reads them.
+local OLDEST = { UNetModel = true, UNetUnconditionalModel = true, UNetConditionalModel = true, UNetLDMModel = true,
+  UNetGradTTSModel = true, GlideUNetModel = true, NCSNpp = true, TemporalUNet = true }
+
+-- Classes that became another one: as diffusers does, by a value of the config.
+local function renamed(class, given)
+  if class == "Transformer2DModel" and given.norm_type == "ada_norm_zero" then return "DiTTransformer2DModel" end
+  return class
+end
+
+--- The family of networks that a class of a peer's stands for, nil if there is none.
+---@param class string
+---@return table|nil
+function component.family(class)
+  local found = families.find((class:gsub("Model$", ""):lower()))
+  local entry = found and found.peers and found.peers.diffusers
+  return entry and entry.class == class and found or nil
+end
+
+local function is_oldest(class, given)
+  return OLDEST[class] or given.ch_mult ~= nil and given.block_out_channels == nil
+end
+
+local function family_of(path, class, given)
+  class = renamed(class, given)
+  local found = component.family(class)
+  if found then return found, class end
+  if is_oldest(class, given) then
+    return legible.refused("%s: a %s of before diffusers 0.2, in a form that no later version reads", path, class)
+  end
+  return legible.refused("%s: networks of class %s aren't followed here", path, class)
+end
+
+-- ==== options from a config ==============================================================
+
+-- The options that a config stands for, and the keys that the class doesn't have.
+local function options_of(found, keys)
+  local entry = found.peers.diffusers
+  if entry.options then return entry.options(keys) end
+  return peers.options(found, entry, keys)
+end
+
+-- ==== the network ========================================================================
+
+local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" }
+
+local function described(here, class, o)
+  local path = folder.join(here, "config.json")
+  if not here.files["config.json"] then
+    return legible.refused("%s: no such file", path)
+  end
+  local given, message = config.read(path)
+  if not given then return nil, message end
+  local own, why = config.class(path, given)
+  if why then return nil, why end
+  class = class or o.class_name or own
+  if not class then
+    return legible.refused("%s: no '_class_name'; the option class_name names it, as \"UNet2DModel\"", path)
+  end
+  return { path = path, class = class, config = given, keys = config.keys(given) }
+end
+
+-- A sentence about an option without the name of the function that checked it.
+local function plainly(message) return message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message end
+
+local function warn(m, path, class, unknown)
+  if #unknown == 0 then return end
+  warning.once(m, "keys", "%s: %s has no option %s; ignored", path, class, table.concat(unknown, ", "))
+end
+
+-- The tensors in a type that a network can adopt.
+local function adoptable(tensors)
+  if core.real == "f64" then return tensors end
+  local out = {}
+  for name, x in pairs(tensors) do
+    out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x
+  end
+  return out
+end
+
+-- The network of a config with the weights of its folder.
+local function made(found, info, tensors, o)
+  local options, unknown = fail.try(options_of, found, info.keys)
+  if not options then return legible.refused("%s: %s", info.path, unknown) end
+  local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
+  if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
+  if o.frozen == nil then model.defer(m) end
+  warn(m, info.path, info.class, unknown or {})
+  return m
+end
+
+--- The network in a folder.
+---@param here diffusion.hub_folder
+---@param class string|nil the class that an index names
+---@param o table options of d.hub.load
+---@return diffusion.model|nil model nil with a message
+---@return string|nil message
+---@return table|nil info {class =, config = of the file, role = "unet" or "vae", variant =}
+function component.load(here, class, o)
+  local info, message = described(here, class, o)
+  if not info then return nil, message end
+  local found
+  found, message = family_of(info.path, info.class, info.config)
+  if not found then return nil, message end
+  info.class = message
+  local choice, tensors, m
+  choice, message = weights.choose(here, "diffusers", o.variant)
+  if choice then tensors, message = weights.read(choice, o) end
+  if tensors then m, message = made(found, info, tensors, o) end
+  if not m then return nil, message end
+  info.role, info.variant = ROLES[info.class] or "unet", choice.variant
+  return m, nil, info
+end
+
+return component

@@ -1,0 +1,99 @@
+-- The way of a pipe's call from noise to images: the process, the solver, the grid, and the network as
+-- the process's denoiser. It comes from diffusers' scheduler, or from a process of this library.
+local fail = require "diffusion.fail"
+local plan = require "diffusion.edit.plan"
+local schedulers = require "diffusion.hub.scheduler"
+local families = require "diffusion.sampler.families"
+local json = require "diffusion.file.json"
+
+local course = {}
+
+-- The config of a scheduler with the class replaced by another that reads the same keys.
+local function as_class(config, class)
+  local out = {}
+  for key, value in pairs(config) do out[key] = value end
+  out._class_name = class
+  return out
+end
+
+--- The scheduler's config that an option names: a config, or a class for the config that is there.
+---@param where string
+---@param given string|table|nil
+---@param own table|nil the config that is there
+---@return table|nil
+function course.scheduler(where, given, own)
+  if type(given) ~= "string" then return given or own end
+  if not own then fail.raise("%s: scheduler = '%s' is a class, but there is no config of one", where, given) end
+  return as_class(own, given)
+end
+
+-- The number of steps: those given, or the usual ones as far as the levels go.
+local function steps_of(own, o, config)
+  local T = config.num_train_timesteps
+  local most = math.type(T) == "integer" and T >= 1 and T or own.steps
+  return o.steps or math.min(own.steps, most)
+end
+
+-- The step at which diffusers starts from an image: it leaves out the first of the steps.
+local function first_of(o, steps)
+  local strength = o.init and (o.strength or 1) or 1
+  return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
+end
+
+-- Schedulers that start from sigma times the noise.
+local FROM_SIGMA = { CMStochasticIterativeScheduler = true, ScoreSdeVeScheduler = true, KarrasVeScheduler = true }
+
+-- The scale of the noise that diffusers starts from, in our units. nil stands for the sampler's own
+-- sqrt(a^2 + s^2). Schedulers of x/a start from sqrt(sigma^2 + 1), which is the same, or from sigma.
+local function start_of(config, facts, process, grid)
+  local s = process.schedule:noise(grid[1][1])
+  if FROM_SIGMA[facts.class] then return s end
+  if facts.class:find "^FlowMatch" then return 1 end
+  return facts.unit == "sigma" and config.timestep_spacing ~= "leading" and s or nil
+end
+
+local function by_scheduler(where, own, o, config)
+  local steps = steps_of(own, o, config)
+  local process, sampler, grid, wrap, facts = schedulers.scheduler(config,
+    { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta })
+  if not process then fail.raise("%s: %s", where, sampler) end
+  local c = { process = process, sampler = sampler, grid = grid, wrap = wrap, number = steps }
+  if not (o.sampler or o.grid) then
+    c.start = start_of(config, facts, process, grid)
+  else
+    c.sampler, c.grid = o.sampler or sampler, o.grid
+    c.steps = o.grid == nil and steps or nil
+  end
+  return c
+end
+
+local function unchanged(model) return model end
+
+-- The grid of an image's start: whole steps from the level that the strength names.
+local function edited(where, process, o)
+  local _, solver = families.resolve(o.sampler or "unipc")
+  local p = plan.of(where, { process = process, strength = o.strength or 1, steps = o.steps, grid = o.grid }, solver)
+  if p.steps == 0 then fail.raise("%s: strength = %g leaves no step to take", where, o.strength) end
+  return { process = process, sampler = o.sampler, grid = p.grid, wrap = unchanged }
+end
+
+local function by_process(where, process, o)
+  if o.eta then fail.raise("%s: eta is an option of the sampler here: sampler = {\"ddim\", eta = %g}", where, o.eta) end
+  if o.init then return edited(where, process, o) end
+  return { process = process, sampler = o.sampler, grid = o.grid, steps = o.grid == nil and o.steps or nil,
+    wrap = unchanged }
+end
+
+--- The course of a call.
+---@param where string
+---@param own table {scheduler = config or nil, process = of this library or nil, steps}
+---@param o table the call's options
+---@return table {process, sampler, grid, steps, wrap, start = scale of the first noise, number = of steps}
+function course.of(where, own, o)
+  local config = course.scheduler(where, o.scheduler, own.scheduler)
+  if config and config ~= json.null then return by_scheduler(where, own, o, config) end
+  if own.process then return by_process(where, own.process, o) end
+  fail.raise("%s: there is no scheduler; give one, as scheduler = \"path/scheduler_config.json\" of d.hub.load", where)
+end
+
+return course

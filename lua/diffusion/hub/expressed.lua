@@ -1,0 +1,49 @@
+-- Networks as classes of diffusers: the config and the tensors there.
+local as_unet2d = require "diffusion.hub.as_unet2d"
+local families = require "diffusion.nn.family"
+local legible = require "diffusion.legible"
+
+local expressed = {}
+
+-- Why a family has no class there.
+local REASONS = {
+  dit = "its time has sines of other frequencies than DiTTransformer2DModel, and one embedding for all blocks",
+  mlp = "diffusers has no such class",
+  context_mlp = "diffusers has no such class",
+  module = "it was composed in Lua, and only this script knows its forward",
+  network = "its list of layers has no class there",
+}
+
+-- The tensors in their type of the file, dense.
+local function converted(tensors, dtype)
+  local out = {}
+  for name, x in pairs(tensors) do
+    x = x:detach()
+    out[name] = dtype and x:dtype() ~= dtype and x:to(dtype) or x
+  end
+  return out
+end
+
+--- A network as a class of diffusers.
+---@param net diffusion.model|diffusion.ema
+---@param dtype string|nil
+---@return string|nil class nil with a message if it can't be expressed
+---@return table|string config or the message
+---@return table<string, diffusion.tensor>|nil tensors
+function expressed.network(net, dtype)
+  local o = net:config()
+  local found = families.find(o.kind)
+  local entry = found and found.peers and found.peers.diffusers
+  if not entry then
+    return legible.refused("%s can't be a network of diffusers: %s", tostring(o.name or o.kind),
+      REASONS[o.kind] or "it has no class there")
+  end
+  if o.kind == "unet" then
+    local config, message = as_unet2d.config(o)
+    if not config then return legible.refused("this unet can't be a UNet2DModel: %s", message) end
+    return entry.class, config, converted(as_unet2d.tensors(o, entry, net:state()), dtype)
+  end
+  return legible.refused("%s isn't written yet", entry.class)
+end
+
+return expressed

@@ -1,0 +1,219 @@
+-- d.hub.load: a folder of diffusers, or of the cache of huggingface_hub, as a pipe.
+local component = require "diffusion.hub.component"
+local config = require "diffusion.hub.config"
+local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local folder = require "diffusion.hub.folder"
+local json = require "diffusion.file.json"
+local labels = require "diffusion.hub.labels"
+local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
+local pipe = require "diffusion.hub.pipe"
+local pipelines = require "diffusion.hub.pipelines"
+local rule = require "diffusion.rule"
+local weights = require "diffusion.hub.weights"
+
+local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
+
+-- ==== parts of a pipeline ================================================================
+
+-- The folder of a component. Old repositories have all files at their root.
+local function folder_of(here, name)
+  if here.folders[name] then return folder.below(here, name) end
+  return here
+end
+
+-- The class that an index gives to a component.
+local function class_of(path, index, name)
+  local entry = index[name]
+  if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
+    return legible.refused("%s: its '%s' is %s, but %s needs it", path, name, entry == nil and "missing" or "null",
+      index._class_name)
+  end
+  local fine = type(entry) == "table" and type(entry[1]) == "string" and type(entry[2]) == "string"
+  if not fine then
+    return legible.refused("%s: '%s' must be a library and a class, got %s", path, name, config.shown(entry))
+  end
+  return entry[2], entry[1]
+end
+
+-- The config of the scheduler, of the class that the pipeline makes of it.
+local function scheduler_of(here, class)
+  local own = folder_of(here, "scheduler")
+  if not own.files[SCHEDULER] then
+    local unfinished = folder.unfinished(own)
+    return legible.refused("%s: no such file%s", folder.join(own, SCHEDULER),
+      unfinished and ("; the download of %s isn't finished"):format(unfinished) or "")
+  end
+  local given, message = config.read(folder.join(own, SCHEDULER))
+  if not given then return nil, message end
+  given._class_name = class
+  return given
+end
+
+-- The option `scheduler`: a path of a config, a config, or a class for the config that is there.
+local function chosen_scheduler(o, own)
+  local given = o.scheduler
+  if type(given) ~= "string" then return given or own end
+  local there = folder.list(given)
+  local path = there and there.files[SCHEDULER] and folder.join(there, SCHEDULER) or given
+  if core.place(path) == "file" then return config.read(path) end
+  if own then
+    local out = {}
+    for key, value in pairs(own) do out[key] = value end
+    out._class_name = given
+    return out
+  end
+  return legible.refused("scheduler = '%s': no such file, and there is no config of which it could be the class", given)
+end
+
+-- The options for a component: a variant that only other components have is left out.
+local function for_part(here, names, name, o)
+  if not o.variant then return o end
+  local known = false
+  for _, one in ipairs(names) do known = known or weights.variants(folder_of(here, one), "diffusers")[o.variant] end
+  if not known or weights.variants(folder_of(here, name), "diffusers")[o.variant] then return o end
+  local out = opts.joined(o)
+  out.variant = nil
+  return out
+end
+
+local function vae_of(here, path, index, name, o)
+  if o.vae == false then return nil end
+  if o.vae then
+    local there, message = folder.find(o.vae, o)
+    if not there then return nil, message end
+    return component.load(there, nil, opts.joined(o, { class_name = false }))
+  end
+  local class, message = class_of(path, index, name)
+  if not class then return nil, message end
+  local vae, why, info = component.load(folder_of(here, name), class, o)
+  if not vae then
+    return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
+  end
+  return vae, nil, info
+end
+
+-- ==== pipelines ==========================================================================
+
+local function made(parts)
+  local one, message = fail.try(pipe.new, parts)
+  if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
+  return one
+end
+
+local function parts_of(here, path, index, known, o)
+  local name = known.denoiser or "unet"
+  local class, message = class_of(path, index, name)
+  if not class then return nil, message end
+  local scheduler
+  class, message = class_of(path, index, "scheduler")
+  if class then scheduler, message = scheduler_of(here, known.scheduler or class) end
+  if scheduler then scheduler, message = chosen_scheduler(o, scheduler) end
+  if not scheduler then return nil, message end
+  local info
+  local out, names = { scheduler = scheduler, classes = {} }, { name, known.vae }
+  out.unet, message, info = component.load(folder_of(here, name), (class_of(path, index, name)),
+    for_part(here, names, name, o))
+  if not out.unet then return nil, message end
+  out.classes.unet = info.class
+  if known.vae then
+    out.vae, message, info = vae_of(here, path, index, known.vae, for_part(here, names, known.vae, o))
+    if message then return nil, message end
+    out.classes.vae = info and info.class
+  end
+  return out
+end
+
+local function pipeline(here, o)
+  local path = folder.join(here, INDEX)
+  local index, message = config.read(path)
+  if not index then return nil, message end
+  local class, why = config.class(path, index)
+  if why then return nil, why end
+  local known = class and pipelines.find(class)
+  if not known then
+    return legible.refused("%s: %s isn't run here; these are: %s", path, class or "a pipeline without a '_class_name'",
+      table.concat(pipelines.names(), ", "))
+  end
+  local parts
+  parts, message = parts_of(here, path, index, known, o)
+  if not parts then return nil, message end
+  for key, value in pairs(known) do
+    if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
+  end
+  parts.class, parts.path, parts.labels, parts.id2label = class, here.path, labels.read(index.id2label), index.id2label
+  return made(parts)
+end
+
+-- A folder of one component: a denoiser or an autoencoder.
+local function single(here, o)
+  local m, message, info = component.load(here, o.class_name, o)
+  if not m then return nil, message end
+  local scheduler
+  if o.scheduler then
+    scheduler, message = chosen_scheduler(o, nil)
+    if not scheduler then return nil, message end
+  end
+  local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
+  parts[info.role], parts.classes[info.role] = m, info.class
+  return made(parts)
+end
+
+-- ==== the call ===========================================================================
+
+local rules = opts.declare("hub_load", {
+  variant = { "string", default_text = "the plain weights, or the only ones",
+    text = "part of the name of the weights: fp16, non_ema" },
+  frozen = { "boolean", default_text = "until training begins",
+    text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+  copy = rule.copy,
+  dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "that of the file",
+    text = "a type to which the weights are converted" },
+  scheduler = { "string|table", default_text = "that of the folder",
+    text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+  vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
+    text = "the folder of another autoencoder; false for none" },
+  class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
+  cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
+    text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+  revision = { "string", default = "main", text = "branch, tag or commit of a model in the cache" },
+})
+
+-- Why a folder isn't one of a model.
+local function absence(here)
+  local unfinished = folder.unfinished(here)
+  if unfinished then return ("no %s yet: the download of %s isn't finished"):format(INDEX, unfinished) end
+  local parts = here.folders.unet or here.folders.scheduler or here.folders.transformer
+  return parts and ("no %s: its download, or its saving, was interrupted"):format(INDEX)
+    or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
+end
+
+-- A path of one of the files of a folder stands for the folder.
+local function meant(path)
+  local dir, name = path:match "^(.*)/([^/]+)$"
+  if not dir then dir, name = ".", path end
+  return (name == INDEX or name == "config.json") and core.place(path) == "file" and dir or path
+end
+
+--- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one
+--- component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on
+--- mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the
+--- pipeline doesn't need are passed over.
+---@param path string a folder, or a name as "google/ddpm-cifar10-32"
+---@param options diffusion.hub_load_options?
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+local function load(path, options)
+  local o = opts.check("hub.load", options, rules, 2)
+  if o.vae == true then
+    fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
+  end
+  local here, message = folder.find(meant(opts.path("hub.load", path)), o)
+  if not here then return nil, message end
+  if here.files[INDEX] then return pipeline(here, o) end
+  if here.files["config.json"] then return single(here, o) end
+  return legible.refused("%s: %s", here.path, absence(here))
+end
+
+return { load = load }

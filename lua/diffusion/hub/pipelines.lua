@@ -1,0 +1,41 @@
+-- The classes of pipelines of diffusers that are run here, and what each class adds to its parts:
+--   denoiser    the component that is the denoiser, "unet" if absent
+--   vae         the component that decodes latents
+--   scheduler   the class that the pipeline makes of any scheduler
+--   steps       number of steps by default
+--   guidance    scale of guidance by default
+--   plain       true if a learned variance is left out
+--   unit        true if images are in [0, 1] there
+--   edits       true if the pipeline only edits pictures
+local pipelines = {}
+
+local known = {
+  DDPMPipeline = { steps = 1000 },
+  DDIMPipeline = { steps = 50, scheduler = "DDIMScheduler" },
+  PNDMPipeline = { steps = 50, scheduler = "PNDMScheduler" },
+  LDMPipeline = { steps = 50, vae = "vqvae" },
+  ScoreSdeVePipeline = { steps = 2000, unit = true },
+  KarrasVePipeline = { steps = 50 },
+  ConsistencyModelPipeline = { steps = 1 },
+  DiTPipeline = { steps = 50, denoiser = "transformer", vae = "vae", guidance = 4, plain = true },
+  RePaintPipeline = { steps = 250, edits = true },
+}
+
+-- Names that old versions gave to the same classes.
+local renamed = { LatentDiffusionUncondPipeline = "LDMPipeline" }
+
+--- What is known about a class, nil if it isn't run here.
+---@param class string
+---@return table|nil
+function pipelines.find(class) return known[renamed[class] or class] end
+
+--- The classes, sorted.
+---@return string[]
+function pipelines.names()
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+return pipelines

@@ -1,0 +1,176 @@
+-- d.hub.save: a pipe, or a network with its process, as a folder that diffusers opens.
+local expressed = require "diffusion.hub.expressed"
+local fail = require "diffusion.fail"
+local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
+local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
+local pipe = require "diffusion.hub.pipe"
+local pipelines = require "diffusion.hub.pipelines"
+local process_config = require "diffusion.hub.process_config"
+local rule = require "diffusion.rule"
+local trained = require "diffusion.nn.trained"
+local writing = require "diffusion.hub.writing"
+
+local VERSION = "0.42.1" -- the version of diffusers whose form is written
+
+local function is_network(value) return model.is_model(value) or kind.of(value) == "ema" end
+
+-- ==== options ============================================================================
+
+local network = { "model|ema", text = "the denoiser, or an average of one" }
+local how = {
+  variant = { "string", default_text = "none", text = "part of the name of the weights: fp16, non_ema" },
+  dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "f32, or that of mapped weights",
+    text = "type of the weights in the file" },
+  max_shard_size = { "integer|string", default = 10000000000, min = 1, as = "integer|string",
+    text = 'bytes of a file of weights at most: a number, or "5GB"' },
+}
+local what = {
+  unet = network,
+  vae = { "model|ema", text = "an autoencoder" },
+  process = opts.joined(rule.process, { required = false, text = "what the denoiser was trained for" }),
+  scheduler = { "table", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+  pipeline = { "string", default_text = "by the networks", text = "class of the pipeline" },
+}
+local how_rules = opts.declare("hub_save", how)
+local all_rules = opts.declare("hub_save_parts", opts.joined(what, how))
+
+local UNITS = { KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30, TIB = 1 << 40 }
+
+local function bytes_of(size)
+  if math.type(size) == "integer" then return size end
+  local number, unit = size:match "^(%d+)%s*(%a+)$"
+  local bytes = number and UNITS[unit:upper()] and math.tointeger(tonumber(number) * UNITS[unit:upper()])
+  if not bytes or bytes < 1 then
+    fail.raise("bad argument #3 to 'hub.save' (option 'max_shard_size': a size as \"5GB\" expected, got %s)", size)
+  end
+  return bytes
+end
+
+local function check_variant(variant)
+  if variant and not variant:find "^[%w_-]+$" then
+    fail.raise("bad argument #3 to 'hub.save' (option 'variant': letters, digits, _ and - expected, got '%s')", variant)
+  end
+end
+
+-- ==== parts ==============================================================================
+
+-- The parts of the second argument, and how they are written.
+local function given(parts, options)
+  if pipe.is_pipe(parts) then
+    local own = pipe.parts(parts)
+    local class = pipelines.find(own.class) and own.class or nil
+    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.id2label,
+      process = own.scheduler == nil and own.process or nil, pipeline = class },
+      opts.check("hub.save", options, how_rules, 3)
+  end
+  if is_network(parts) then return { alone = parts }, opts.check("hub.save", options, how_rules, 3) end
+  if kind.of(parts) ~= "table" then
+    fail.raise("bad argument #2 to 'hub.save' (a pipe, a network or a table of them expected, got %s)",
+      kind.shown(parts))
+  end
+  local both = {}
+  for _, list in ipairs { parts, options or {} } do
+    for key, value in pairs(list) do both[key] = value end
+  end
+  local o = opts.check("hub.save", both, all_rules, 2)
+  return o, o
+end
+
+local function with_class(class, values)
+  local out = { _class_name = class, _diffusers_version = VERSION }
+  for key, value in pairs(values) do out[key] = value end
+  return out
+end
+
+-- A network as a part of a folder.
+local function network_part(name, net, o)
+  local class, config, tensors = expressed.network(net, o.dtype)
+  if not class then return nil, config end
+  return { folder = name, file = "config.json", config = with_class(class, config), tensors = tensors, class = class }
+end
+
+local function scheduler_part(parts)
+  local config, message = parts.scheduler, nil
+  if not config then
+    trained.check_target("hub.save", parts.unet, parts.process)
+    config, message = process_config.of(parts.process)
+  end
+  if not config then return nil, message end
+  local clean = {}
+  for key, value in pairs(config) do
+    if key ~= "_use_default_values" and key ~= "_diffusers_version" then clean[key] = value end
+  end
+  return { folder = "scheduler", file = "scheduler_config.json", config = with_class(clean._class_name, clean),
+    class = clean._class_name }
+end
+
+-- The class of a pipeline of these networks.
+local function pipeline_of(parts, unet, vae)
+  if parts.pipeline then return parts.pipeline end
+  if unet.class == "DiTTransformer2DModel" then return "DiTPipeline" end
+  return vae and "LDMPipeline" or "DDPMPipeline"
+end
+
+local function check_parts(parts)
+  if not parts.unet then fail.raise "hub.save: the unet is missing; d.hub.save(dir, network) saves one alone" end
+  if not (parts.process or parts.scheduler) then
+    fail.raise "hub.save: process or scheduler is missing; d.hub.save(dir, network) saves a network alone"
+  end
+  if parts.process and parts.scheduler then fail.raise "hub.save: process and scheduler; one of the two expected" end
+  if parts.scheduler and type(parts.scheduler._class_name) ~= "string" then
+    fail.raise "hub.save: the scheduler's config has no _class_name"
+  end
+end
+
+-- The parts of a pipeline's folder, and its index.
+local function pipeline(parts, o)
+  check_parts(parts)
+  local unet, vae, scheduler, message
+  unet, message = network_part(nil, parts.unet, o)
+  if unet then scheduler, message = scheduler_part(parts) end
+  if scheduler and parts.vae then vae, message = network_part(nil, parts.vae, o) end
+  if message then return nil, message end
+  local class = pipeline_of(parts, unet, vae)
+  local known = pipelines.find(class)
+  if not known then return legible.refused("hub.save: a pipeline of class %s isn't written here", class) end
+  if known.vae and not vae then return legible.refused("hub.save: a %s needs a vae", class) end
+  unet.folder = known.denoiser or "unet"
+  local list = { unet, scheduler }
+  if known.vae then
+    vae.folder = known.vae
+    list[3] = vae
+  end
+  local index = with_class(class, { id2label = parts.labels })
+  for _, part in ipairs(list) do index[part.folder] = { "diffusers", part.class } end
+  return list, index
+end
+
+--- Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json.
+--- A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it.
+--- Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted
+--- save leaves the old folder, or one that no program opens.
+---@param dir string
+---@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a
+---  network alone; or {unet =, process =}, and the options
+---@param options diffusion.hub_save_options?
+---@return true|nil done nil with a message if it can't be written, or can't be expressed
+---@return string|nil message
+local function save(dir, parts, options)
+  opts.path("hub.save", dir)
+  local all, o = given(parts, options)
+  check_variant(o.variant)
+  local list, index
+  if all.alone then
+    local part, message = network_part(nil, all.alone, o)
+    if not part then return nil, message end
+    list = { part }
+  else
+    list, index = pipeline(all, o)
+    if not list then return nil, index end
+  end
+  return writing.folder(dir, list, index, { variant = o.variant, max_shard_size = bytes_of(o.max_shard_size) })
+end
+
+return { save = save }

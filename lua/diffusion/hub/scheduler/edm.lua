@@ -1,0 +1,111 @@
+-- EDM and consistency models: classes with a range of sigma of their own, and outputs that are not
+-- one of our targets as they are.
+local dpm = require "diffusion.hub.scheduler.dpm"
+local grids = require("diffusion.grid").grid
+local keys = require "diffusion.hub.scheduler.keys"
+local named = require("diffusion.schedule").schedule
+
+local edm = {}
+
+local function quarter_log(s) return function(t) return math.log(s:sigma(t)) / 4 end end
+
+-- The class has its own range of noise levels, and the network gets ln(sigma)/4.
+local function continuous(c, curve)
+  local s = named.edm { sigma_min = c.sigma_min or 0.002, sigma_max = c.sigma_max or 80, rho = c.rho }
+  return {
+    schedule = s, shown = quarter_log(s),
+    times = function(N)
+      local times, last = curve(s, N):times(), 0
+      if c.final_sigmas_type == "sigma_min" then
+        times[#times], last = nil, 1
+      end
+      return times, last
+    end,
+  }
+end
+
+--- Euler's v with the timestep ln(sigma)/4, as x0: its levels have no a = 1/sqrt(sigma^2 + 1).
+---@param c table checked options
+---@param sampler string
+---@return table plan
+function edm.continuous_euler(c, sampler)
+  local plan = continuous(c, grids.karras)
+  local s = plan.schedule
+  local function a(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + 1) end
+  plan.sampler, plan.predict, plan.input = { sampler }, "x0", a
+  function plan.skip(t) return a(t) ^ 2 end
+  function plan.out(t) return -a(t) * s:sigma(t) end
+  return plan
+end
+
+-- c_in x, and the network of EDM. v has the opposite sign.
+local function preconditioned(c)
+  local plan = continuous(c, c.sigma_schedule == "exponential" and grids.exponential or grids.karras)
+  local s, sign = plan.schedule, c.prediction_type == "v_prediction" and -1 or 1
+  plan.predict, plan.sigma_data = "edm", c.sigma_data
+  function plan.input(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + c.sigma_data ^ 2) end
+  function plan.out() return sign end
+  return plan
+end
+
+local function euler(c)
+  local plan = preconditioned(c)
+  plan.sampler = { "euler" }
+  return plan
+end
+
+local function multistep(c, o)
+  local plan = preconditioned(c)
+  plan.clip = keys.clip_of(c)
+  plan.sampler = dpm.multistep(c, c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
+  return plan
+end
+
+-- c_skip x + c_out F, which is x itself at the first level.
+local function consistency(c, o)
+  local s = named.edm { T = c.num_train_timesteps, sigma_min = c.sigma_min, sigma_max = c.sigma_max, rho = c.rho }
+  local data = c.sigma_data
+  local function root(t) return math.sqrt(s:sigma(t) ^ 2 + data ^ 2) end
+  local function times(N)
+    local out = {}
+    for i = 1, N do out[i] = s.T - (o.timesteps and o.timesteps[N + 1 - i] or (i - 1) * (s.T // N)) end
+    return out, 1
+  end
+  return {
+    schedule = s, predict = "x0", sampler = { "consistency" }, clip = c.clip_denoised and 1 or nil, times = times,
+    shown = function(t) return 250 * math.log(s:sigma(t) + 1e-44) end,
+    input = function(t) return 1 / root(t) end,
+    skip = function(t) return data ^ 2 / ((s:sigma(t) - c.sigma_min) ^ 2 + data ^ 2) end,
+    out = function(t) return (s:sigma(t) - c.sigma_min) * data / root(t) end,
+  }
+end
+
+local positive = { above = 0 }
+local edm_keys = {
+  sigma_min = keys.number(0.002, positive), sigma_max = keys.number(80, positive),
+  sigma_data = keys.number(0.5, positive), rho = keys.number(7, positive),
+  sigma_schedule = keys.choice("karras", { "karras", "exponential" }), num_train_timesteps = keys.integer(1000, 1),
+  prediction_type = keys.choice("epsilon", { "epsilon", "v_prediction" }),
+  final_sigmas_type = keys.final("zero").final_sigmas_type,
+}
+local multistep_keys = {
+  solver_order = keys.integer(2, 1, 3), lower_order_final = keys.flag(true), euler_at_final = keys.flag(false),
+  algorithm_type = keys.choice("dpmsolver++", { "dpmsolver++", "sde-dpmsolver++" }),
+  solver_type = keys.choice("midpoint", { "midpoint", "heun", "logrho", "bh1", "bh2" }),
+}
+for _, group in ipairs { edm_keys, keys.threshold } do
+  for name, rule in pairs(group) do multistep_keys[name] = rule end
+end
+local consistency_keys = {
+  num_train_timesteps = keys.integer(40, 2), sigma_min = keys.number(0.002, positive),
+  sigma_max = keys.number(80, positive), sigma_data = keys.number(0.5, positive), s_noise = keys.number(1, { min = 0 }),
+  rho = keys.number(7, positive), clip_denoised = keys.flag(true),
+}
+
+edm.classes = {
+  EDMEulerScheduler = { keys = edm_keys, plan = euler },
+  EDMDPMSolverMultistepScheduler = { keys = multistep_keys, plan = multistep },
+  CMStochasticIterativeScheduler = { keys = consistency_keys, plan = consistency, call = { timesteps = true } },
+}
+
+return edm

@@ -1,0 +1,38 @@
+-- A network as the process's denoiser: it gets the peer's timestep and scale of x, and its output may
+-- be changed to the predicted x0.
+local core = require "diffusion.core"
+local opts = require "diffusion.opts"
+
+-- f at one level, or at a level for each sample: a list or a tensor of them.
+local function each(f, t)
+  if type(t) == "number" then return f(t) end
+  local values = {}
+  for i, level in ipairs(core.is_tensor(t) and t:flatten():totable() or t) do values[i] = f(level) end
+  return values
+end
+
+-- f(t) x.
+local function times(f, t, x)
+  if type(t) == "number" then return x * f(t) end
+  return x * core.tensor(each(f, t)):over(x)
+end
+
+--- wrap(model) of a plan: fields `shown`, `input`, `skip` and `out`, all functions of the level. The
+--- network gets x input(t) and the timestep shown(t). With `out`, the result is skip(t) x + out(t)
+--- times its output.
+---@param plan table
+---@return fun(model: any): any
+return function(plan)
+  if not (plan.shown or plan.input or plan.out) then return function(model) return model end end
+  local function shown(t) return plan.shown(t) + 1 end
+  return function(model)
+    opts.denoiser("wrap", model)
+    return function(x, t, given)
+      local asked = plan.input and times(plan.input, t, x) or x
+      local value, other = model(asked, plan.shown and each(shown, t) or t, given)
+      if not plan.out then return value, other end
+      value = times(plan.out, t, value)
+      return plan.skip and times(plan.skip, t, x) + value or value
+    end
+  end
+end

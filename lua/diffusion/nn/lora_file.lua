@@ -1,0 +1,247 @@
+-- Files of low-rank adapters, under the names of diffusers and peft:
+--   unet.PATH.lora_A.weight {rank, in} or {rank, in, k, k}, unet.PATH.lora_B.weight {out, rank} ...
+-- and a config in the metadata. Older names are read too. Paths are those of other libraries; see
+-- nn/lora_names.
+local core = require "diffusion.core"
+local json = require "diffusion.file.json"
+local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
+local safetensors = require "diffusion.file.safetensors"
+
+local files = {}
+
+local FOLDERS_FILE = "pytorch_lora_weights.safetensors"
+
+-- The file itself, for a path that may be a folder.
+local function file_of(path)
+  return core.place(path) == "folder" and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
+end
+
+-- ---- writing ------------------------------------------------------------------------------
+
+-- Weights of convolutions are K, R, S, C here and K, C, R, S there.
+local function outward(x) return (x:dim() == 4 and x:permute(1, 4, 2, 3) or x):contiguous() end
+local function inward(x) return x:dim() == 4 and x:permute(1, 3, 4, 2) or x end
+
+-- The most frequent of the numbers, the first of those that tie.
+local function usual(list, name)
+  local count, best = {}, nil
+  for _, a in ipairs(list) do
+    count[a[name]] = (count[a[name]] or 0) + 1
+    if not best or count[a[name]] > count[best] then best = a[name] end
+  end
+  return best
+end
+
+-- The numbers of adapters that have another one: {["^path"] = number}.
+local function others(list, name, value)
+  local out = {}
+  for _, a in ipairs(list) do if a[name] ~= value then out["^" .. a.name] = a[name] end end
+  return out
+end
+
+-- The fields of peft's LoraConfig.
+local function config(list, dropout)
+  local targets = {}
+  for i, a in ipairs(list) do targets[i] = a.name end
+  local r, alpha = usual(list, "rank"), usual(list, "alpha")
+  return { peft_type = "LORA", r = r, lora_alpha = alpha, lora_dropout = dropout, target_modules = targets,
+    rank_pattern = others(list, "rank", r), alpha_pattern = others(list, "alpha", alpha), bias = "none",
+    use_dora = false, use_rslora = false }
+end
+
+--- Writes adapters. A folder gets the file that diffusers looks for.
+---@param path string
+---@param prefix string "unet", the part of a pipeline
+---@param list table[] {name = their path, rank, alpha, down, up = tensors}
+---@param dropout number
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function files.write(path, prefix, list, dropout)
+  local tensors, described = {}, {}
+  for _, a in ipairs(list) do
+    local name = prefix .. "." .. a.name
+    tensors[name .. ".lora_A.weight"], tensors[name .. ".lora_B.weight"] = outward(a.down), outward(a.up)
+  end
+  for key, value in pairs(config(list, dropout)) do described[prefix .. "." .. key] = value end
+  return safetensors.save(file_of(path), tensors, { format = "pt", lora_adapter_metadata = json.encode(described, true) })
+end
+
+-- ---- the names in a file -------------------------------------------------------------------
+
+-- Ends of names: those of A, those of B, and what belongs to the path instead.
+local ENDS = {
+  { "%.lora_A%.weight$", "%.lora_B%.weight$" },
+  { "%.lora_A%.[%w_]+%.weight$", "%.lora_B%.[%w_]+%.weight$" },
+  { "%.lora%.down%.weight$", "%.lora%.up%.weight$" },
+  { "%.lora_linear_layer%.down%.weight$", "%.lora_linear_layer%.up%.weight$" },
+  { "%.processor%.to_([qkv])_lora%.down%.weight$", "%.processor%.to_([qkv])_lora%.up%.weight$", ".to_%s" },
+  { "%.processor%.to_out_lora%.down%.weight$", "%.processor%.to_out_lora%.up%.weight$", ".to_out.0" },
+  { "%.lora_down%.weight$", "%.lora_up%.weight$" },
+}
+
+-- Other kinds of adapters, by a part of their names.
+local FOREIGN = { dora = "DoRA", magnitude = "DoRA", hada = "LoHa", lokr = "LoKr", lora_mid = "a LoCon core",
+  ["lora_B%.bias"] = "a bias of B", ["%.diff"] = "a full difference" }
+
+local PIPE = { unet = true, transformer = true, text_encoder = true, text_encoder_2 = true, text_encoder_3 = true,
+  vae = true, prior = true }
+local KOHYA = { lora_unet_ = true, lora_te_ = false, lora_te1_ = false, lora_te2_ = false }
+
+-- A name without the part of the pipeline, and whether that part is the network. Names of kohya's
+-- scripts have underscores for dots.
+local function without_part(name)
+  for start, ours in pairs(KOHYA) do
+    if name:sub(1, #start) == start then return name:sub(#start + 1), ours, true end
+  end
+  local bare = name:gsub("^base_model%.model%.", "")
+  local part, rest = bare:match "^([%w_]+)%.(.*)$"
+  if not PIPE[part] then return bare, true end
+  return rest, part == "unet" or part == "transformer"
+end
+
+-- "PATH.lora_A.weight" -> path, "down".
+local function split(name)
+  for _, e in ipairs(ENDS) do
+    for i, which in ipairs { "down", "up" } do
+      local at, _, letter = name:find(e[i])
+      if at then return name:sub(1, at - 1) .. (e[3] or ""):format(letter), which end
+    end
+  end
+  local path = name:match "^(.*)%.alpha$"
+  return path, path and "alpha"
+end
+
+local function foreign_of(name)
+  for part, what in pairs(FOREIGN) do if name:find(part) then return what end end
+end
+
+-- {[path] = {down, up, alpha}}, the number of keys that fit nothing and the first of them.
+local function grouped(names)
+  local out, order, odd = {}, {}, {}
+  for _, name in ipairs(names) do
+    local rest, ours, kohya = without_part(name)
+    local path, which = split(rest)
+    if ours and not path then odd[#odd + 1] = name end
+    if ours and path then
+      if not out[path] then
+        out[path] = { kohya = kohya }
+        order[#order + 1] = path
+      end
+      out[path][which] = name
+    end
+  end
+  return out, order, odd
+end
+
+-- ---- the config in a file ------------------------------------------------------------------
+
+-- The fields of the network's LoraConfig, without the part of the pipeline.
+local function described(text)
+  local given = text and json.decode(text)
+  local out = {}
+  for key, value in pairs(type(given) == "table" and given or {}) do
+    local rest, ours = without_part(key)
+    if ours and value ~= json.null then out[rest] = value end
+  end
+  return out
+end
+
+-- Whether a key of a pattern table is for a path. Keys are regular expressions for the end of it.
+local function is_for(key, path)
+  if key:sub(1, 1) == "^" then return key:sub(2) == path end
+  return path == key or path:sub(-#key - 1) == "." .. key
+end
+
+local function alpha_of(facts, path)
+  for key, alpha in pairs(type(facts.alpha_pattern) == "table" and facts.alpha_pattern or {}) do
+    if is_for(key, path) then return alpha end
+  end
+  return facts.lora_alpha
+end
+
+local function fault_of(facts)
+  for _, name in ipairs { "rank_pattern", "alpha_pattern" } do
+    for key in pairs(type(facts[name]) == "table" and facts[name] or {}) do
+      if key:find "[%[%]%(%)%*%+%?|\\%$]" then
+        return ("its %s has the regular expression '%s'; paths are read"):format(name, key)
+      end
+    end
+  end
+  if facts.use_dora == true then return "its adapters are DoRA's, which are not read" end
+end
+
+-- B A's factor times the rank.
+local function settled_alpha(facts, path, rank, given)
+  local alpha = given or alpha_of(facts, path) or rank
+  if type(alpha) ~= "number" or alpha - alpha ~= 0 then return nil end
+  return facts.use_rslora == true and alpha * math.sqrt(rank) or alpha
+end
+
+-- ---- reading -------------------------------------------------------------------------------
+
+local function is_factor(x) return core.is_tensor(x) and (x:dim() == 2 or x:dim() == 4) end
+
+-- One adapter of the file: {name, kohya, rank, alpha, down, up}; or nil and why.
+local function adapter(tensors, facts, path, g)
+  for _, which in ipairs { "down", "up" } do
+    if not g[which] then
+      return nil, ("'%s' has no %s"):format(path, which == "down" and "lora_A or down" or "lora_B or up")
+    end
+    local x = tensors[g[which]]
+    if not is_factor(x) then return nil, ("'%s' is %s"):format(g[which], kind.shown(x)) end
+  end
+  local down, up = inward(tensors[g.down]), inward(tensors[g.up])
+  local rank = down:size(1)
+  if up:size(-1) ~= rank then
+    return nil, ("'%s' is %s, but '%s' is %s: their ranks differ"):format(g.down, kind.shape_text(tensors[g.down]),
+      g.up, kind.shape_text(tensors[g.up]))
+  end
+  local alpha = settled_alpha(facts, path, rank, g.alpha and tensors[g.alpha]:numel() == 1 and tensors[g.alpha]:item())
+  if not alpha then return nil, ("the alpha of '%s' isn't a finite number"):format(path) end
+  return { name = path, kohya = g.kohya, rank = rank, alpha = alpha, down = down, up = up }
+end
+
+local function names_of(tensors)
+  local names = {}
+  for name in pairs(tensors) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function odd_keys(odd)
+  local what = foreign_of(odd[1])
+  return ("%d keys are no adapters of rank r; the first is '%s'%s"):format(#odd, odd[1],
+    what and (", %s"):format(what) or "")
+end
+
+local function parsed(tensors, metadata)
+  local facts = described(metadata.lora_adapter_metadata)
+  local groups, order, odd = grouped(names_of(tensors))
+  local fault = #odd > 0 and odd_keys(odd) or fault_of(facts)
+    or #order == 0 and "it has no adapters of a unet or a transformer"
+  if fault then return nil, fault end
+  local list = {}
+  for i, path in ipairs(order) do
+    local a, why = adapter(tensors, facts, path, groups[path])
+    if not a then return nil, why end
+    list[i] = a
+  end
+  return list
+end
+
+--- Reads the adapters of a network from a file, or from the file in a folder that diffusers writes.
+---@param path string
+---@return table[]|nil list {name = their path, kohya = it has underscores, rank, alpha, down, up}; nil
+---  with a message
+---@return string|nil message
+function files.read(path)
+  local file = file_of(path)
+  local tensors, metadata = safetensors.read(file, nil, "a file of adapters")
+  if not tensors then return nil, metadata end
+  local list, why = parsed(tensors, metadata)
+  if not list then return legible.refused("%s: %s", file, why) end
+  return list
+end
+
+return files
