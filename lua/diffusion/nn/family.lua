@@ -1,5 +1,6 @@
 -- Families of networks, found by name: one file in lua/diffusion/network each. A family is {name,
--- options, inputs, text, check, build, new}. This file makes models of it.
+-- options, inputs, text, check, build, new}. Its `facts`, if it has that, say what model.pack can't see
+-- in its config. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
 local kinds = require "diffusion.nn.kinds"
@@ -79,14 +80,14 @@ local function entries(state)
   return n
 end
 
-local function packed(net, config, state, frozen)
+local function packed(net, config, state, frozen, facts)
   if state and is_source(state) then
     local found, message = state.find(model.parameters(net.core))
     if not found then return nil, message end
     state = found
   elseif state then model.check_state(net.core, state) end
-  return model.pack(net.core, { config = config, inputs = net.inputs, adopt = frozen and state or nil,
-    give = not frozen and state or nil })
+  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs,
+    adopt = frozen and state or nil, give = not frozen and state or nil }))
 end
 
 --- A model of a family from its options, which become its config. With a `state`, the tensors of a
@@ -104,7 +105,7 @@ function family.model(kind, options, state, frozen)
     options = o, tensors = state and entries(state) }
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  return packed(net, config, state, frozen)
+  return packed(net, config, state, frozen, kind.facts and kind.facts(o))
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.

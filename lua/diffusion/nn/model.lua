@@ -67,38 +67,46 @@ end
 --- is assumed to be.
 ---@param m any
 ---@return boolean
-function model.takes_class(m)
-  local config = (model.is_model(m) or kind.of(m) == "ema") and m:config()
-  return not (config and config.classes == 0)
-end
+function model.takes_class(m) return model.classes(m) ~= 0 end
 
 --- The number of classes of a network, or of an average of one. nil if it isn't known.
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
-  if model.is_model(m) then return private[m].config.classes end
-  return kind.of(m) == "ema" and m:config().classes or nil
+  if kind.of(m) == "ema" then m = private[m].model end
+  return model.is_model(m) and private[m].classes or nil
 end
 
 -- ==== the call ==========================================================================
 
--- Levels given as a number, a list or a tensor, as a tensor [B].
-local function levels(t, B)
-  if type(t) == "number" and t - t ~= 0 then fail.raise("model: t is %g", t) end
+-- Numbers given as one, a list or a tensor, as a tensor [B]. Levels are such numbers.
+local function numbers(what, t, B)
+  if type(t) == "number" and t - t ~= 0 then fail.raise("model: %s is %g", what, t) end
   if type(t) == "number" then return core.full({ B }, t) end
   if type(t) == "table" and not getmetatable(t) then t = fail.call(core.tensor, t) end
-  if not core.is_tensor(t) then fail.raise("model: t must be a number, a list or a tensor, got %s", kind.of(t)) end
+  if not core.is_tensor(t) then
+    fail.raise("model: %s must be a number, a list or a tensor, got %s", what, kind.of(t))
+  end
   if t:dim() == 0 then t = t:expand(B) end
   if t:dim() ~= 1 or t:size(1) ~= B then
-    fail.raise("model: t has the shape %s, but x has %d samples", kind.shape_text(t), B)
+    fail.raise("model: %s has the shape %s, but x has %d samples", what, kind.shape_text(t), B)
   end
-  if not t:isfinite():all() then fail.raise("model: t holds %s", t:ne(t):any() and "a nan" or "an inf") end
+  if not t:isfinite():all() then fail.raise("model: %s holds %s", what, t:ne(t):any() and "a nan" or "an inf") end
   return t
+end
+
+-- Classes as a network takes them: labels, numbers, or embeddings of its own width.
+local function class_of(own, class, B)
+  if class == nil or own.class_form == "vector" then return class end
+  if own.class_form == "number" then return numbers("class", class, B) end
+  return classes.of("model", class, B)
 end
 
 -- The classes that a network gets. An unconditional network may be given classes that are all 0.
 local function usable_class(own, class)
-  if class and own.config.classes == 0 and class:eq(0):all() then return nil end
+  if not class or own.classes ~= 0 then return class end
+  if class:eq(0):all() then return nil end
+  if own.config.classes == nil then fail.raise "model: a class is given, but this network was made without classes" end
   return class
 end
 
@@ -147,7 +155,7 @@ local function further_inputs(own, options, x, first)
   local list = {}
   for i = first, #own.inputs do
     local name = own.inputs[i][1]
-    if name == "class" then list[i - first + 1] = usable_class(own, classes.of("model", o.class, x:size(1)))
+    if name == "class" then list[i - first + 1] = usable_class(own, class_of(own, o.class, x:size(1)))
     else list[i - first + 1] = o[name] end
   end
   checked_x0(own, o.x0, x)
@@ -200,7 +208,7 @@ local function call(m, x, t, options, ...)
   if t == nil and own.timed then fail.raise "model: t is missing; its arguments are (xt, t, {class=})" end
   local as_it_is = t == nil or own.timed == false or own.single and core.is_tensor(t)
   if not as_it_is then
-    t = levels(t, B)
+    t = numbers("t", t, B)
     trained.check_level(m, t)
   end
   return own.call(own, x, t, options, ...)
@@ -530,13 +538,15 @@ end
 --- A model of a network's layers. Parameters are named first.
 ---@param root any a layer or a module
 ---@param facts table {config = what config() returns, inputs = those of a network written as a list,
----  adopt, give = tensors by name}
+---  adopt, give = tensors by name; classes = their number, class_form = "number" or "vector", sample_dims,
+---  if they don't follow from the config}
 ---@return diffusion.model
 function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
-  own.sample_dims = own.config.image and 3 or own.config.dim and 1 or nil
+  own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
+  own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then
     own.home:drop()
