@@ -90,8 +90,8 @@ describe("options", function()
     end
     local text, unread = table.concat(sources), {}
     for name, rules in pairs(opts.declared) do
-      for key in pairs(rules) do
-        local used = text:find("[.:]" .. key .. "%f[^%w_]") or text:find('"' .. key .. '"', 1, true)
+      for key, rule in pairs(rules) do
+        local used = rule.kept or text:find("[.:]" .. key .. "%f[^%w_]") or text:find('"' .. key .. '"', 1, true)
         if not used and not name:find "^nn_" and not name:find "^net_" then unread[#unread + 1] = name .. " " .. key end
       end
     end
@@ -185,6 +185,10 @@ describe("a written default", function()
     ["d.unet"] = function(o) return tostring(d.unet(opts.joined({ image = { 4, 4, 1 } }, o or {}))) end,
     ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },
       down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
+    ["d.dittransformer2d"] = function(o)
+      local small = { num_layers = 1, num_attention_heads = 1, attention_head_dim = 4 }
+      return tostring(d.dittransformer2d(opts.joined(small, o or {})))
+    end,
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))
       return model(d.ones(1, 4, 4, 2)):shape()

@@ -22,7 +22,7 @@ local areas = {
   { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
-  { "files", "save load load_model hub" },
+  { "files", "save load load_model load_pipeline hub" },
   { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt" },
 }
 

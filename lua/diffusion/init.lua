@@ -35,7 +35,7 @@ local home = {
   network = "nn.family", adamw = "optim", ema = "ema",
   posthoc_ema = "ema.posthoc",
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
-  checkpoint = "checkpoint", load_model = "nn.load", memory = "runtime", info = "runtime",
+  checkpoint = "checkpoint", load_model = "nn.load", load_pipeline = "pipeline", memory = "runtime", info = "runtime",
   profile = "runtime", save = "file.safetensors", load = "file.tensors", help = "help",
   prompt = "prompt", warnings = "warning",
 }

@@ -17,7 +17,8 @@ opts.declared = {}
 --- one sentence. The help, the definitions for editors and the tables of the guides are made
 --- from them. A default that depends on other options is written out as `default_text`. A default
 --- that isn't filled in, since the function must know what was given, is `otherwise`. The function
---- reads it from the rule. `as` is the type for editors where the rule's own type says less.
+--- reads it from the rule. `as` is the type for editors where the rule's own type says less. An option
+--- that nothing here reads, since only another library's config has a use for it, is `kept`.
 ---@param name string its comment has `---@param options diffusion.NAME_options`
 ---@param rules table<string, table>
 ---@return table<string, table> rules

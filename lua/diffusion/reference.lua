@@ -526,6 +526,39 @@ return {
     },
     example = "local model = d.dit{ image = { 8, 8, 1 }, width = 32, depth = 2, classes = 10 }\nprint(model(d.randn(4, 8, 8, 1), 500, { class = 3 }))",
   },
+  ["d.dittransformer2d"] = {
+    signature = "d.dittransformer2d([options])",
+    text = "DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the table's last row. Other H and W may be used too, if the patch divides them.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.dittransformer2d_options?", optional = true },
+    },
+    options = {
+      { name = "activation_fn", type = "\"gelu\", \"gelu-approximate\", \"geglu\", \"geglu-approximate\", \"swiglu\" or \"linear-silu\"", default = "\"gelu-approximate\"", text = "activation of the feed-forward part" },
+      { name = "attention_bias", type = "boolean", default = "true", text = "q, k and v have a bias" },
+      { name = "attention_head_dim", type = "integer", range = ">= 1", default = "72", text = "width of a head" },
+      { name = "class_dropout", type = "number", range = "[0, 1)", default = "0.1", text = "probability that a sample's class is forgotten in training, as in that class" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "freq_shift", type = "number", range = "[0, 128)", default = "1", text = "s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of an image" },
+      { name = "norm_elementwise_affine", type = "boolean", default = "false", text = "the norm before the feed-forward part has weight and bias" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by that norm; the others add 1e-6" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "this class has no group norm; kept for the config" },
+      { name = "norm_type", type = "\"ada_norm_zero\"", default = "\"ada_norm_zero\"", text = "the one kind of norm that this class runs with; kept for the config" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "16", text = "number of heads of each attention" },
+      { name = "num_embeds_ada_norm", type = "integer", range = ">= 1", default = "1000", text = "number of classes" },
+      { name = "num_layers", type = "integer", range = ">= 1", default = "28", text = "number of blocks" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "in_channels", text = "channels of the result; twice in_channels also predicts a variance" },
+      { name = "patch_size", type = "integer", range = ">= 1", default = "2", text = "height and width of the pixels that become one token" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer", range = ">= 1", default = "32", text = "height and width of the images that it was trained on" },
+      { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.dittransformer2d{ sample_size = 8, num_attention_heads = 2, attention_head_dim = 16,\n  num_layers = 2, num_embeds_ada_norm = 10 }\nprint(model(d.randn(4, 8, 8, 4), 500, { class = 3 }))",
+  },
   ["d.edit"] = {
     signature = "d.edit",
     text = "d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of options, and returns a plan of its steps, which can be printed.",
@@ -1227,8 +1260,23 @@ return {
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
       { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
+      { name = "intermediate_timesteps", type = "number", range = "> 0", default = "1.3", text = "SCM's second angle of two" },
+      { name = "jump_length", type = "integer", range = ">= 1", default = "10", text = "RePaint's steps of a jump back" },
+      { name = "jump_n_sample", type = "integer", range = ">= 1", default = "10", text = "times that RePaint takes each stretch" },
+      { name = "mask", type = "tensor", default = "none", text = "RePaint's mask, 1 where the picture is known" },
+      { name = "max_timesteps", type = "number", range = "> 0", default = "1.5708", text = "SCM's first angle" },
+      { name = "mu", type = "number", default = "none", text = "shift of the path, for use_dynamic_shifting" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "order of LMS" },
+      { name = "original", type = "tensor", default = "none", text = "RePaint's picture, whose known part stays" },
+      { name = "original_inference_steps", type = "integer", range = ">= 1", default = "that of the config", text = "number of timesteps at which LCM's network was distilled" },
+      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that Euler adds before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "inf", text = "greatest sigma at which it does" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which it does" },
+      { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+      { name = "use_clipped_model_output", type = "boolean", default = "false", text = "DDIM's eps is that of the clipped x0" },
     },
     returns = {
       { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
@@ -1564,6 +1612,30 @@ return {
       { type = "diffusion.process|string|nil", text = "process or the message" },
     },
     example = "local model, process = d.load_model \"digits\"",
+  },
+  ["d.load_pipeline"] = {
+    signature = "d.load_pipeline(name, [options])",
+    text = "Opens a pipe, which draws images: a network that comes with the library, by its name, or a folder, as d.hub.load does.",
+    params = {
+      { name = "name", type = "string", text = "\"digits\", a folder, or a name in the cache of huggingface_hub" },
+      { name = "options", type = "diffusion.hub_load_options?", text = "for a folder", optional = true },
+    },
+    options = {
+      { name = "cache", type = "path", default = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub", text = "folder of a cache of huggingface_hub, in which a name is looked up" },
+      { name = "class_name", type = "string", default = "that of the config", text = "class of a component whose config names none" },
+      { name = "copy", type = "boolean", default = "false", text = "reads into memory instead of mapping the file" },
+      { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "that of the file", text = "a type to which the weights are converted" },
+      { name = "frozen", type = "boolean", default = "until training begins", text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
+    },
+    returns = {
+      { type = "diffusion.pipe|nil", text = "pipe nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local pipe = assert(d.load_pipeline \"digits\")\nprint(pipe)\nd.image.show(pipe{ class = { 4, 5 }, steps = 10, seed = 1 })",
   },
   ["d.lr"] = {
     signature = "d.lr",
@@ -2045,14 +2117,18 @@ return {
     },
   },
   ["d.nn.embedding"] = {
-    signature = "d.nn.embedding(n, width)",
+    signature = "d.nn.embedding(n, width, [options])",
     text = "A table of n rows. It maps whole numbers 1..n (0: zeros) of any shape to that shape with width added.",
     params = {
       { name = "n", type = "integer", text = "rows" },
       { name = "width", type = "integer" },
+      { name = "options", type = "diffusion.nn_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
-      { type = "diffusion.layer", text = "layer, field weight {n, width}, with standard normal first values" },
+      { type = "diffusion.layer", text = "layer, field weight {n, width}" },
     },
   },
   ["d.nn.gelu"] = {
@@ -3434,6 +3510,50 @@ return {
     },
     example = "print(d.unet{ image = { 8, 8, 1 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, classes = 10 })",
   },
+  ["d.unet2d"] = {
+    signature = "d.unet2d([options])",
+    text = "UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts out_channels channels of images {B, H, W, in_channels}. model(x, t) is UNet2DModel at timestep t - 1, as t counts from 1 here; see time_offset. Classes count from 1; without a class nothing is added to the embedding.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.unet2d_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "string", default = "\"silu\"", text = "activation of the blocks: silu, swish, mish, gelu or relu" },
+      { name = "add_attention", type = "boolean", default = "true", text = "attention in the middle" },
+      { name = "attention_head_dim", type = "integer in [1, 1048576] or false", range = ">= 1", default = "8", text = "width of a head of attention; false for one head" },
+      { name = "attn_norm_num_groups", type = "integer", range = ">= 1", default = "none", text = "groups of the norm before the attention in the middle" },
+      { name = "block_out_channels", type = "list of integers", default = "{224, 448, 672, 896}", text = "channels of each level" },
+      { name = "center_input_sample", type = "boolean", default = "false", text = "2 x - 1 is read instead of x" },
+      { name = "class_embed_type", type = "\"timestep\" or \"identity\"", default = "none", text = "\"timestep\": class is a number, embedded as t is; \"identity\": class is an embedding" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownBlock2D\", \"AttnDownBlock2D\", \"AttnDownBlock2D\", \"AttnDownBlock2D\"}", text = "the block of each level on the way down" },
+      { name = "downsample_padding", type = "integer", range = "[0, 1]", default = "1", text = "1 puts zeros around a convolution that halves an image, 0 only below and right" },
+      { name = "downsample_type", type = "string or false", default = "\"conv\"", text = "the layer that halves images behind an AttnDownBlock2D" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "flip_sin_to_cos", type = "boolean", default = "true", text = "cosines come first" },
+      { name = "freq_shift", type = "integer", default = "0", text = "s of the frequencies 10000^(-k / (channels/2 - s))" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of x" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up" },
+      { name = "mid_block_scale_factor", type = "number", default = "1", text = "divides the results of the blocks in the middle" },
+      { name = "mid_block_type", type = "string or false", default = "\"UNetMidBlock2D\"", text = "the block in the middle, false for none" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance of norms" },
+      { name = "norm_num_groups", type = "integer in [1, 1048576] or false", range = ">= 1", default = "32", text = "groups of the norms; false for a quarter of the channels, at most 32" },
+      { name = "num_class_embeds", type = "integer", range = ">= 1", default = "none", text = "number of classes, if class_embed_type is nil" },
+      { name = "num_train_timesteps", type = "integer", range = ">= 1", default = "none", text = "rows of the table of time_embedding_type = \"learned\"" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of the result" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "resnet_time_scale_shift", type = "\"default\" or \"scale_shift\"", default = "\"default\"", text = "\"scale_shift\": the embedding scales and shifts the second norm of a block; \"default\" adds it" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "none", text = "height and width of the images that it was trained on; one number or both" },
+      { name = "time_embedding_dim", type = "integer", range = ">= 1", default = "none", text = "width of the embedding of t; if nil, 4 times the first channels" },
+      { name = "time_embedding_type", type = "\"positional\", \"fourier\" or \"learned\"", default = "\"positional\"", text = "waves of t, Fourier features of ln t, or rows of a table by t" },
+      { name = "time_offset", type = "number", default = "1, or 0 if time_embedding_type is \"fourier\"", text = "model(x, t) is UNet2DModel at timestep t - time_offset" },
+      { name = "up_block_types", type = "list of strings", default = "{\"AttnUpBlock2D\", \"AttnUpBlock2D\", \"AttnUpBlock2D\", \"UpBlock2D\"}", text = "the block of each level on the way up" },
+      { name = "upsample_type", type = "string or false", default = "\"conv\"", text = "the layer that doubles images behind an AttnUpBlock2D" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.unet2d{ block_out_channels = { 32, 64 }, num_class_embeds = 10,\n  down_block_types = { \"DownBlock2D\", \"AttnDownBlock2D\" }, up_block_types = { \"AttnUpBlock2D\", \"UpBlock2D\" } }\nprint(model(d.randn(4, 16, 16, 3), 500, { class = 3 }))",
+  },
   ["d.warnings"] = {
     signature = "d.warnings(where)",
     text = "Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function. Each kind of warning is given once per model, objective or optimiser.",
@@ -4172,6 +4292,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:chunk"] = {
+    signature = "net:chunk([path], inputs, [options])",
+    text = "One of equal pieces of the last dimension.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_chunk_options?", optional = true },
+    },
+    options = {
+      { name = "at", type = "integer", range = ">= 1", default = "1", text = "which piece, from 1" },
+      { name = "pieces", type = "integer", range = ">= 1", default = "2", text = "their number" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:conv"] = {
     signature = "net:conv([path], inputs, [options])",
     text = "Cross-correlation over images; a second input of the result's shape is added.",
@@ -4240,6 +4377,7 @@ return {
       { name = "inp", type = "integer", range = ">= 1", default = "required", text = "rows of the table" },
       { name = "out", type = "integer", range = ">= 1", default = "required", text = "channels or width of the result" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
     },
     returns = {
       { type = "diffusion.value" },
@@ -4363,6 +4501,23 @@ return {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:labels"] = {
+    signature = "net:labels([path], inputs, [options])",
+    text = "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_labels_options?", optional = true },
+    },
+    options = {
+      { name = "classes", type = "integer", range = ">= 1", default = "required", text = "number of classes" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that a class is forgotten in training" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -4542,6 +4697,7 @@ return {
       { name = "options", type = "diffusion.net_places_options?", optional = true },
     },
     options = {
+      { name = "base", type = "integer", range = ">= 0", default = "0", text = "the places of n rows or columns are scaled by base / n; 0: they are not scaled" },
       { name = "max_period", type = "number", range = "> 0", default = "10000", text = "the longest period over 2 pi" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
@@ -5225,8 +5381,11 @@ return {
     },
   },
   ["sampler consistency"] = {
-    signature = "sampler = \"consistency\"",
+    signature = "sampler = {\"consistency\", ...}",
     text = "Song et al. 2023, algorithm 1",
+    options = {
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
+    },
   },
   ["sampler ddim"] = {
     signature = "sampler = {\"ddim\", ...}",
@@ -5263,6 +5422,10 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
     },
   },
   ["sampler diffusers-ddim-inverse-told-next-time"] = {
@@ -5270,18 +5433,59 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddim-previous-by-stride"] = {
     signature = "sampler = {\"diffusers-ddim-previous-by-stride\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "most", type = "number", range = "> 0", default = "1", text = "cap of that threshold" },
+      { name = "pair", type = "\"unclipped\" or \"clipped\"", default = "\"unclipped\"", text = "x0 to which eps belongs" },
+      { name = "ratio", type = "number", range = "[0, 1]", default = "none", text = "quantile of |x0| that is a dynamic threshold" },
       { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
+    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
     text = "as another library computes it, including its defect",
+    options = {
+      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
+    },
+  },
+  ["sampler diffusers-ddpm-without-last-noise"] = {
+    signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "last", type = "integer", range = ">= 0", default = "1", text = "the last level, to which a step adds no noise" },
+    },
+  },
+  ["sampler diffusers-dpm-inverse"] = {
+    signature = "sampler = {\"diffusers-dpm-inverse\", ...}",
+    text = "dpm_solver_multistep backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-dpm-sde"] = {
+    signature = "sampler = {\"diffusers-dpm-sde\", ...}",
+    text = "Lu et al. 2022, \"DPM-Solver++\", SDE-DPM-Solver on eps",
+    options = {
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "order", type = "integer", range = "[1, 2]", default = "2", text = "values that a step uses" },
+    },
   },
   ["sampler diffusers-dpmpp-2m-inverse-threshold-capped"] = {
     signature = "sampler = {\"diffusers-dpmpp-2m-inverse-threshold-capped\", ...}",
@@ -5292,6 +5496,14 @@ return {
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "most", type = "number", range = "> 0", default = "1", text = "cap of the threshold" },
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
+    },
+  },
+  ["sampler diffusers-dpmpp-2m-sde-drawn-twice"] = {
+    signature = "sampler = {\"diffusers-dpmpp-2m-sde-drawn-twice\", ...}",
+    text = "SDE-DPM-Solver++(2M) as CogVideoX has it",
+    options = {
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
     },
   },
   ["sampler diffusers-dpmpp-2m-threshold-capped"] = {
@@ -5305,33 +5517,104 @@ return {
       { name = "ratio", type = "number", range = "[0, 1]", default = "0.995", text = "quantile of |x0| that is the threshold" },
     },
   },
+  ["sampler diffusers-dpmpp-3m-inverse"] = {
+    signature = "sampler = {\"diffusers-dpmpp-3m-inverse\", ...}",
+    text = "dpmpp_3m backwards, from data to noise",
+    options = {
+      { name = "d2", type = "number", default = "2", text = "factor of the second difference; 1 is what some libraries have" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
   ["sampler diffusers-dpmpp-3m-sde-wrong-sign"] = {
     signature = "sampler = {\"diffusers-dpmpp-3m-sde-wrong-sign\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+    },
+  },
+  ["sampler diffusers-dpmpp-singlestep-sde-wrong-sign"] = {
+    signature = "sampler = {\"diffusers-dpmpp-singlestep-sde-wrong-sign\", ...}",
+    text = "dpmpp_singlestep with the noise of the SDE, as diffusers has it",
+    options = {
+      { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "boolean", default = "true", text = "the last step is a block of its own if none is left over" },
+      { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "steps that make one block" },
+      { name = "orders", type = "list of integers", default = "1, 2, ... order, repeated", text = "place of each step in its block" },
     },
   },
   ["sampler diffusers-euler-churn-after-model"] = {
     signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
     text = "as another library computes it, including its defect",
     options = {
+      { name = "of", type = "\"eps\", \"v\", \"x0\" or \"edm\"", default = "\"eps\"", text = "what the model's output predicts" },
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
       { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
       { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which noise is added" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "s_churn is over so many steps" },
+    },
+  },
+  ["sampler diffusers-flow-euler-ancestral"] = {
+    signature = "sampler = {\"diffusers-flow-euler-ancestral\", ...}",
+    text = "diffusers' LTX, after ComfyUI",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
   ["sampler diffusers-ipndm-start-without-x0"] = {
     signature = "sampler = \"diffusers-ipndm-start-without-x0\"",
     text = "as another library computes it, including its defect",
   },
+  ["sampler diffusers-kdpm2-ancestral-midpoints-told-apart"] = {
+    signature = "sampler = {\"diffusers-kdpm2-ancestral-midpoints-told-apart\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+    },
+  },
   ["sampler diffusers-lms-of-missing-slopes"] = {
     signature = "sampler = {\"diffusers-lms-of-missing-slopes\", ...}",
     text = "as another library computes it, including its defect",
     options = {
       { name = "skipped", type = "list of numbers", default = "required", text = "the levels before the start" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "values that a step uses" },
+    },
+  },
+  ["sampler diffusers-pndm-previous-by-stride"] = {
+    signature = "sampler = {\"diffusers-pndm-previous-by-stride\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "groups", type = "list of tables", default = "four of each of the first three steps", text = "evaluations of the steps of Runge-Kutta: lists {from =, told =, to =} of levels" },
+      { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
+      { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
+      { name = "second", type = "integer", range = ">= 1", default = "the second level", text = "level of the second evaluation" },
+      { name = "start", type = "\"heun\" or \"runge_kutta\"", default = "\"heun\"", text = "method of the first steps" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the stride is T // steps" },
+    },
+  },
+  ["sampler diffusers-repaint-one-noise-for-both-parts"] = {
+    signature = "sampler = {\"diffusers-repaint-one-noise-for-both-parts\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "clip", type = "number", range = "> 0", default = "none", text = "x0 is clipped to [-clip, clip]" },
+      { name = "eta", type = "number", range = ">= 0", default = "0", text = "factor of the posterior's standard deviation" },
+      { name = "mask", type = "tensor", default = "none: nothing is known", text = "1 where the original is known" },
+      { name = "original", type = "tensor", default = "none", text = "the picture whose known part stays" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "a step has T // steps levels" },
+    },
+  },
+  ["sampler diffusers-score-vp-equal-steps"] = {
+    signature = "sampler = {\"diffusers-score-vp-equal-steps\", ...}",
+    text = "as another library computes it, including its defect",
+    options = {
+      { name = "beta_max", type = "number", range = "> 0", default = "20", text = "beta(1)" },
+      { name = "beta_min", type = "number", range = ">= 0", default = "0.1", text = "beta(0)" },
+      { name = "steps", type = "integer", range = ">= 1", default = "steps of the run", text = "the step is 1/steps" },
     },
   },
   ["sampler dpm2"] = {
@@ -5407,7 +5690,9 @@ return {
     text = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "1", text = "factor of the noise: 0 adds none, 1 is the reverse process" },
+      { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "form", type = "\"midpoint\" or \"heun\"", default = "\"midpoint\"", text = "formula of the second-order term" },
+      { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of the noise" },
     },
   },
@@ -5514,7 +5799,7 @@ return {
     signature = "sampler = {\"lcm\", ...}",
     text = "Luo et al. 2023, algorithm 3",
     options = {
-      { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data in these scales" },
+      { name = "sigma_data", type = "number", range = ">= 0", default = "0.5", text = "standard deviation of the data in these scales" },
       { name = "timestep_scaling", type = "number", range = "> 0", default = "10", text = "factor of t in the skip and output scales" },
     },
   },
@@ -5539,6 +5824,8 @@ return {
     text = "Song et al. 2021 (score SDE), algorithms 2 to 5",
     options = {
       { name = "corrections", type = "integer", range = ">= 0", default = "1", text = "corrector steps at each level" },
+      { name = "corrector", type = "\"after\" or \"before\"", default = "\"after\"", text = "the corrector acts at s after the predictor, or at t before it, as in the paper's code" },
+      { name = "norms", type = "\"sample\" or \"batch\"", default = "\"sample\"", text = "norms of each sample, or means over the batch with the norm of the noise drawn, as in that code" },
       { name = "predictor", type = "\"reverse\" or \"ancestral\"", default = "\"reverse\"", text = "step of the reverse SDE, or of ancestral sampling" },
       { name = "snr", type = "number", range = "> 0", default = "0.16", text = "ratio of score to noise in a corrector step" },
     },
@@ -5557,8 +5844,10 @@ return {
     text = "Xue et al. 2023, algorithm 1",
     options = {
       { name = "corrector", type = "integer", range = "[0, 4]", default = "2", text = "values that the corrector uses; 0: no corrector" },
+      { name = "draws", type = "\"needed\" or \"every\"", default = "\"needed\"", text = "\"every\" takes normals of a generator in steps without noise too" },
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
+      { name = "of", type = "\"x0\" or \"eps\"", default = "\"x0\"", text = "prediction that the step uses" },
       { name = "predictor", type = "integer", range = "[1, 4]", default = "2", text = "values that the predictor uses" },
       { name = "tau", type = "number or function", range = ">= 0", default = "1", text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
       { name = "variant", type = "\"adams\" or \"bh1\"", default = "\"adams\"", text = "weights of two values" },
@@ -5579,6 +5868,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },
@@ -5590,6 +5880,7 @@ return {
       { name = "euler_at_final", type = "boolean", default = "false", text = "the last step has order 1" },
       { name = "lower_order_final", type = "integer", range = ">= 0", default = "0", text = "runs of fewer steps end with steps of order 2 and 1" },
       { name = "order", type = "integer", range = "[1, 3]", default = "2", text = "values that the predictor uses" },
+      { name = "uncorrected", type = "list of integers", default = "{}", text = "numbers of steps that don't correct x" },
       { name = "variant", type = "\"bh1\" or \"bh2\"", default = "\"bh2\"", text = "B(h) of the paper: h, or e^h - 1" },
     },
   },

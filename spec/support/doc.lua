@@ -67,7 +67,7 @@ local function read_error(entry, rest)
 end
 readers.error, readers.raise = read_error, read_error
 
-function readers.class(entry, rest) entry.class = rest:match "^%S+" end
+function readers.class(entry, rest) entry.class, entry.parent = rest:match "^([%w_.]+):?%s*(%S*)" end
 
 function readers.field(entry, rest)
   local name, more = rest:match "^(%S+)%s*(.*)$"
@@ -225,6 +225,17 @@ local function walk(prefix, t, out)
   return out
 end
 
+-- Families of several networks, whose models have methods of their own.
+local function add_families(out)
+  for _, path in ipairs(files "lua/diffusion/network/*.lua") do
+    local family = require("diffusion.nn.family").find(path:match "([%w_]+)%.lua$")
+    if family.methods then
+      out[#out + 1] = { kind = family.name, methods = family.methods, call = family.forward }
+    end
+  end
+  return out
+end
+
 -- One of each kind of thing that has methods: its kind's name, and the table of them.
 local function kinds(d)
   local process = d.process { schedule = d.schedule.cosine { T = 10 } }
@@ -252,7 +263,7 @@ local function kinds(d)
     assert(type(methods) == "table", meta.__name .. " has no table of methods in __methods or __index")
     out[i] = { kind = meta.__name:gsub("^diffusion%.", ""), methods = methods, call = meta.__call }
   end
-  return out
+  return add_families(out)
 end
 
 -- Every public name with its value: d.x, d.x.y, kind:method.
@@ -396,7 +407,7 @@ function doc.collect()
     local kind = name:gsub("^diffusion%.", "")
     local text = class.text
     entries[#entries + 1] = { name = kind, signature = kind, text = text, params = class.fields,
-                              returns = {}, class = name, operators = class.operators }
+                              returns = {}, class = name, parent = class.parent, operators = class.operators }
   end
   table.sort(entries, function(a, b) return a.name < b.name end)
   return entries, missing
@@ -432,7 +443,8 @@ function doc.reference(entries)
     out[#out + 1] = ("  [%q] = {"):format(e.name)
     out[#out + 1] = ("    signature = %s,"):format(quoted(e.signature))
     out[#out + 1] = ("    text = %s,"):format(quoted(e.text))
-    if (e.file or ""):find "^lua/diffusion/network/" then out[#out + 1] = "    family = true," end
+    local is_family = e.name:find "^d%." and (e.file or ""):find "^lua/diffusion/network/"
+    if is_family then out[#out + 1] = "    family = true," end
     add_list(out, "params", e.params)
     add_list(out, "options", e.options)
     add_list(out, "returns", e.returns)
@@ -483,7 +495,7 @@ end
 local function define_class(out, e, call)
   out[#out + 1] = ""
   comment(out, e.text)
-  out[#out + 1] = "---@class " .. e.class
+  out[#out + 1] = "---@class " .. e.class .. ((e.parent or "") ~= "" and ": " .. e.parent or "")
   for _, f in ipairs(e.params) do
     out[#out + 1] = ("---@field %s %s %s"):format(f.name, f.type, f.text):gsub("%s+$", "")
   end

@@ -4,7 +4,7 @@ local fail = require "diffusion.fail"
 local plan = require "diffusion.edit.plan"
 local schedulers = require "diffusion.hub.scheduler"
 local families = require "diffusion.sampler.families"
-local json = require "diffusion.file.json"
+local option = require "diffusion.sampler.option"
 
 local course = {}
 
@@ -52,46 +52,59 @@ local function start_of(config, facts, process, grid)
   return facts.unit == "sigma" and config.timestep_spacing ~= "leading" and s or nil
 end
 
+local function unchanged(model) return model end
+
+-- The way of a sampler of this library.
+local function of_sampler(process, sampler, o, steps)
+  return { process = process, sampler = sampler, grid = o.grid, steps = o.grid == nil and steps or nil,
+    wrap = unchanged }
+end
+
+-- The same from images: whole steps from the level that the strength names.
+local function edited(where, process, sampler, o, steps)
+  local _, solver = families.resolve(sampler or option.sampler.default)
+  local strength = o.strength or 1
+  local p = plan.of(where, { process = process, strength = strength, steps = o.grid == nil and steps or nil,
+    grid = o.grid }, solver)
+  if p.steps == 0 then fail.raise("%s: strength = %g leaves no step to take", where, strength) end
+  return { process = process, sampler = sampler, grid = p.grid, wrap = unchanged }
+end
+
+local function own_way(where, process, sampler, o)
+  if o.init then return edited(where, process, sampler, o, o.steps) end
+  return of_sampler(process, sampler, o, o.steps)
+end
+
 local function by_scheduler(where, own, o, config)
   local steps = steps_of(own, o, config)
   local process, sampler, grid, wrap, facts = schedulers.scheduler(config,
     { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta })
   if not process then fail.raise("%s: %s", where, sampler) end
-  local c = { process = process, sampler = sampler, grid = grid, wrap = wrap, number = steps }
-  if not (o.sampler or o.grid) then
-    c.start = start_of(config, facts, process, grid)
+  local c
+  if o.sampler or o.grid then
+    c = own_way(where, process, o.sampler or sampler, o)
   else
-    c.sampler, c.grid = o.sampler or sampler, o.grid
-    c.steps = o.grid == nil and steps or nil
+    c = { process = process, sampler = sampler, grid = grid, upward = facts.upward,
+      start = start_of(config, facts, process, grid) }
   end
+  c.wrap, c.number = wrap, steps
   return c
-end
-
-local function unchanged(model) return model end
-
--- The grid of an image's start: whole steps from the level that the strength names.
-local function edited(where, process, o)
-  local _, solver = families.resolve(o.sampler or "unipc")
-  local p = plan.of(where, { process = process, strength = o.strength or 1, steps = o.steps, grid = o.grid }, solver)
-  if p.steps == 0 then fail.raise("%s: strength = %g leaves no step to take", where, o.strength) end
-  return { process = process, sampler = o.sampler, grid = p.grid, wrap = unchanged }
 end
 
 local function by_process(where, process, o)
   if o.eta then fail.raise("%s: eta is an option of the sampler here: sampler = {\"ddim\", eta = %g}", where, o.eta) end
-  if o.init then return edited(where, process, o) end
-  return { process = process, sampler = o.sampler, grid = o.grid, steps = o.grid == nil and o.steps or nil,
-    wrap = unchanged }
+  return own_way(where, process, o.sampler, o)
 end
 
 --- The course of a call.
 ---@param where string
 ---@param own table {scheduler = config or nil, process = of this library or nil, steps}
 ---@param o table the call's options
----@return table {process, sampler, grid, steps, wrap, start = scale of the first noise, number = of steps}
+---@return table {process, sampler, grid, steps, wrap, upward, start = scale of the first noise, number = of
+---  steps}
 function course.of(where, own, o)
   local config = course.scheduler(where, o.scheduler, own.scheduler)
-  if config and config ~= json.null then return by_scheduler(where, own, o, config) end
+  if config then return by_scheduler(where, own, o, config) end
   if own.process then return by_process(where, own.process, o) end
   fail.raise("%s: there is no scheduler; give one, as scheduler = \"path/scheduler_config.json\" of d.hub.load", where)
 end

@@ -93,8 +93,9 @@ local function encoded(where, own, x0)
   return latents.encode(own, x0)
 end
 
--- x at the first level, from images.
+-- x at the first level, from images. A sampler that goes from data to noise begins at them.
 local function noised(c, x0, source, seed)
+  if c.upward then return x0 end
   return (c.process:q_sample(x0, c.grid[1][1], source and noise.drawn(source, x0) or { seed = seed }))
 end
 

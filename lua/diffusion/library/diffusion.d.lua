@@ -139,6 +139,27 @@ local d = {}
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field width? integer width of a token, a multiple of 4; range >= 4; default 128
 
+---@class (exact) diffusion.dittransformer2d_options
+---@field activation_fn? "gelu"|"gelu-approximate"|"geglu"|"geglu-approximate"|"swiglu"|"linear-silu" activation of the feed-forward part; default "gelu-approximate"
+---@field attention_bias? boolean q, k and v have a bias; default true
+---@field attention_head_dim? integer width of a head; range >= 1; default 72
+---@field class_dropout? number probability that a sample's class is forgotten in training, as in that class; range [0, 1); default 0.1
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field freq_shift? number s of the time's frequencies 10000^(-k / (128 - s)): 1 in diffusers, 0 in the DiT of its authors; range [0, 128); default 1
+---@field in_channels? integer channels of an image; range >= 1; default 4
+---@field norm_elementwise_affine? boolean the norm before the feed-forward part has weight and bias; default false
+---@field norm_eps? number added to the variance by that norm; the others add 1e-6; range > 0; default 1e-5
+---@field norm_num_groups? integer this class has no group norm; kept for the config; range >= 1; default 32
+---@field norm_type? "ada_norm_zero" the one kind of norm that this class runs with; kept for the config; default "ada_norm_zero"
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 16
+---@field num_embeds_ada_norm? integer number of classes; range >= 1; default 1000
+---@field num_layers? integer number of blocks; range >= 1; default 28
+---@field out_channels? integer channels of the result; twice in_channels also predicts a variance; range >= 1; default in_channels
+---@field patch_size? integer height and width of the pixels that become one token; range >= 1; default 2
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer height and width of the images that it was trained on; range >= 1; default 32
+---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
+
 ---@class (exact) diffusion.draw_options
 ---@field seed? integer seed of the numbers; default follows d.manual_seed
 ---@field generator? diffusion.generator|diffusion.generator[] source of the numbers, in place of a seed; a list has one for each sample, which is drawn as it would be alone
@@ -159,7 +180,7 @@ local d = {}
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field start? number level t of the start, 0 to T; 0 is x0 itself; default by strength
@@ -178,7 +199,7 @@ local d = {}
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field steps? integer number of steps that follow; range >= 1; default 50, or all levels if less; all levels for annealed_langevin, ddpm and predictor_corrector
@@ -221,7 +242,7 @@ local d = {}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it, with the merged x
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
@@ -231,7 +252,7 @@ local d = {}
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field resample? integer times that each stretch of a jump is walked; 1: no jumps; range >= 1; default 10
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
 ---@class (exact) diffusion.ema_options
@@ -394,8 +415,23 @@ local d = {}
 ---@class (exact) diffusion.hub_scheduler_options
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
 ---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
+---@field intermediate_timesteps? number SCM's second angle of two; range > 0; default 1.3
+---@field jump_length? integer RePaint's steps of a jump back; range >= 1; default 10
+---@field jump_n_sample? integer times that RePaint takes each stretch; range >= 1; default 10
+---@field mask? diffusion.tensor RePaint's mask, 1 where the picture is known
+---@field max_timesteps? number SCM's first angle; range > 0; default 1.5708
+---@field mu? number shift of the path, for use_dynamic_shifting
+---@field order? integer order of LMS; range [1, 4]; default 4
+---@field original? diffusion.tensor RePaint's picture, whose known part stays
+---@field original_inference_steps? integer number of timesteps at which LCM's network was distilled; range >= 1; default that of the config
+---@field s_churn? number noise that Euler adds before steps, over all of them; range >= 0; default 0
+---@field s_noise? number factor of that noise; range >= 0; default 1
+---@field s_tmax? number greatest sigma at which it does; range >= 0; default inf
+---@field s_tmin? number least sigma at which it does; range >= 0; default 0
+---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
+---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default false
 
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
@@ -610,6 +646,11 @@ local d = {}
 ---@field fill? boolean an absent second value counts as zeros of the first's shape; default false
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_chunk_options
+---@field at? integer which piece, from 1; range >= 1; default 1
+---@field pieces? integer their number; range >= 1; default 2
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_conv_options
 ---@field out integer channels or width of the result; range >= 1
 ---@field bias? boolean adds a vector of `out` numbers; default true
@@ -634,6 +675,7 @@ local d = {}
 ---@field inp integer rows of the table; range >= 1
 ---@field out integer channels or width of the result; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
 
 ---@class (exact) diffusion.net_enlarge_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -673,6 +715,11 @@ local d = {}
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_labels_options
+---@field classes integer number of classes; range >= 1
+---@field dropout? number probability that a class is forgotten in training; range [0, 1); default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_layer_norm_options
@@ -725,6 +772,7 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_places_options
+---@field base? integer the places of n rows or columns are scaled by base / n; 0: they are not scaled; range >= 0; default 0
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -808,6 +856,9 @@ local d = {}
 
 ---@class (exact) diffusion.nn_downsample_options
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; DDPM has {0, 1, 0, 1}; range >= 0; default 1
+
+---@class (exact) diffusion.nn_embedding_options
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
 
 ---@class (exact) diffusion.nn_group_norm_options
 ---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
@@ -1026,7 +1077,7 @@ local d = {}
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler without noise of its own, as of d.sample; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
@@ -1050,7 +1101,7 @@ local d = {}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field noise? "independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor draws of each step, increments of one Brownian path, a generator or one for each sample, or a function; default "independent"
 ---@field on_step? fun(step: table) called with each step after it
----@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-ipndm-start-without-x0"|"diffusers-lms-of-missing-slopes"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field self_condition? boolean the model is conditioned on its last x0; default false
 ---@field shape? integer[] {n, ...}, the number of samples first; default that of init
@@ -1209,6 +1260,38 @@ local d = {}
 ---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+
+---@class (exact) diffusion.unet2d_options
+---@field act_fn? string activation of the blocks: silu, swish, mish, gelu or relu; default "silu"
+---@field add_attention? boolean attention in the middle; default true
+---@field attention_head_dim? integer|false width of a head of attention; false for one head; range >= 1; default 8
+---@field attn_norm_num_groups? integer groups of the norm before the attention in the middle; range >= 1
+---@field block_out_channels? integer[] channels of each level; default {224, 448, 672, 896}
+---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
+---@field class_embed_type? "timestep"|"identity" "timestep": class is a number, embedded as t is; "identity": class is an embedding
+---@field down_block_types? string[] the block of each level on the way down; default {"DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"}
+---@field downsample_padding? integer 1 puts zeros around a convolution that halves an image, 0 only below and right; range [0, 1]; default 1
+---@field downsample_type? string|false the layer that halves images behind an AttnDownBlock2D; default "conv"
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field flip_sin_to_cos? boolean cosines come first; default true
+---@field freq_shift? integer s of the frequencies 10000^(-k / (channels/2 - s)); default 0
+---@field in_channels? integer channels of x; range >= 1; default 3
+---@field layers_per_block? integer residual blocks of a level; one more on the way up; range >= 1; default 2
+---@field mid_block_scale_factor? number divides the results of the blocks in the middle; default 1
+---@field mid_block_type? string|false the block in the middle, false for none; default "UNetMidBlock2D"
+---@field norm_eps? number added to the variance of norms; range > 0; default 1e-5
+---@field norm_num_groups? integer|false groups of the norms; false for a quarter of the channels, at most 32; range >= 1; default 32
+---@field num_class_embeds? integer number of classes, if class_embed_type is nil; range >= 1
+---@field num_train_timesteps? integer rows of the table of time_embedding_type = "learned"; range >= 1
+---@field out_channels? integer channels of the result; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resnet_time_scale_shift? "default"|"scale_shift" "scale_shift": the embedding scales and shifts the second norm of a block; "default" adds it; default "default"
+---@field sample_size? integer|integer[] height and width of the images that it was trained on; one number or both; range >= 1
+---@field time_embedding_dim? integer width of the embedding of t; if nil, 4 times the first channels; range >= 1
+---@field time_embedding_type? "positional"|"fourier"|"learned" waves of t, Fourier features of ln t, or rows of a table by t; default "positional"
+---@field time_offset? number model(x, t) is UNet2DModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
+---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
+---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
@@ -1683,6 +1766,13 @@ function d.data.toy.swiss_roll(n, options) end
 ---@param options diffusion.dit_options
 ---@return diffusion.model
 function d.dit(options) end
+
+--- DiTTransformer2DModel of diffusers, by the options of its config. It is a diffusion
+--- transformer for images {B, H, W, C}, conditioned on a class. A missing class, or 0, is the
+--- table's last row. Other H and W may be used too, if the patch divides them.
+---@param options? diffusion.dittransformer2d_options?
+---@return diffusion.model
+function d.dittransformer2d(options) end
 
 --- d.edit: pictures edited by an unmodified diffusion model. Each function takes one table of
 --- options, and returns a plan of its steps, which can be printed.
@@ -2251,6 +2341,14 @@ function d.load(path, options) end
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
 
+--- Opens a pipe, which draws images: a network that comes with the library, by its name, or a
+--- folder, as d.hub.load does.
+---@param name string "digits", a folder, or a name in the cache of huggingface_hub
+---@param options? diffusion.hub_load_options? for a folder
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function d.load_pipeline(name, options) end
+
 --- Learning rates: functions from the number of a step, counted from 1, to a rate.
 d.lr = {}
 
@@ -2514,8 +2612,9 @@ function d.nn.dropout(probability) end
 --- width added.
 ---@param n integer rows
 ---@param width integer
----@return diffusion.layer layer, field weight {n, width}, with standard normal first values
-function d.nn.embedding(n, width) end
+---@param options? diffusion.nn_embedding_options?
+---@return diffusion.layer layer, field weight {n, width}
+function d.nn.embedding(n, width, options) end
 
 --- x Phi(x), with Phi the normal distribution function. This is a layer: nn.sequence(a,
 --- nn.gelu, b).
@@ -3160,6 +3259,14 @@ function d.trainer(options) end
 ---@return diffusion.model
 function d.unet(options) end
 
+--- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts
+--- out_channels channels of images {B, H, W, in_channels}. model(x, t) is UNet2DModel at
+--- timestep t - 1, as t counts from 1 here; see time_offset. Classes count from 1; without a
+--- class nothing is added to the embedding.
+---@param options? diffusion.unet2d_options?
+---@return diffusion.model
+function d.unet2d(options) end
+
 --- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
 --- Each kind of warning is given once per model, objective or optimiser.
 ---@param where boolean|fun(message: string) true is stderr, false is nowhere
@@ -3453,6 +3560,13 @@ function net:block(path, given, options, fn) end
 ---@return diffusion.value
 function net:cat(path, inputs, options) end
 
+--- One of equal pieces of the last dimension.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_chunk_options?
+---@return diffusion.value
+function net:chunk(path, inputs, options) end
+
 --- Cross-correlation over images; a second input of the result's shape is added.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3530,6 +3644,13 @@ function net:gelu(path, inputs, options) end
 ---@param options? diffusion.net_group_norm_options?
 ---@return diffusion.value
 function net:group_norm(path, inputs, options) end
+
+--- The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_labels_options?
+---@return diffusion.value
+function net:labels(path, inputs, options) end
 
 --- Layer normalisation over the last dimension.
 ---@param path? string? not needed for a layer without parameters

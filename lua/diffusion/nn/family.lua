@@ -1,11 +1,13 @@
 -- Families of networks, found by name: one file in lua/diffusion/network each. A family is {name,
 -- options, inputs, text, check, build, new}. Its `facts`, if it has that, say what model.pack can't see
--- in its config. This file makes models of it.
+-- in its config. A family of several networks, such as an autoencoder, has `compose`, `methods` and
+-- `forward` instead of `inputs` and `build`. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
 local kinds = require "diffusion.nn.kinds"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
+local module = require "diffusion.nn.module"
 local opts = require "diffusion.opts"
 
 local family = {}
@@ -28,6 +30,11 @@ end
 
 --- The rule of a number of blocks.
 function family.count(default, text) return { "integer", default = default, min = 1, max = 100000, text = text } end
+
+--- The rule of an option that is only carried from one config to another.
+---@param rule table
+---@return table
+function family.kept(rule) return opts.joined(rule, { kept = true, text = rule.text .. "; kept for the config" }) end
 
 family.classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1,
   text = "number of classes; 0 makes an unconditional network" }
@@ -80,14 +87,37 @@ local function entries(state)
   return n
 end
 
-local function packed(net, config, state, frozen, facts)
+local function packed(net, facts, state, frozen)
   if state and is_source(state) then
     local found, message = state.find(model.parameters(net.core))
     if not found then return nil, message end
     state = found
   elseif state then model.check_state(net.core, state) end
-  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs,
-    adopt = frozen and state or nil, give = not frozen and state or nil }))
+  return model.pack(net.core, opts.joined(facts, { inputs = net.inputs, adopt = frozen and state or nil,
+    give = not frozen and state or nil }))
+end
+
+-- A module whose parts are networks and layers: compose(m, o, list) assigns them, and list(spec)
+-- makes a network of {name, text, inputs, build}. The family's methods become the model's own, and
+-- forward is its call.
+local function composed(kind, o, tensors)
+  local function list(spec)
+    return build.network { name = spec.name, text = spec.text, inputs = spec.inputs, build = spec.build, options = o,
+      tensors = tensors }.core
+  end
+  local new = module.module(("%s(%s)"):format(kind.name, kind.text(o)), function(m)
+    kind.compose(m, o, list)
+    for name, method in pairs(kind.methods) do m[name] = method end
+    m.forward = kind.forward
+    function m.config() return o end -- the methods may be called with the module or with its model
+  end)
+  return { core = new() }
+end
+
+local function network_of(kind, o, tensors)
+  if kind.compose then return composed(kind, o, tensors) end
+  return build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,
+    options = o, tensors = tensors }
 end
 
 --- A model of a family from its options, which become its config. With a `state`, the tensors of a
@@ -101,11 +131,12 @@ end
 ---@return string|nil message
 function family.model(kind, options, state, frozen)
   local o = checked(kind, options)
-  local net = build.network { name = kind.name, text = kind.text(o), inputs = kind.inputs(o), build = kind.build,
-    options = o, tensors = state and entries(state) }
+  local net = network_of(kind, o, state and entries(state))
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  return packed(net, config, state, frozen, kind.facts and kind.facts(o))
+  local sample_dims = net.inputs and #net.inputs[1][2] - 1 -- without that of the batch
+  return packed(net, opts.joined({ config = config, sample_dims = sample_dims }, kind.facts and kind.facts(o) or {}),
+    state, frozen)
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.
@@ -159,7 +190,7 @@ function family.from_config(config, state, frozen)
   local kind = config.kind
   if kind == "network" then
     local net = build.from_list(config.list, state and entries(state))
-    return packed(net, { kind = kind, list = config.list }, state, frozen)
+    return packed(net, { config = { kind = kind, list = config.list } }, state, frozen)
   end
   local known = family.find(kind)
   if known then

@@ -152,8 +152,8 @@ kind("time_embed", "Time, and class as a second input, as an embedding", { 1, 2 
   { inp = size "width of the sinusoid", out = size "width of the result" },
   { classes = { "integer", default = 0, min = 0, max = (1 << 31) - 1, text = "number of classes; 0 for none" } })
 
-kind("labels", "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent", { 1, 2 }, nil, nil,
-  { classes = { "integer", required = true, min = 1, max = (1 << 31) - 2, text = "number of classes" },
+kind("labels", "The class {B} of each sample of the first input; classes + 1 where it is 0 or absent", { 1, 2 }, nil,
+  nil, { classes = { "integer", required = true, min = 1, max = (1 << 31) - 2, text = "number of classes" },
     dropout = opts.joined(dropout, { text = "probability that a class is forgotten in training" }) })
 
 local function sum(_, widths)
@@ -196,7 +196,7 @@ kind("unpatchify", "Tokens as patches of an image of the second input's height a
   { patch = patch })
 kind("places", "Sines and cosines of each pixel's row and column (He et al. 2022)", { 1 }, "first", nil,
   { max_period = max_period, base = { "integer", default = 0, min = 0, max = WIDEST,
-      text = "the places of n rows or columns are scaled by base / n; 0: they are 0, 1, 2, ..." } })
+      text = "the places of n rows or columns are scaled by base / n; 0: they are not scaled" } })
 
 --- Checks the options given for a kind.
 ---@param name string the kind

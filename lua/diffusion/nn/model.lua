@@ -63,19 +63,19 @@ function model.trains(m)
   end
 end
 
+--- The number of classes of a network, or of an average of one. nil if it isn't known.
+---@param m any
+---@return integer|nil
+function model.classes(m)
+  if kind.of(m) == "ema" then m = trained.innermost(m) end
+  return model.is_model(m) and private[m].classes or nil
+end
+
 --- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
 --- is assumed to be.
 ---@param m any
 ---@return boolean
 function model.takes_class(m) return model.classes(m) ~= 0 end
-
---- The number of classes of a network, or of an average of one. nil if it isn't known.
----@param m any
----@return integer|nil
-function model.classes(m)
-  if kind.of(m) == "ema" then m = private[m].model end
-  return model.is_model(m) and private[m].classes or nil
-end
 
 -- ==== the call ==========================================================================
 
@@ -538,15 +538,15 @@ end
 --- A model of a network's layers. Parameters are named first.
 ---@param root any a layer or a module
 ---@param facts table {config = what config() returns, inputs = those of a network written as a list,
----  adopt, give = tensors by name; classes = their number, class_form = "number" or "vector", sample_dims,
----  if they don't follow from the config}
+---  adopt, give = tensors by name; sample_dims = dimensions of a sample, classes = their number,
+---  class_form = "number" or "vector"}
 ---@return diffusion.model
 function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
-  own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
+  own.sample_dims = facts.sample_dims
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then
     own.home:drop()

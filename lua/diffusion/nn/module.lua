@@ -183,15 +183,16 @@ end
 ---@return table[] list of {path, layer}
 function module.layers(root) return gather(root, "", {}, {}) end
 
--- Networks and groups, whose parts get a line each when a model is printed.
-local function is_open(part, depth)
-  return core.layer_kind(part) == "group" or depth == 1 and core.is_net(part)
+-- Networks and groups, whose parts get a line each when a model is printed. `whole`: a network that
+-- is no block of another.
+local function is_open(part, whole)
+  return core.layer_kind(part) == "group" or whole and core.is_net(part)
 end
 
-local function inner_parts(part, depth)
+local function inner_parts(part, whole)
   if module.is_module(part) then return parts_of(part, "") end
   local out = {}
-  if is_open(part, depth) then
+  if is_open(part, whole) then
     for i, named in ipairs(core.layer_parts(part)) do out[i] = { key = named[1], part = named[2] } end
   end
   return out
@@ -230,12 +231,12 @@ function module.title(part)
   return module.is_module(part) and private[part].name or tostring(part)
 end
 
-local function tree(part, depth, lines)
-  for _, inner in ipairs(inner_parts(part, depth)) do
+local function tree(part, depth, lines, whole)
+  for _, inner in ipairs(inner_parts(part, whole)) do
     local text = ("%s%s: %s"):format(("  "):rep(depth), inner.key, module.title(inner.part))
     local n = module.elements(inner.part)
     lines[#lines + 1] = n > 0 and ("%-58s %13s"):format(text, module.grouped(n)) or text
-    tree(inner.part, depth + 1, lines)
+    tree(inner.part, depth + 1, lines, module.is_module(part))
   end
   return lines
 end
@@ -243,6 +244,6 @@ end
 --- The parts under a root as lines: name, layer, number of parameters.
 ---@param root any
 ---@return string[]
-function module.tree(root) return tree(root, 1, {}) end
+function module.tree(root) return tree(root, 1, {}, true) end
 
 return module

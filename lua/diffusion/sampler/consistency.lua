@@ -9,9 +9,11 @@ local function consistency(denoise, process, opts)
   return function(x, pair)
     local s, x0 = level(pair.s), denoise(x, pair.t)
     if s.sigma <= least then return x0 end
-    return opts.mix_noise(s.a * math.sqrt(s.sigma ^ 2 - least ^ 2), s.a, x0)
+    return opts.mix_noise(s.a * opts.s_noise * math.sqrt(s.sigma ^ 2 - least ^ 2), s.a, x0)
   end
 end
 
 return { consistency = { make = consistency, source = "Song et al. 2023, algorithm 1",
-    stochastic = true } }
+    stochastic = true, rules = {
+      s_noise = { "number", default = 1, min = 0, text = "factor of the noise" },
+    } } }

@@ -9,6 +9,7 @@ local function ddim(denoise, process, opts)
     local t, s = pair.t, pair.s
     local x0, eps = denoise(x, t)
     if s == 0 then return x0 end
+    if s == t then return x end
     local variance = eta == 0 and 0 or eta ^ 2 * schedule:posterior_variance(t, s)
     local left = schedule:noise(s) ^ 2 - variance
     if left < -1e-12 * variance then

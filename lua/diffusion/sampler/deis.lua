@@ -13,6 +13,7 @@ local function deis(denoise, process, opts)
     local x0, eps = denoise(x, t.t)
     local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
+    if s.t == t.t then return x end
     past = order.newest(past, opts, pair, opts.order)
     local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
     for i, old in ipairs(past) do

@@ -5,6 +5,7 @@
 --   D' = A + r0 (A - B)/(r0 + r1),   D'' = 2 (A - B)/(r0 + r1).
 -- Order 2 uses A alone, which "midpoint" weighs by half of g(1). d2 = 1 omits the 2 of D'', as
 -- other libraries do. At s = 0 h is infinite, and the step returns x0.
+-- A step of no length returns x.
 local expansion = require "diffusion.sampler.expansion"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
@@ -30,6 +31,7 @@ local function dpm_solver_multistep(denoise, process, opts)
     local x0, eps = denoise(x, t.t)
     local past = multistep.remember(history, eps, t.lambda, opts.order)
     if s.t == 0 then return x0 end
+    if s.t == t.t then return x end
     local used = order.newest(past, opts, pair, opts.order)
     local keep, scale, g = expansion.eps(t, s)
     local w = used[2] and weights(g, s.lambda - t.lambda, used, opts) or { g(1) }

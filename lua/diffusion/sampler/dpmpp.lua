@@ -3,7 +3,8 @@
 --   x_s = (s_s/s_t) x_t + a_s (integral of e^-(h - u) m over u in 0..h).
 -- m is expanded in lambda about t. gain(k, h) is that integral of (u/h)^(k-1)/(k-1)!:
 --   gain 1 = 1 - e^-h,  gain 2 = 1 - gain 1 / h,  gain 3 = 1/2 - gain 2 / h.
--- At s = 0 and at a_t = 0 h is infinite, so the step has order 1. At s = 0 it returns m.
+-- At s = 0 and at a_t = 0 h is infinite, so the step has order 1. At s = 0 it returns m. A step of
+-- no length returns x.
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
@@ -74,6 +75,7 @@ local function dpmpp_2m(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
+    if s.t == t.t then return x end
     local y
     if history.m and order.at(opts, pair, 2) == 2 then
       y = second(opts.mix, x, m, t, s, history, opts.form)
@@ -120,6 +122,7 @@ local function dpmpp_3m(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
+    if s.t == t.t then return x end
     local most = order.at(opts, pair, 3)
     local y
     if history.m1 and most == 3 then

@@ -4,7 +4,7 @@
 --   x_s = (s_s/s_t) e^(-eta h) x_t + a_s (integral of e^-(H - v) m over v in 0..H)
 --         + s_s sqrt(1 - e^(-2 eta h)) z.
 -- m is expanded about t as in dpmpp. gain(k, H) are the integrals. At s = 0 h is infinite, and each
--- of these samplers returns m.
+-- of these samplers returns m. A step of no length returns x.
 local levels = require "diffusion.sampler.levels"
 local order = require "diffusion.sampler.order"
 
@@ -41,10 +41,11 @@ local function dpmpp_2m_sde(denoise, process, opts)
     local t, s = level(pair.t), level(pair.s)
     local m = denoise(x, t.t)
     if s.t == 0 then return m end
+    if s.t == t.t then return x end
     local h, before = s.lambda - t.lambda, history.m
     local H, r = (1 + eta) * h, before and history.h / h
     history.m, history.h = m, h
-    if not before then return step(opts, x, t, s, eta, s.a * gain(1, H), m) end
+    if not before or order.at(opts, pair, 2) == 1 then return step(opts, x, t, s, eta, s.a * gain(1, H), m) end
     local w = s.a * (opts.form == "heun" and gain(2, H) or gain(1, H) / 2) / r
     return step(opts, x, t, s, eta, s.a * gain(1, H) + w, m, -w, before)
   end
@@ -84,7 +85,7 @@ return {
     order = 1, evaluations = 2, stochastic = true, rules = rules() },
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {} },
-    rules = rules { form = order.form } },
+    rules = order.rules(rules { form = order.form }) },
   dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, second difference corrected",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} },
     rules = rules { d2 = order.d2 } },

@@ -3,84 +3,52 @@
 --- are in d.sampler.presets().
 local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
+local dpm2 = require "diffusion.sampler.dpm2"
 local dpmpp = require "diffusion.sampler.dpmpp"
 local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- x0 clipped by the sampler's own option. Raises if the process clips, since it would do so first.
-local function clipped(name, process, opts)
-  if process.clip then
-    fail.raise("sampler %s: it uses the eps from before x0 was clipped, so it clips x0 itself; give it clip = %s, "
-      .. "and the process none", name, process.clip)
-  end
-  local r = opts.clip
-  return function(x0) return r and x0:clamp(-r, r) or x0 end
-end
+-- What diffusers' Euler takes for x0 at sigma (1 + gamma) = `up`, from the x0 that the model predicts at sigma: y of x,
+-- n of the noise that was added, and x0 times the third number.
+local reach = {
+  x0 = function() return 0, 0, 1 end,
+  v = function(t) return 0, 1 / (t ^ 2 + 1), 1 end,
+  edm = function(t, up, data)
+    local function skip(sigma) return data ^ 2 / (sigma ^ 2 + data ^ 2) end
+    local gain = up / t * math.sqrt((t ^ 2 + data ^ 2) / (up ^ 2 + data ^ 2))
+    return skip(up) - gain * skip(t), skip(up), gain
+  end,
+}
 
--- diffusers' DDIM with clip_sample and use_clipped_model_output = false, its default. x0 is clipped
--- but eps is not changed, so the two no longer combine to x_t. The clip is an option here, because a
--- process that clips makes the pair agree before a sampler sees it.
-local function ddim_eps_of_unclipped_x0(denoise, process, opts)
-  local level, clip = levels.of(process), clipped("diffusers-ddim-eps-of-unclipped-x0", process, opts)
-  return function(x, pair)
-    local s, x0, eps = level(pair.s), denoise(x, pair.t)
-    return s.t == 0 and clip(x0) or opts.mix(s.a, clip(x0), s.s, eps)
-  end
-end
-
--- diffusers' DDIM goes from t to t - floor(T/N) even if the grid's next level is another.
-local function ddim_previous_by_stride(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair)
-    local s = level(math.max(0, pair.t - process.T // (opts.steps or pair.n)))
-    local x0, eps = denoise(x, pair.t)
-    return s.t == 0 and x0 or opts.mix(s.a, x0, s.s, eps)
-  end
-end
-
--- diffusers' DDIMInverse evaluates the network at t, the level it goes to, but uses the result as
--- one at s, the level of x. x0 is clipped and eps is not changed.
-local function ddim_inverse_told_next_time(denoise, process, opts)
-  local level, mix = levels.of(process), opts.mix
-  local clip = clipped("diffusers-ddim-inverse-told-next-time", process, opts)
-  return function(x, pair)
-    local t, s = level(pair.t), level(pair.s)
-    local x0, eps = denoise(x, t.t)
-    if process.predict == "v" then eps = mix(s.s, x, s.a * t.a, eps, -s.a * t.s, x0) end
-    return mix(t.a, clip(mix(1 / s.a, x, -s.s / s.a, eps)), t.s, eps)
-  end
-end
-
--- diffusers' DDPM omits the noise if t, rather than s, is the last level. So a grid that ends above
--- t = 1 returns x0 with noise of the variance of q(x_t | x_0) added.
-local function ddpm_noise_in_last_step(denoise, process, opts)
-  return function(x, pair)
-    local x0 = denoise(x, pair.t)
-    local c0, ct = process:posterior_coefficients(pair.t, pair.s)
-    local variance = pair.s > 0 and process:step_variance(pair.t, pair.s) or 0
-    if pair.s == 0 and pair.t > 1 and process.variance == "fixed_large" then
-      variance = process.schedule:noise(pair.t) ^ 2
-    end
-    if variance == 0 then return opts.mix(c0, x0, ct, x) end
-    return opts.mix_noise(math.sqrt(variance), c0, x0, ct, x)
-  end
-end
-
--- diffusers' Euler with churn evaluates the model before it adds the noise: x is at
--- sigma (1 + gamma), but eps is that at sigma.
+-- diffusers' Euler with churn evaluates the model before it adds the noise: x is at sigma (1 + gamma), but the output
+-- is that at sigma. An eps is used as it is.
 local function euler_churn_after_model(denoise, process, opts)
   local level = levels.of(process)
   return function(x, pair)
     local t, s = level(pair.t), level(pair.s)
-    local _, eps = denoise(x, t.t)
+    local x0, eps = denoise(x, t.t)
     local inside = t.sigma >= opts.s_tmin and t.sigma <= opts.s_tmax
-    local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
+    local gamma = inside and math.min(opts.s_churn / (opts.steps or pair.n), math.sqrt(2) - 1) or 0
     local up = t.sigma * (1 + gamma)
-    local way = s.a * (s.sigma - up)
-    if gamma == 0 then return opts.mix(s.a / t.a, x, way, eps) end
-    local fresh = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2)
-    return opts.mix_noise(fresh, s.a / t.a, x, way, eps)
+    if gamma == 0 then return opts.mix(s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local n, r = s.a * opts.s_noise * math.sqrt(up ^ 2 - t.sigma ^ 2), s.sigma / up
+    if opts.of == "eps" then return opts.mix_noise(n, s.a / t.a, x, s.a * (s.sigma - up), eps) end
+    local of_x, of_n, of_x0 = reach[opts.of](t.sigma, up, process.sigma_data)
+    return opts.mix_noise(n * (r + (1 - r) * of_n), s.a / t.a * (r + (1 - r) * of_x), x, s.a * (1 - r) * of_x0, x0)
+  end
+end
+
+-- diffusers' ScoreSdeVp takes Euler-Maruyama's step of the reverse SDE with dt = 1/N, though its N times are
+-- 1/(N - 1) apart. The last step returns the mean.
+local function score_vp_equal_steps(denoise, process, opts)
+  local level, T = levels.of(process), process.T
+  return function(x, pair)
+    local t = level(pair.t)
+    local _, eps = denoise(x, t.t)
+    local step = (opts.beta_min + t.t / T * (opts.beta_max - opts.beta_min)) / (opts.steps or pair.n)
+    if pair.s == 0 then return opts.mix(1 + step / 2, x, -step / t.s, eps) end
+    return opts.mix_noise(math.sqrt(step), 1 + step / 2, x, -step / t.s, eps)
   end
 end
 
@@ -104,9 +72,9 @@ local function lms_of_missing_slopes(denoise, process, opts)
   return function(x, pair, history)
     local t, s = level(pair.t), level(pair.s)
     local _, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.sigma, 4)
+    local past = multistep.remember(history, eps, t.sigma, opts.order)
     local way, nodes, moments = s.sigma - t.sigma, {}, {}
-    for i = 1, math.min(4, pair.i + #opts.skipped) do
+    for i = 1, math.min(opts.order, pair.i + #opts.skipped) do
       local place = past[i] and past[i].place or level(opts.skipped[#opts.skipped + 1 + #past - i]).sigma
       nodes[i], moments[i] = (place - t.sigma) / way, 1 / i
     end
@@ -125,15 +93,32 @@ local function dpmpp_3m_sde_wrong_sign(denoise, process, opts)
     local m = denoise(x, t.t)
     local past = multistep.remember(history, m, t.lambda, 3)
     if s.t == 0 then return m end
+    if s.t == t.t then return x end
     local h, g = s.lambda - t.lambda, {}
     for k = 1, 3 do g[k] = levels.gain(k, 2 * h) end
     local nodes = {}
     for i = 1, math.min(#past, order.at(opts, pair, 3)) do nodes[i] = (past[i].place - t.lambda) / h end
-    local w = multistep.weights(nodes, #nodes == 3 and { g[1], g[2], g[3] - 1 } or { g[1], g[1] / 2 })
+    local w = multistep.weights(nodes, #nodes == 3 and { g[1], g[2], g[3] - 1 }
+      or { g[1], opts.form == "heun" and g[2] or g[1] / 2 })
     local terms = {}
     for i in ipairs(nodes) do terms[2 * i - 1], terms[2 * i] = s.a * w[i], past[i].value end
     local sigma = s.s * math.sqrt(levels.gain(1, 2 * h))
     return opts.mix_path(sigma, t.lambda, s.lambda, 1, s.s / t.s * math.exp(-h), x, table.unpack(terms))
+  end
+end
+
+-- With eta = 1 the midpoints of dpm2_ancestral are at the level where the step ends. diffusers shows two
+-- timesteps there, on a line in sigma at the end and in ln sigma at the midpoint. So midpoints are set
+-- apart by 1e-13 of t, which a denoiser can tell.
+local function midpoints_told_apart(denoise, process, opts)
+  local calls
+  local step = dpm2.dpm2_ancestral.make(function(x, t)
+    calls = calls + 1
+    return denoise(x, calls == 2 and t * (1 + 1e-13) or t)
+  end, process, opts)
+  return function(x, pair, history)
+    calls = 0
+    return step(x, pair, history)
   end
 end
 
@@ -162,26 +147,45 @@ local function with_threshold(solver)
            rules = rules }
 end
 
-local clip = { clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" } }
-local stride = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" } }
+local churn_rules = {
+  steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
+  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "what the model's output predicts" },
+}
+for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
+local missing_rules = {
+  skipped = { "table", required = true, as = "number[]", text = "the levels before the start" },
+  order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+}
 
 local peers = {
-  ["diffusers-ddim-eps-of-unclipped-x0"] = { make = ddim_eps_of_unclipped_x0, rules = clip },
-  ["diffusers-ddim-previous-by-stride"] = { make = ddim_previous_by_stride, rules = stride },
-  ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true, rules = clip },
-  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true },
   ["diffusers-euler-churn-after-model"] = { make = euler_churn_after_model, stochastic = true, signal = true,
-                                            rules = churn.rules },
+                                            rules = churn_rules },
   ["diffusers-ipndm-start-without-x0"] = { make = ipndm_start_without_x0, remembers = { past = {} } },
+  ["diffusers-score-vp-equal-steps"] = { make = score_vp_equal_steps, stochastic = true, every = true,
+    rules = { steps = { "integer", min = 1, default_text = "steps of the run", text = "the step is 1/steps" },
+      beta_min = { "number", default = 0.1, min = 0, text = "beta(0)" },
+      beta_max = { "number", default = 20, above = 0, text = "beta(1)" } } },
+  ["diffusers-kdpm2-ancestral-midpoints-told-apart"] = { make = midpoints_told_apart, stochastic = true,
+    signal = true, rules = dpm2.dpm2_ancestral.rules },
   ["diffusers-lms-of-missing-slopes"] = { make = lms_of_missing_slopes, signal = true, remembers = { past = {} },
-                                          rules = { skipped = { "table", required = true, as = "number[]",
-                                            text = "the levels before the start" } } },
+                                          rules = missing_rules },
   ["diffusers-dpmpp-3m-sde-wrong-sign"] = { make = dpmpp_3m_sde_wrong_sign, stochastic = true,
                                             remembers = { past = {} },
-                                            rules = order.rules {} },
+                                            rules = order.rules { form = order.form } },
   ["diffusers-dpmpp-2m-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m),
   ["diffusers-dpmpp-2m-inverse-threshold-capped"] = with_threshold(dpmpp.dpmpp_2m_inversion),
 }
-for _, solver in pairs(peers) do solver.source = "as another library computes it, including its defect" end
+for _, family in ipairs {
+  require "diffusion.sampler.peer_ddim",
+  require "diffusion.sampler.peer_dpm",
+  require "diffusion.sampler.peer_pndm",
+  require "diffusion.sampler.peer_flow",
+  (require "diffusion.sampler.peer_repaint"),
+} do
+  for name, solver in pairs(family) do peers[name] = solver end
+end
+for _, solver in pairs(peers) do
+  solver.source = solver.source or "as another library computes it, including its defect"
+end
 
 return peers

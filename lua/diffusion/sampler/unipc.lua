@@ -7,7 +7,8 @@
 --   sum_k r_k^(j-1) w_k = j! g(j + 1),   j = 1 .. number of k  (eq. 5).
 -- keep, scale and g are those of expansion.lua: for x0 they are s_s/s_t, a_s and gain(k, h). A single
 -- D_k has w = B/2 instead, with B = h (bh1; -h for eps) or g(1) (bh2). At s = 0 h is infinite and the
--- step returns x0. A step from a_t = 0 has infinite h too, and is not corrected. m at s belongs to x
+-- step returns x0. A step of no length only corrects x. A step from a_t = 0 has infinite h too, and is
+-- not corrected. m at s belongs to x
 -- as predicted, not as corrected. After a step far shorter than its neighbours that gap makes D_k
 -- large.
 local expansion = require "diffusion.sampler.expansion"
@@ -49,6 +50,14 @@ local function corrected(mix, history, m, t, level, form)
   return update(mix, history.x, level(history.t), t, history.used[1].value, others, form)
 end
 
+-- Whether the user leaves out the correction in this step.
+local function left_out(opts, pair)
+  for _, i in ipairs(opts.uncorrected) do
+    if i == pair.i then return true end
+  end
+  return false
+end
+
 local function unipc(of)
   return function(denoise, process, opts)
     local level, mix, form = levels.of(process), opts.mix, { of = of, variant = opts.variant }
@@ -58,7 +67,8 @@ local function unipc(of)
       local x0, eps = denoise(x, t.t)
       if s.t == 0 then return x0 end
       local m = of == "x0" and x0 or eps
-      if correct and history.x then x = corrected(mix, history, m, t, level, form) end
+      if correct and history.x and not left_out(opts, pair) then x = corrected(mix, history, m, t, level, form) end
+      if s.t == t.t then return x end
       local past = multistep.remember(history, m, t.lambda, order)
       local used = order_of.newest(past, opts, pair, order)
       history.x, history.t, history.used = t.a > 0 and x or nil, t.t, used
@@ -71,6 +81,8 @@ local remembers = { past = {}, used = {}, x = { "t", "used" }, t = {} }
 local rules = order_of.rules {
   order = { "integer", default = 2, min = 1, max = 3, text = "values that the predictor uses" },
   variant = { one_of = { "bh1", "bh2" }, default = "bh2", text = "B(h) of the paper: h, or e^h - 1" },
+  uncorrected = { "table", each = { "integer" }, default = {}, as = "integer[]",
+    text = "numbers of steps that don't correct x" },
   corrector = { "boolean", default = true, text = "corrects each x with the next step's value" },
 }
 

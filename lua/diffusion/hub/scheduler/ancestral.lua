@@ -1,5 +1,6 @@
 -- DDPM and UnCLIP: ancestral sampling.
 local betas = require "diffusion.hub.scheduler.betas"
+local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local opts = require "diffusion.opts"
 local spacing = require "diffusion.hub.scheduler.spacing"
@@ -7,17 +8,31 @@ local spacing = require "diffusion.hub.scheduler.spacing"
 local kinds = { "linear", "scaled_linear", "squaredcos_cap_v2", "laplace", "sigmoid" }
 local variances = { "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range" }
 
-local function ddpm(c)
-  return {
+local function ddpm(c, o)
+  if c.variance_type == "fixed_large_log" then
+    fail.raise "variance_type 'fixed_large_log': diffusers takes the root of a logarithm, which is NaN"
+  end
+  local plan = {
     schedule = betas.schedule(c), predict = keys.predict(c), clip = keys.clip_of(c), sampler = { "ddpm" },
-    variance = c.variance_type:gsub("_log$", ""),
-    times = function(N) return spacing.levels(spacing.plain(c, N), c.num_train_timesteps, N), 0 end,
+    variance = c.variance_type == "fixed_small_log" and "fixed_small" or c.variance_type,
   }
+  function plan.times(N)
+    local steps = o.timesteps and spacing.given(o.timesteps) or spacing.plain(c, N)
+    return spacing.levels(steps, c.num_train_timesteps, N), 0
+  end
+  local times = o.steps and plan.times(o.steps)
+  if c.variance_type == "learned" then
+    plan.sampler = { "diffusers-ddpm-noise-in-last-step", learned = "variance" }
+  elseif not times or times[#times] > 1 then
+    plan.sampler = { "diffusers-ddpm-noise-in-last-step" }
+  end
+  return plan
 end
 
-local function unclip(c)
+local function unclip(c, o)
+  if o.steps == 1 then fail.raise "steps = 1: diffusers divides by zero" end
   c.timestep_spacing = "linspace"
-  return ddpm(c)
+  return ddpm(c, o)
 end
 
 local ddpm_keys = opts.joined(keys.betas { kinds = kinds }, keys.predicts(), keys.threshold, keys.clip(true),
@@ -31,7 +46,7 @@ local unclip_keys = opts.joined(keys.clip(true), keys.predicts { "epsilon", "sam
 })
 
 return {
-  DDPMScheduler = { keys = ddpm_keys, plan = ddpm },
-  DDPMParallelScheduler = { keys = ddpm_keys, plan = ddpm },
+  DDPMScheduler = { keys = ddpm_keys, plan = ddpm, call = { timesteps = true } },
+  DDPMParallelScheduler = { keys = ddpm_keys, plan = ddpm, call = { timesteps = true } },
   UnCLIPScheduler = { keys = unclip_keys, plan = unclip },
 }

@@ -48,6 +48,7 @@ local function meant(given)
   end
   local defaults = given._use_default_values
   for _, key in ipairs(type(defaults) == "table" and defaults or {}) do out[key] = nil end
+  if out.trained_betas then out.beta_schedule = nil end -- trained_betas come first
   return out
 end
 

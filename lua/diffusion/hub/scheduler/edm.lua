@@ -1,63 +1,47 @@
 -- EDM and consistency models: classes with a range of sigma of their own, and outputs that are not
 -- one of our targets as they are.
 local dpm = require "diffusion.hub.scheduler.dpm"
-local grids = require("diffusion.grid").grid
 local keys = require "diffusion.hub.scheduler.keys"
 local named = require("diffusion.schedule").schedule
 
 local edm = {}
 
-local function quarter_log(s) return function(t) return math.log(s:sigma(t)) / 4 end end
-
--- The class has its own range of noise levels, and the network gets ln(sigma)/4.
-local function continuous(c, curve)
-  local s = named.edm { sigma_min = c.sigma_min or 0.002, sigma_max = c.sigma_max or 80, rho = c.rho }
-  return {
-    schedule = s, shown = quarter_log(s),
-    times = function(N)
-      local times, last = curve(s, N):times(), 0
-      if c.final_sigmas_type == "sigma_min" then
-        times[#times], last = nil, 1
-      end
-      return times, last
-    end,
-  }
-end
-
---- Euler's v with the timestep ln(sigma)/4, as x0: its levels have no a = 1/sqrt(sigma^2 + 1).
----@param c table checked options
----@param sampler string
----@return table plan
-function edm.continuous_euler(c, sampler)
-  local plan = continuous(c, grids.karras)
-  local s = plan.schedule
-  local function a(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + 1) end
-  plan.sampler, plan.predict, plan.input = { sampler }, "x0", a
-  function plan.skip(t) return a(t) ^ 2 end
-  function plan.out(t) return -a(t) * s:sigma(t) end
-  return plan
+-- Steps along the class's own range of noise levels, on which the network gets ln(sigma)/4. `last` is the level at
+-- which final_sigmas_type = sigma_min ends, nil if it is that of the last step.
+local function continuous(c, last)
+  local exponential = c.sigma_schedule == "exponential"
+  local s = exponential and named.ve { sigma_min = c.sigma_min, sigma_max = c.sigma_max }
+    or named.edm { sigma_min = c.sigma_min, sigma_max = c.sigma_max, rho = c.rho }
+  local function times(N)
+    local out = {}
+    for i = 1, N do out[i] = N == 1 and (exponential and 1 or s.T) or s.T - (i - 1) / (N - 1) * (s.T - 1) end
+    return out, c.final_sigmas_type == "zero" and 0 or last or out[N]
+  end
+  return { schedule = s, shown = function(t) return math.log(s:sigma(t)) / 4 end, times = times }
 end
 
 -- c_in x, and the network of EDM. v has the opposite sign.
-local function preconditioned(c)
-  local plan = continuous(c, c.sigma_schedule == "exponential" and grids.exponential or grids.karras)
+local function preconditioned(c, last)
+  local plan = continuous(c, last)
   local s, sign = plan.schedule, c.prediction_type == "v_prediction" and -1 or 1
   plan.predict, plan.sigma_data = "edm", c.sigma_data
+  function plan.start() return math.sqrt(c.sigma_max ^ 2 + 1) end
   function plan.input(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + c.sigma_data ^ 2) end
   function plan.out() return sign end
   return plan
 end
 
-local function euler(c)
+local function euler(c, o)
   local plan = preconditioned(c)
-  plan.sampler = { "euler" }
+  plan.sampler = keys.churned(o, "edm") or { "euler" }
   return plan
 end
 
 local function multistep(c, o)
-  local plan = preconditioned(c)
+  local plan = preconditioned(c, 1)
   plan.clip = keys.clip_of(c)
-  plan.sampler = dpm.multistep(c, c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
+  if c.solver_type ~= "heun" then c.solver_type = "midpoint" end
+  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
   return plan
 end
 
@@ -72,7 +56,8 @@ local function consistency(c, o)
     return out, 1
   end
   return {
-    schedule = s, predict = "x0", sampler = { "consistency" }, clip = c.clip_denoised and 1 or nil, times = times,
+    schedule = s, predict = "x0", sampler = { "consistency", s_noise = c.s_noise }, times = times,
+    clip = c.clip_denoised and 1 or nil, start = function() return c.sigma_max end,
     shown = function(t) return 250 * math.log(s:sigma(t) + 1e-44) end,
     input = function(t) return 1 / root(t) end,
     skip = function(t) return data ^ 2 / ((s:sigma(t) - c.sigma_min) ^ 2 + data ^ 2) end,
@@ -103,7 +88,7 @@ local consistency_keys = {
 }
 
 edm.classes = {
-  EDMEulerScheduler = { keys = edm_keys, plan = euler },
+  EDMEulerScheduler = { keys = edm_keys, plan = euler, call = keys.churn },
   EDMDPMSolverMultistepScheduler = { keys = multistep_keys, plan = multistep },
   CMStochasticIterativeScheduler = { keys = consistency_keys, plan = consistency, call = { timesteps = true } },
 }

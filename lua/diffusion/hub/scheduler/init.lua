@@ -11,10 +11,39 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
+  use_clipped_model_output = { "boolean", default_text = "false", text = "DDIM's eps is that of the clipped x0" },
+  original_inference_steps = { "integer", min = 1, default_text = "that of the config",
+    text = "number of timesteps at which LCM's network was distilled" },
+  max_timesteps = { "number", above = 0, default_text = "1.5708", text = "SCM's first angle" },
+  intermediate_timesteps = { "number", above = 0, default_text = "1.3", text = "SCM's second angle of two" },
+  jump_length = { "integer", min = 1, default_text = "10", text = "RePaint's steps of a jump back" },
+  jump_n_sample = { "integer", min = 1, default_text = "10", text = "times that RePaint takes each stretch" },
+  original = { "tensor", default_text = "none", text = "RePaint's picture, whose known part stays" },
+  mask = { "tensor", default_text = "none", text = "RePaint's mask, 1 where the picture is known" },
+  mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
   timesteps = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
+  sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
+    text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
+  order = { "integer", min = 1, max = 4, default_text = "4", text = "order of LMS" },
+  s_churn = { "number", min = 0, default_text = "0", text = "noise that Euler adds before steps, over all of them" },
+  s_tmin = { "number", min = 0, default_text = "0", text = "least sigma at which it does" },
+  s_tmax = { "number", min = 0, infinite = true, default_text = "inf", text = "greatest sigma at which it does" },
+  s_noise = { "number", min = 0, default_text = "1", text = "factor of that noise" },
 })
 local general = { steps = true, first = true }
+
+-- The number of steps of a list of the user's, which may have the level of the end too.
+local function check_count(class, o, key)
+  local given = o[key]
+  if not given then return end
+  local count = #given - (class.call[key] == "ends" and 1 or 0)
+  if count < 1 or o.steps and o.steps ~= count then
+    fail.raise("bad argument #2 to 'hub.scheduler' (%d %s make %d steps, but steps = %s)", #given, key, count,
+      o.steps or "at least 1")
+  end
+  o.steps = count
+end
 
 -- Raises if an option isn't one of this class, or the run has no such step.
 local function check_call(name, class, o)
@@ -23,18 +52,29 @@ local function check_call(name, class, o)
       fail.raise("bad argument #2 to 'hub.scheduler' ('%s' is not an option of %s)", key, name)
     end
   end
+  check_count(class, o, "timesteps")
+  check_count(class, o, "sigmas")
   if o.first > (o.steps or 1) then
     fail.raise("bad argument #2 to 'hub.scheduler' (first = %d, but there are %s steps)", o.first, o.steps or "no")
   end
-  if o.timesteps and o.steps and o.steps ~= #o.timesteps then
-    fail.raise("bad argument #2 to 'hub.scheduler' (%d timesteps, but steps = %d)", #o.timesteps, o.steps)
+end
+
+-- Raises if the network's output can't tell x0 at the start, where x has no signal.
+local function check_start(plan, grid)
+  local t = grid[1][1]
+  if plan.predict == "eps" and not plan.upward and plan.schedule:snr(t) == 0 then
+    fail.raise("x holds no signal at timestep %g, so eps doesn't determine x0 there; a network that predicts v or x0 "
+      .. "expected, or another timestep_spacing", t - 1)
   end
-  o.steps = o.timesteps and #o.timesteps or o.steps
+  return grid
 end
 
 local function grid_of(name, plan, N, first)
-  local times, last = plan.times(N)
-  return grids.made(name, table.move(times, first, #times, 1, {}), plan.schedule.T, plan.schedule, last)
+  local times, last, told = plan.times(N)
+  for t, step in pairs(told or {}) do plan.told[t] = step end
+  if not plan.starts then times = table.move(times, first, #times, 1, {}) end
+  if #times == 0 then fail.raise("first = %d, but the run has fewer steps", first) end
+  return check_start(plan, grids.made(name, times, plan.schedule.T, plan.schedule, last))
 end
 
 local function process_of(plan)
@@ -44,7 +84,10 @@ end
 
 local function timesteps_of(plan, grid)
   local out = {}
-  for i, step in ipairs(grid) do out[i] = plan.shown and plan.shown(step[1]) or step[1] - 1 end
+  for i, step in ipairs(grid) do
+    local t = step[plan.upward and 2 or 1]
+    out[plan.upward and #grid + 1 - i or i] = plan.told[t] or plan.shown and plan.shown(t) or t - 1
+  end
   return out
 end
 
@@ -71,12 +114,16 @@ local function scheduler(config, options)
   check_call(name, class, o)
   local plan, message = fail.try(class.plan, c, o)
   if not plan then return nil, ("%s: %s"):format(name, message) end
+  plan.told = {}
   local process, why = fail.try(process_of, plan)
   if not process then return nil, ("%s: %s"):format(name, why) end
-  local grid = o.steps and grid_of(name, plan, o.steps, o.first)
-    or function(_, N) return grid_of(name, plan, N, 1) end
+  local grid = function(_, N) return grid_of(name, plan, N, 1) end
+  if o.steps then grid, why = fail.try(grid_of, name, plan, o.steps, o.first) end
+  if not grid then return nil, ("%s: %s"):format(name, why) end
   local facts = { class = name, unit = plan.unit, upward = plan.upward }
-  facts.timesteps = o.steps and timesteps_of(plan, grid)
+  if o.steps then
+    facts.timesteps, facts.start = timesteps_of(plan, grid), plan.start and plan.start(grid[1][1]) or 1
+  end
   return process, plan.sampler, grid, wrap(plan), facts
 end
 

@@ -3,7 +3,7 @@
 local keys = {}
 
 --- A truth value.
----@param value boolean default
+---@param value boolean|nil default
 ---@return table rule
 function keys.flag(value) return { "boolean", default = value } end
 
@@ -88,6 +88,10 @@ keys.curves = {
 --- The path x_t = (1 - w) x_0 + w eps in place of betas.
 keys.flow = { use_flow_sigmas = keys.flag(false), flow_shift = keys.number(1, { above = 0 }) }
 
+--- A shift of the path that depends on the size of the image, by the option mu.
+keys.dynamic = { use_dynamic_shifting = keys.flag(false),
+                 time_shift_type = keys.choice("exponential", { "exponential", "linear" }) }
+
 --- The end of a run.
 ---@param value string default of final_sigmas_type
 ---@return table rules
@@ -99,7 +103,21 @@ keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range" 
 --- The largest noise level of a run, as its lambda = ln(a/s).
 keys.clipped_lambda = { lambda_min_clipped = keys.number(-math.huge, { infinite = true }) }
 
-local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", flow_prediction = "flow" }
+--- The options of d.hub.scheduler for churn.
+keys.churn = { s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
+
+--- Euler with churn as diffusers has it, which evaluates the network before it adds the noise. nil without s_churn.
+---@param o table options of d.hub.scheduler
+---@param of string what the network predicts
+---@return table|nil sampler
+function keys.churned(o, of)
+  if not o.s_churn then return nil end
+  return { "diffusers-euler-churn-after-model", s_churn = o.s_churn, s_tmin = o.s_tmin, s_tmax = o.s_tmax,
+           s_noise = o.s_noise, steps = o.steps, of = of }
+end
+
+local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", original_sample = "x0",
+                   flow_prediction = "flow" }
 
 --- The name of the prediction target here.
 ---@param c table checked options

@@ -1,25 +1,38 @@
 -- LCM and TCD: samplers of distilled networks.
 local betas = require "diffusion.hub.scheduler.betas"
-local grids = require("diffusion.grid").grid
+local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local opts = require "diffusion.opts"
+local spacing = require "diffusion.hub.scheduler.spacing"
 
-local function plan_of(c, last)
-  local plan = { schedule = betas.schedule(c), predict = keys.predict(c), clip = keys.clip_of(c) }
+-- N of the timesteps at which the network was distilled, the latest first.
+local function thinned(c, o, N)
+  local T, all = c.num_train_timesteps, o.original_inference_steps or c.original_inference_steps
+  if all > T then fail.raise("original_inference_steps = %d is above num_train_timesteps = %d", all, T) end
+  if N > all then fail.raise("%d steps, but the network was distilled at %d (original_inference_steps)", N, all) end
+  local steps = {}
+  for i = 1, N do steps[i] = (all - math.floor((i - 1) * (all / N))) * (T // all) - 1 end
+  return steps
+end
+
+local function plan_of(c, o, last)
+  local plan = { schedule = betas.schedule(c), predict = keys.predict(c) }
   function plan.times(N)
-    return grids.preset "lcm"(plan.schedule, N, { original = c.original_inference_steps }):times(), last
+    local steps = o.timesteps and spacing.given(o.timesteps) or thinned(c, o, N)
+    return spacing.levels(steps, c.num_train_timesteps, N), last
   end
   return plan
 end
 
-local function lcm(c)
-  local plan = plan_of(c, 0)
-  plan.sampler = { "lcm", timestep_scaling = c.timestep_scaling }
+local function lcm(c, o)
+  local plan = plan_of(c, o, 0)
+  plan.clip, plan.sampler = keys.clip_of(c), { "lcm", timestep_scaling = c.timestep_scaling }
   return plan
 end
 
+-- diffusers' TCD doesn't clip, whatever clip_sample and thresholding say.
 local function tcd(c, o)
-  local plan = plan_of(c, 1)
+  local plan = plan_of(c, o, 1)
   plan.sampler = { "tcd", gamma = o.eta }
   return plan
 end
@@ -29,6 +42,6 @@ local lcm_keys = opts.joined(keys.betas(keys.latent), keys.predicts(), keys.clip
     set_alpha_to_one = keys.flag(true), rescale_betas_zero_snr = keys.flag(false) })
 
 return {
-  LCMScheduler = { keys = lcm_keys, plan = lcm },
-  TCDScheduler = { keys = lcm_keys, plan = tcd, call = { eta = true } },
+  LCMScheduler = { keys = lcm_keys, plan = lcm, call = { timesteps = true, original_inference_steps = true } },
+  TCDScheduler = { keys = lcm_keys, plan = tcd, call = { timesteps = true, eta = true } },
 }

@@ -1,27 +1,72 @@
 -- PNDM and IPNDM: linear multistep methods in eps.
 local betas = require "diffusion.hub.scheduler.betas"
+local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local named = require("diffusion.schedule").schedule
 local grids = require("diffusion.grid").grid
 local opts = require "diffusion.opts"
 local spacing = require "diffusion.hub.scheduler.spacing"
 
-local function pndm(c)
-  local last = c.set_alpha_to_one and 0 or 1
-  local function times(N)
-    local list = spacing.levels(spacing.plain(c, N), c.num_train_timesteps, N)
-    if list[#list] == last then list[#list] = nil end
-    return list, last
+-- The levels at which the network is evaluated once, from that of entry number `first` of diffusers' list. That has the
+-- second level twice. The second result is the level of the second evaluation.
+local function visited(levels, first)
+  local list = table.move(levels, 1, 2, 1, {})
+  table.move(levels, 2, #levels, 3, list)
+  local times = { list[first] }
+  table.move(list, first + 2, #list, 2, times)
+  return times, list[first + 1]
+end
+
+-- diffusers' list of the levels at which the network is evaluated, with Runge-Kutta steps first.
+local function list_of(levels, half)
+  local out = { levels[1] }
+  for i = 2, 4 do
+    local s = levels[i]
+    for _, t in ipairs { s + half, s + half, s, s } do out[#out + 1] = t end
   end
-  return {
-    schedule = betas.schedule(c), predict = keys.predict(c), times = times,
-    sampler = { "plms", start = c.skip_prk_steps and "heun" or "runge_kutta",
-                of = c.prediction_type == "v_prediction" and "v" or "eps" },
-  }
+  out[#out] = nil
+  return table.move(levels, 4, #levels, #out + 1, out)
+end
+
+-- The groups of Runge-Kutta in the list from entry number `first`, and the levels after them. The groups begin at the
+-- first three levels, wherever the list does.
+local function grouped(levels, half, first)
+  local list = list_of(levels, half)
+  local groups, times = {}, {}
+  for g = 1, 3 do
+    local told = table.move(list, first + 4 * g - 4, math.min(#list, first + 4 * g - 1), 1, {})
+    if #told == 0 then break end
+    local to = {}
+    for k, t in ipairs(told) do to[k] = k % 2 == 1 and t - half or t end
+    groups[g], times[g] = { from = levels[g], told = told, to = to }, told[1]
+  end
+  return groups, table.move(list, first + 12, #list, 4, times)
+end
+
+local function pndm(c, o)
+  local kutta, last = not c.skip_prk_steps, c.set_alpha_to_one and 0 or 1
+  local plan = { schedule = betas.schedule(c), predict = keys.predict(c), starts = true }
+  local function levels(N)
+    if kutta and N < 4 then fail.raise "steps of Runge-Kutta need at least 4 steps" end
+    return spacing.levels(spacing.plain(c, N), c.num_train_timesteps, N)
+  end
+  local function half(N) return c.num_train_timesteps // N // 2 end
+  function plan.times(N)
+    if kutta then return select(2, grouped(levels(N), half(N), o.first)), last end
+    local times, second = visited(levels(N), o.first)
+    return times, times[2] and last or second or last
+  end
+  local N, sampler = o.steps, { "diffusers-pndm-previous-by-stride", steps = o.steps, last = last }
+  sampler.of, sampler.start = c.prediction_type == "v_prediction" and "v" or "eps", kutta and "runge_kutta" or "heun"
+  if N and kutta then sampler.groups = grouped(levels(N), half(N), o.first) end
+  if N and not kutta then sampler.second = select(2, visited(levels(N), o.first)) end
+  plan.sampler = sampler
+  return plan
 end
 
 -- s = sin^2(u pi/2) with u = t/T. The network gets the angle of (a, s).
 local function ipndm(c)
+  if c.trained_betas then fail.raise "trained_betas: diffusers takes them for the noise levels of a run, as they stand" end
   local T = c.num_train_timesteps
   local s = named.from_alpha_bar(function(u) return u == 1 and 0 or 1 - math.sin(u * math.pi / 2) ^ 4 end, { T = T })
   return {

@@ -1,69 +1,66 @@
 -- The classes that work in sigma = s/a, on samples y = x/a: Euler, Heun, LMS and DPM2.
 local betas = require "diffusion.hub.scheduler.betas"
 local curve = require "diffusion.hub.scheduler.curve"
-local edm = require "diffusion.hub.scheduler.edm"
-local grids = require("diffusion.grid").grid
+local fail = require "diffusion.fail"
+local from_alpha_bar = require("diffusion.schedule").schedule.from_alpha_bar
 local keys = require "diffusion.hub.scheduler.keys"
+local levels = require "diffusion.hub.scheduler.levels"
 local opts = require "diffusion.opts"
-local spacing = require "diffusion.hub.scheduler.spacing"
 
--- Between whole timesteps sigma is on a line, so the timestep of a level is on that line too.
-local function on_line(schedule)
-  return function(t)
-    local low, w = math.floor(t), t % 1
-    if w == 0 then return low - 1 end
-    local from, to = schedule:sigma(low), schedule:sigma(low + 1)
-    return low - 1 + (schedule:sigma(t) - from) / (to - from)
-  end
-end
+-- ==== the network ============================================================================
 
--- The timestep at a level of the grid by `shown`, at others the level's own.
-local function on_grid(plan, N, shown)
-  local on = {}
-  for _, t in ipairs(plan.times(N)) do on[t] = true end
-  return function(t) return on[t] and shown(t) or t - 1 end
-end
-
-local function last_of(c) return c.final_sigmas_type == "sigma_min" and 1 or 0 end
-
-local function by_line(plan, c)
-  function plan.times(N) return grids.preset "diffusers-euler-linspace"(plan.schedule, N):times(), last_of(c) end
-  plan.shown = on_line(plan.schedule)
-end
-
-local function by_curve(plan, c, name)
-  function plan.times(N) return curve.spaced(c, plan.schedule, name, N), last_of(c) end
-end
-
-local function in_time(plan, c)
+-- Euler's v with the timestep ln(sigma)/4.
+local function quarter_log(plan)
+  local s, times = plan.schedule, plan.times
   function plan.times(N)
-    return spacing.levels(spacing.plain(c, N), c.num_train_timesteps, N), last_of(c)
+    local list, last = times(N)
+    return list, last
   end
+  function plan.shown(t) return math.log(s:sigma(t)) / 4 end
 end
 
--- Sigmas in equal steps of their logarithm. The network gets times in equal steps, which do not match.
-local function log_linear(plan, N)
-  local schedule = plan.schedule
-  local high, low = math.log(schedule:sigma(schedule.T)), math.log(schedule:sigma(1))
-  function plan.times(n)
-    local sigmas = {}
-    for i = 1, n do sigmas[i] = math.exp(high + (low - high) * (i - 1) / n) end
-    return grids.sigmas(schedule, sigmas, { last = 1 }):times(), 1
-  end
-  function plan.shown(t)
-    local i = N * (high - math.log(schedule:sigma(t))) / (high - low) + 1
-    return (schedule.T - 1) * (N - i) / (N - 1)
-  end
+-- On levels without a = 1/sqrt(sigma^2 + 1) the network gets a y, and v is changed to x0.
+local function without_signal(plan)
+  local s = plan.schedule
+  local function a(t) return 1 / math.sqrt(s:sigma(t) ^ 2 + 1) end
+  plan.input, plan.unit = a, nil
+  if plan.predict ~= "v" then return end
+  plan.predict = "x0"
+  function plan.skip(t) return a(t) ^ 2 end
+  function plan.out(t) return -a(t) * s:sigma(t) end
+end
+
+-- ==== the plan ===============================================================================
+
+-- diffusers' table for rescaled betas ends at this alpha_bar in place of 0.
+local last_of_rescaled = 2 ^ -24
+
+-- The schedule is a table, as in diffusers: levels between whole ones are on a line. The last of
+-- rescaled betas is diffusers', unless the one before it has less signal.
+local function schedule_of(c)
+  local s, list = betas.schedule(c), {}
+  local ends = c.rescale_betas_zero_snr and (s.T == 1 or s:alpha_bar(s.T - 1) > last_of_rescaled)
+  if not ends and c.beta_schedule ~= "exp" then return s end
+  for t = 1, s.T do list[t] = s:alpha_bar(t) end
+  if ends then list[s.T] = last_of_rescaled end
+  return from_alpha_bar(list)
 end
 
 local function plan_of(c, o, sampler)
-  if c.timestep_type == "continuous" then return edm.continuous_euler(c, sampler) end
-  local plan = { schedule = betas.schedule(c), predict = keys.predict(c), sampler = { sampler }, unit = "sigma" }
-  local name = curve.name(c)
-  if c.interpolation_type == "log_linear" then log_linear(plan, o.steps)
-  elseif name then by_curve(plan, c, name)
-  elseif c.timestep_spacing == "linspace" then by_line(plan, c)
-  else in_time(plan, c) end
+  local schedule = schedule_of(c)
+  local top = c.rescale_betas_zero_snr and math.sqrt(1 / last_of_rescaled - 1) or schedule:sigma(schedule.T)
+  local plan = { predict = keys.predict(c), sampler = { sampler }, unit = "sigma", clip = keys.clip_of(c) }
+  local run = levels.of { c = c, o = o, schedule = schedule, top = top, curve = curve.name(c) }
+  plan.schedule, plan.times, plan.shown = run.schedule, run.times, run.shown
+  function plan.start(t)
+    local s, sigma = plan.schedule, plan.schedule:sigma(t)
+    return s:signal(t) * (c.timestep_spacing == "leading" and math.sqrt(sigma ^ 2 + 1) or sigma)
+  end
+  if run.wide then without_signal(plan) end
+  if c.timestep_type == "continuous" and c.prediction_type == "v_prediction" then
+    if o.timesteps then fail.raise "timesteps can't be given with timestep_type = continuous and v_prediction" end
+    quarter_log(plan)
+  end
   return plan
 end
 
@@ -74,26 +71,29 @@ local function with(sampler, more)
   end
 end
 
--- At midpoints between its levels the network gets the level's own timestep.
-local function at_midpoints(plan, c, o)
-  local shown = curve.name(c) == "karras" and curve.rounded or curve.name(c) and curve.cut or plan.shown
-  if shown then plan.shown = on_grid(plan, o.steps, shown) end
+-- ==== samplers ===============================================================================
+
+local function churned(plan, c, o)
+  plan.sampler = keys.churned(o, keys.predict(c)) or plan.sampler
   return plan
 end
 
--- LMS has the levels that were skipped before the start.
+-- LMS started in the middle of a run has weights for the levels that were skipped.
 local function lms(plan, _, o)
-  plan.sampler = { "lms", final = true }
+  plan.sampler = { "lms", final = true, order = o.order }
   if o.first > 1 then
-    local skipped = table.move(plan.times(o.steps), 1, o.first - 1, 1, {})
-    plan.sampler = { "diffusers-lms-of-missing-slopes", skipped = skipped }
+    plan.sampler = { "diffusers-lms-of-missing-slopes", order = o.order,
+                     skipped = table.move(plan.times(o.steps), 1, o.first - 1, 1, {}) }
   end
   return plan
 end
 
+-- ==== classes ================================================================================
+
 local euler_kinds = { interpolation_type = keys.choice("linear", { "linear", "log_linear" }),
   timestep_type = keys.choice("discrete", { "discrete", "continuous" }), rescale_betas_zero_snr = keys.flag(false) }
-local euler_keys = opts.joined(keys.betas(), keys.predicts(), keys.curves, keys.spacing "linspace", keys.final "zero",
+local predicts = keys.predicts { "epsilon", "sample", "v_prediction", "original_sample" }
+local euler_keys = opts.joined(keys.betas(), predicts, keys.curves, keys.spacing "linspace", keys.final "zero",
   euler_kinds)
 local ancestral_keys = opts.joined(keys.betas(), keys.predicts(), keys.spacing "linspace",
   { rescale_betas_zero_snr = keys.flag(false) })
@@ -103,11 +103,22 @@ local heun_keys = opts.joined(keys.betas(own), keys.predicts(), keys.curves, key
 own.kinds = nil
 local kdpm_keys = opts.joined(keys.betas(own), keys.predicts(), keys.curves, keys.spacing "linspace")
 
+local euler_call = opts.joined(keys.churn, { timesteps = true, sigmas = "ends" })
+
+-- DPM2 rounds the timesteps of a Karras curve, but not those of its midpoints.
+local function dpm2(sampler)
+  local plan = with(sampler)
+  return function(c, o)
+    c.rounds = true
+    return plan(c, o)
+  end
+end
+
 return {
-  EulerDiscreteScheduler = { keys = euler_keys, plan = with "euler" },
+  EulerDiscreteScheduler = { keys = euler_keys, plan = with("euler", churned), call = euler_call },
   EulerAncestralDiscreteScheduler = { keys = ancestral_keys, plan = with "euler_ancestral" },
-  LMSDiscreteScheduler = { keys = lms_keys, plan = with("lms", lms) },
-  HeunDiscreteScheduler = { keys = heun_keys, plan = with "heun" },
-  KDPM2DiscreteScheduler = { keys = kdpm_keys, plan = with("dpm2", at_midpoints) },
-  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys, plan = with("dpm2_ancestral", at_midpoints) },
+  LMSDiscreteScheduler = { keys = lms_keys, plan = with("lms", lms), call = { order = true } },
+  HeunDiscreteScheduler = { keys = heun_keys, plan = with "heun", call = { timesteps = true } },
+  KDPM2DiscreteScheduler = { keys = kdpm_keys, plan = dpm2 "dpm2" },
+  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys, plan = dpm2 "diffusers-kdpm2-ancestral-midpoints-told-apart" },
 }

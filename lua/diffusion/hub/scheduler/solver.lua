@@ -1,72 +1,196 @@
 -- The levels and timesteps that DPM-Solver, UniPC, DEIS and SA-Solver share.
 local betas = require "diffusion.hub.scheduler.betas"
 local curve = require "diffusion.hub.scheduler.curve"
+local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local spacing = require "diffusion.hub.scheduler.spacing"
-local grids = require("diffusion.grid").grid
 local named = require("diffusion.schedule").schedule
+local opts = require "diffusion.opts"
 
 local solver = {}
-
--- Leaves out a last step from a level to itself, which changes nothing.
-local function stopped(times, last)
-  if times[#times] == last then times[#times] = nil end
-  return times, last
-end
-
-local function on_curve(plan, c, name)
-  local last = c.final_sigmas_type == "sigma_min" and 1 or 0
-  function plan.times(N) return stopped(curve.whole(c, plan.schedule, name, N), last) end
-  plan.shown = name == "karras" and curve.rounded or curve.cut
-  return plan
-end
-
-local function in_time(plan, c)
-  local last = c.final_sigmas_type == "sigma_min" and 1 or 0
-  function plan.times(N)
-    return stopped(spacing.levels(spacing.dropped(c, N), c.num_train_timesteps, N), last)
-  end
-  return plan
-end
-
--- On the path x_t = (1 - w) x_0 + w eps.
-local function on_path(plan, c, grid)
-  local T = c.num_train_timesteps
-  plan.schedule = named.flow { shift = c.flow_shift, T = T }
-  local noise = plan.schedule.noise
-  function plan.times(N) return grids.preset(grid)(plan.schedule, N):times(), 0 end
-  function plan.shown(t) return math.floor(T * math.min(noise(plan.schedule, t), 1 - 1e-6)) end
-  return plan
-end
 
 --- The options that these classes share.
 ---@param more table their own
 ---@return table rules
 function solver.keys(more)
-  local out = {}
-  local groups = { keys.betas(), keys.predicts { "epsilon", "sample", "v_prediction", "flow_prediction" },
-    keys.threshold, keys.curves, keys.flow, keys.spacing "linspace", more }
-  for _, group in ipairs(groups) do
-    for name, rule in pairs(group) do out[name] = rule end
+  return opts.joined(keys.betas(), keys.predicts { "epsilon", "sample", "v_prediction", "flow_prediction" },
+    keys.threshold, keys.curves, keys.flow, keys.spacing "linspace", more)
+end
+
+-- The level at which a run ends, after its last level.
+local function last_of(c, ends, last)
+  if c.final_sigmas_type == "zero" then return 0 end
+  return ends == "own" and last or 1
+end
+
+-- ==== betas ================================================================================
+
+local function on_curve(plan, c, form, name)
+  local cosine = form.unrounded_cosine and c.beta_schedule == "squaredcos_cap_v2"
+  local round = (name == "karras" or name == "lu") and not cosine and curve.rounded or curve.cut
+  plan.shown = round
+  function plan.times(N)
+    local times = curve.whole(c, plan.schedule, name, N)
+    return times, last_of(c, form.ends, times[N])
+  end
+  return plan
+end
+
+--- The highest level whose lambda is at least that of lambda_min_clipped.
+---@param c table checked options
+---@param schedule diffusion.schedule
+---@return integer
+function solver.unclipped(c, schedule)
+  local T = c.num_train_timesteps
+  while T > 0 and schedule:log_snr(T) / 2 < (c.lambda_min_clipped or -math.huge) do T = T - 1 end
+  return T
+end
+
+local function in_time(plan, c, o)
+  local T = c.num_train_timesteps
+  function plan.times(N)
+    local steps = o.timesteps and spacing.given(o.timesteps) or spacing.dropped(c, N, solver.unclipped(c, plan.schedule))
+    return spacing.levels(steps, T, N), last_of(c)
+  end
+  return plan
+end
+
+-- ==== the path x_t = (1 - w) x_0 + w eps ===================================================
+
+local function shifted(w, shift) return shift * w / (1 + (shift - 1) * w) end
+
+-- The w of DPM-Solver, DEIS and SA-Solver: N of N + 1 in equal steps, the lowest dropped.
+local function dropped_path(c, N, o)
+  local T, out = c.num_train_timesteps, {}
+  local shift = o.mu and math.exp(o.mu) or c.flow_shift
+  for i = 1, N do
+    local alpha = i == 1 and 1 / T or 1 + (N + 1 - i) * ((1 / T - 1) / N)
+    out[i] = shifted(1 - alpha, shift)
   end
   return out
 end
 
---- A plan without its sampler.
----@param c table checked options
----@param flow_grid string|nil the preset of levels on a flow's path
----@return table
-function solver.plan(c, flow_grid)
-  local plan = { predict = keys.predict(c), clip = keys.clip_of(c) }
-  if c.use_flow_sigmas then return on_path(plan, c, flow_grid or "diffusers-dpm-flow") end
-  plan.schedule = betas.schedule(c)
-  local name = curve.name(c)
-  if name then return on_curve(plan, c, name) end
-  return in_time(plan, c)
+local function by_mu(mu, kind)
+  local m = kind == "linear" and mu or math.exp(mu)
+  return function(w) return m / (m + (1 / w - 1)) end
 end
 
---- The option lower_order_final of the samplers: diffusers lowers the order in runs of fewer than 15
---- steps. A last step from a level to itself is the one that it lowers.
+-- The w stretched so that the last is `terminal`.
+local function stretched(list, terminal)
+  local scale = (1 - list[#list]) / (1 - terminal)
+  for i, w in ipairs(list) do list[i] = 1 - (1 - w) / scale end
+  return list
+end
+
+-- The w of UniPC, which doesn't start at 1 but a millionth below it.
+local function unipc_path(c, N, o)
+  local T, out = c.num_train_timesteps, {}
+  local move = c.use_dynamic_shifting and by_mu(o.mu, c.time_shift_type)
+    or function(w) return shifted(w, c.flow_shift) end
+  for i = 1, N do out[i] = move(o.sigmas and o.sigmas[i] or 1 + (i - 1) * ((1 / T - 1) / N)) end
+  if c.shift_terminal then stretched(out, c.shift_terminal) end
+  if math.abs(out[1] - 1) < 1e-6 then out[1] = out[1] - 1e-6 end
+  return out
+end
+
+-- The w of a curve of sigma = w/(1 - w) between the ends of the betas.
+local function curved_path(c, name, N)
+  local schedule, out = betas.schedule(c, true), {}
+  for i, t in ipairs(curve.whole(c, schedule, name, N)) do
+    local sigma = schedule:sigma(t)
+    out[i] = sigma / (sigma + 1)
+  end
+  return out
+end
+
+-- The level with this w. Raises unless it lies on the path.
+local function level_of(schedule, w)
+  if not (w > 0 and w <= 1) then fail.raise("a level of the path is w = %.6g, outside of (0, 1]", w) end
+  return schedule:level_of_sigma(w / (1 - w))
+end
+
+local function on_path(plan, c, o, form)
+  local T, name = c.num_train_timesteps, curve.name(c)
+  if name and not (form.path == "unipc" and name == "karras") then
+    fail.raise("use_flow_sigmas with the curve %s: its sigmas are above 1, so diffusers gets a negative 1 - sigma", name)
+  end
+  plan.schedule = named.flow { T = T, shift = c.flow_shift }
+  function plan.times(N)
+    local list = name and curved_path(c, name, N) or (form.path == "unipc" and unipc_path or dropped_path)(c, N, o)
+    local times, told = {}, {}
+    for i, w in ipairs(list) do
+      times[i] = level_of(plan.schedule, w)
+      told[times[i]] = math.floor(w * T)
+    end
+    local last = times[N]
+    if form.ends ~= "own" and c.final_sigmas_type == "sigma_min" then
+      last = level_of(plan.schedule, betas.schedule(c):sigma(1))
+    end
+    return times, last_of(c, "own", last), told
+  end
+  function plan.shown(t) return math.floor(T * plan.schedule:noise(t) + 1e-9) end
+  return plan
+end
+
+-- ==== outputs ==============================================================================
+
+-- Outputs that diffusers combines as if the levels were others: v on the path, and the velocity of a path on betas.
+-- `of` is the quantity that the solver works on.
+local function converted(plan, c, of)
+  local s, predict = plan.schedule, keys.predict(c)
+  if c.use_flow_sigmas and predict == "v" then
+    plan.predict = of
+    function plan.skip(t) return of == "x0" and s:signal(t) or s:noise(t) end
+    function plan.out(t) return of == "x0" and -s:noise(t) or s:signal(t) end
+  elseif predict == "flow" and not c.use_flow_sigmas then
+    plan.predict = "x0"
+    function plan.skip() return 1 end
+    function plan.out(t) return -s:sigma(t) end
+  end
+  if predict == "flow" and of == "eps" then
+    fail.raise "prediction_type 'flow_prediction': diffusers takes it only for solvers that work on x0"
+  end
+  return plan
+end
+
+-- Raises where diffusers would not make the scheduler or its steps.
+local function check(c, o, form)
+  local flow = form.path == "unipc"
+  local curves = (c.use_karras_sigmas and 1 or 0) + (c.use_exponential_sigmas and 1 or 0) + (c.use_beta_sigmas and 1 or 0)
+  if curves > 1 then fail.raise "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true" end
+  if o.timesteps and curve.name(c) then fail.raise "timesteps of your own can't be used with a curve of sigmas" end
+  if o.mu and not c.use_dynamic_shifting then fail.raise "mu is for use_dynamic_shifting = true" end
+  if o.mu and not flow and c.time_shift_type == "linear" then fail.raise "mu needs time_shift_type 'exponential'" end
+  if flow and c.use_dynamic_shifting and not o.mu then fail.raise "use_dynamic_shifting needs the option mu" end
+  if o.sigmas and not (c.use_flow_sigmas and not curve.name(c)) then
+    fail.raise "sigmas of your own need use_flow_sigmas = true and no curve"
+  end
+end
+
+--- A plan without its sampler.
+---@param c table checked options
+---@param o table options of d.hub.scheduler
+---@param form table {of = "x0" or "eps", ends = "own" if curves end at their last level, path = "unipc",
+---  unrounded_cosine}
+---@return table
+function solver.plan(c, o, form)
+  check(c, o, form)
+  local plan = { predict = keys.predict(c), clip = c.thresholding and keys.clip_of(c) or nil, variance = c.variance_type }
+  if c.use_flow_sigmas then return converted(on_path(plan, c, o, form), c, form.of) end
+  local lost
+  plan.schedule, lost = betas.schedule(c, true)
+  local name = curve.name(c)
+  plan = name and on_curve(plan, c, form, name) or in_time(plan, c, o)
+  local times = plan.times
+  function plan.times(N)
+    local list, last = times(N)
+    return betas.check(list, c.num_train_timesteps, lost), last
+  end
+  return converted(plan, c, form.of)
+end
+
+--- The samplers' option lower_order_final: diffusers lowers the order at the end of runs of fewer than 15 steps,
+--- counted from their first step even if they start later.
 ---@param c table checked options
 ---@param plan table
 ---@param N integer|nil steps of the whole run
@@ -74,8 +198,7 @@ end
 function solver.lowered(c, plan, N)
   if not c.lower_order_final then return 0 end
   if not N then return 15 end
-  local times = plan.times(N)
-  return #times == N and N < 15 and math.maxinteger or 0
+  return #plan.times(N) < 15 and math.maxinteger or 0
 end
 
 return solver

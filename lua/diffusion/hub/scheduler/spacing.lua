@@ -42,6 +42,27 @@ function spacing.dropped(c, N, first)
   return each(N, function(i) return i == 1 and first - 1 or even((N + 1 - i) * ((first - 1) / N)) end)
 end
 
+--- The timesteps of the multistep solvers backwards: the earliest first, the highest dropped.
+---@param c table checked options
+---@param N integer steps
+---@param top integer the level at which the run ends
+---@return integer[]
+function spacing.rising(c, N, top)
+  local T = c.num_train_timesteps
+  if c.timestep_spacing == "trailing" then
+    local list = trailing(top, T, N)
+    return each(#list, function(i) return list[#list + 1 - i] end)
+  end
+  local ratio = top // (N + 1)
+  if c.timestep_spacing == "leading" then return each(N, function(i) return (i - 1) * ratio + c.steps_offset end) end
+  return each(N, function(i) return even((i - 1) * ((top - 1) / N)) end)
+end
+
+--- Timesteps of the user's, as whole numbers.
+---@param list number[]
+---@return integer[]
+function spacing.given(list) return each(#list, function(i) return math.floor(list[i]) end) end
+
 --- Timesteps as levels here, which count from 1. Raises unless there is a level for each.
 ---@param steps integer[]
 ---@param T integer
@@ -49,11 +70,11 @@ end
 ---@return integer[]
 function spacing.levels(steps, T, N)
   if steps[1] >= T then
-    fail.raise("hub.scheduler: the first of %d steps is at timestep %d, but training has 0..%d", N, steps[1], T - 1)
+    fail.raise("the first of %d steps is at timestep %d, but training has 0..%d", N, steps[1], T - 1)
   end
   for i = 2, #steps do
     if steps[i] >= steps[i - 1] then
-      fail.raise("hub.scheduler: steps %d and %d of %d are both at timestep %d of %d; take fewer steps", i - 1, i, N,
+      fail.raise("steps %d and %d of %d are both at timestep %d of %d; take fewer steps", i - 1, i, N,
         steps[i], T)
     end
   end

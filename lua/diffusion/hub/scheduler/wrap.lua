@@ -17,19 +17,20 @@ local function times(f, t, x)
   return x * core.tensor(each(f, t)):over(x)
 end
 
---- wrap(model) of a plan: fields `shown`, `input`, `skip` and `out`, all functions of the level. The
---- network gets x input(t) and the timestep shown(t). With `out`, the result is skip(t) x + out(t)
---- times its output.
+--- wrap(model) of a plan: fields `shown`, `input`, `skip` and `out`, all functions of the level, and `told`, the
+--- timesteps of single levels. The network gets x input(t) + shift and the timestep shown(t). With `out`, the result is
+--- skip(t) x + out(t) times its output.
 ---@param plan table
 ---@return fun(model: any): any
 return function(plan)
-  if not (plan.shown or plan.input or plan.out) then return function(model) return model end end
-  local function shown(t) return plan.shown(t) + 1 end
+  if not (plan.shown or next(plan.told) or plan.input or plan.out) then return function(model) return model end end
+  local function shown(t) return (plan.told[t] or plan.shown and plan.shown(t) or t - 1) + 1 end
   return function(model)
     opts.denoiser("wrap", model)
     return function(x, t, given)
       local asked = plan.input and times(plan.input, t, x) or x
-      local value, other = model(asked, plan.shown and each(shown, t) or t, given)
+      if plan.shift then asked = asked + plan.shift end
+      local value, other = model(asked, each(shown, t), given)
       if not plan.out then return value, other end
       value = times(plan.out, t, value)
       return plan.skip and times(plan.skip, t, x) + value or value

@@ -1,0 +1,33 @@
+-- d.load_pipeline: a pipe by the name of a network that comes with the library, or from a folder.
+local asset = require "diffusion.asset"
+local core = require "diffusion.core"
+local hub = require "diffusion.hub"
+local load_model = require("diffusion.nn.load").load_model
+local opts = require "diffusion.opts"
+local pipe = require "diffusion.hub.pipe"
+
+-- The file of a network that comes with the library, unless there is a file or folder of that name.
+local function shipped(name)
+  local path = not name:find "[/\\]" and asset.path(name .. ".safetensors")
+  return path and core.place(path) == "file" and core.place(name) == "new" and path or nil
+end
+
+--- Opens a pipe, which draws images: a network that comes with the library, by its name, or a folder, as
+--- d.hub.load does.
+---@param name string "digits", a folder, or a name in the cache of huggingface_hub
+---@param options diffusion.hub_load_options? for a folder
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+---@usage local pipe = assert(d.load_pipeline "digits")
+--- print(pipe)
+--- d.image.show(pipe{ class = { 4, 5 }, steps = 10, seed = 1 })
+local function load_pipeline(name, options)
+  local path = shipped(opts.path("load_pipeline", name))
+  if not path then return hub.load(name, options) end
+  opts.check("load_pipeline", options, {}, 2)
+  local model, process = load_model(path)
+  if not model then return nil, process end
+  return pipe.new { class = name, path = path, unet = model, process = process }
+end
+
+return { load_pipeline = load_pipeline }

@@ -1,0 +1,304 @@
+-- Rows of spec/peers/schedulers.py: runs of diffusers' schedulers. judge(row) makes the same run by
+-- d.hub.scheduler and compares every step.
+local d = require "diffusion"
+local json = require "diffusion.file.json"
+local defects = dofile "spec/support/scheduler_defects.lua"
+
+local rows = {}
+
+--- Rows of a file, one a line.
+function rows.read(path)
+  local out = {}
+  for line in io.lines(path) do out[#out + 1] = assert(json.decode(line)) end
+  return out
+end
+
+-- ==== inputs =================================================================================
+
+local B, C, H, W = 2, 3, 4, 4
+local shape = { B, C, H, W }
+
+local function ours(x) return x:reshape(shape):permute(1, 3, 4, 2):contiguous() end
+local function theirs(x) return x:permute(1, 4, 2, 3):contiguous():flatten():totable() end
+
+-- Filled as in diffusers' tests: the batch index varies fastest.
+local function filled(reverse, signed)
+  local n, values = B * C * H * W, {}
+  for b = 0, B - 1 do
+    for i = 0, n // B - 1 do
+      local index = i * B + b
+      local value = (reverse and n - 1 - index or index) / n
+      values[#values + 1] = signed and value * 2 - 1 or value
+    end
+  end
+  return ours(d.tensor(values))
+end
+
+local scores = { ScoreSdeVeScheduler = true, KarrasVeScheduler = true }
+
+-- Their network, x t/(t + 1) or a score, and a variance in [0, 1) if it is learned.
+local function network(class, x, t, learned)
+  local out = x * (scores[class] and -1 / (t * t + 1) or t / (t + 1))
+  return learned and d.cat({ out, x:abs() / (x:abs() + 1) }, 4) or out
+end
+
+-- ==== a run ==================================================================================
+
+-- diffusers' samples y in our units: x = a y for its classes of sigma.
+local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteScheduler = true,
+  LMSDiscreteScheduler = true, HeunDiscreteScheduler = true, KDPM2DiscreteScheduler = true,
+  KDPM2AncestralDiscreteScheduler = true }
+local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
+-- Their samples are recorded after a step of several evaluations.
+local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true,
+  RePaintScheduler = true }
+-- Their last step is recorded with noise and, at the end, without.
+local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
+-- They draw normals also where they use none: at every evaluation, or once a step.
+local draws = { SASolverScheduler = "evaluations", KarrasVeScheduler = "steps" }
+
+-- Their normals, channels first. `due` has the number of evaluations and that of steps so far.
+local function normals(row, due)
+  local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
+  local function draw()
+    drawn = drawn + 1
+    return ours(g:randn(B, C, H, W))
+  end
+  return function()
+    local z = draw()
+    while drawn < (due[draws[row.c]] or 0) do z = draw() end
+    return z
+  end
+end
+
+--- The config of a row, with its class.
+function rows.config(row)
+  local config = { _class_name = row.c }
+  for key, value in pairs(row.o) do config[key] = value end
+  return config
+end
+
+local function options_of(row)
+  local o = { steps = row.n, first = row.from and row.from + 1 or nil }
+  for _, more in ipairs { row.set or {}, row.step or {} } do
+    for key, value in pairs(more) do o[key] = value end
+  end
+  o.seq = nil
+  if row.c == "RePaintScheduler" then
+    o.original, o.mask = filled(true, row.signed), d.cat({ d.ones(B, H, 2, C), d.zeros(B, H, W - 2, C) }, 3)
+  end
+  return o
+end
+
+local function learned(row) return row.o.variance_type == "learned" or row.o.variance_type == "learned_range" end
+
+-- The process of a config's betas alone.
+local function of_betas(config)
+  local c = { _class_name = "DDPMScheduler" }
+  for _, key in ipairs { "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas" } do
+    c[key] = config[key]
+  end
+  return (d.hub.scheduler(c))
+end
+
+-- The peer's x in our units at the start of a run.
+local function start_of(row, init, process, t, scale, told)
+  local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
+  if defect and defect.start == "of betas" then process, t = of_betas(row.o), told + 1 end
+  if defect and defect.start == "swapped" then sample, noise = noise, sample end
+  if row.from then return (process:q_sample(sample, t, noise)) end
+  if upward[row.c] then return sample * scale(t) end
+  return sample * (init * scale(t))
+end
+
+-- Runs a row here from noise of the scale `init`. Returns a record with the same columns, or raises.
+local function run_of(row, init)
+  local process, sampler, grid, wrap, facts = d.hub.scheduler(rows.config(row), options_of(row))
+  if not process then error(sampler, 0) end
+  local got = { t = {}, x = {}, at = {} }
+  local function scale(t) return of_sigma[row.c] and process.schedule:signal(t) or 1 end
+  local due = { evaluations = 0, steps = 1 }
+  local model = wrap(function(x, t)
+    due.evaluations = due.evaluations + 1
+    if type(t) ~= "number" then t = type(t) == "table" and t[1] or t:flatten():totable()[1] end
+    got.t[due.evaluations] = t - 1
+    return network(row.c, x, t - 1, learned(row))
+  end)
+  local first = upward[row.c] and grid.last or grid[1][1]
+  local x = start_of(row, init, process, first, scale, facts.timesteps[1])
+  local function keep(value, t, index)
+    got.x[#got.x + 1], got.at[#got.x + 1] = theirs(value * (1 / scale(t))), index
+  end
+  keep(x, first, 1)
+  local run = d.sampler.steps { model = model, process = process, sampler = sampler, grid = grid, init = x,
+    noise = normals(row, due), nan = "keep" }
+  for step in run do
+    due.steps = step.i + 1
+    local calls = by_steps[row.c] and step.i or due.evaluations
+    keep(step.x, upward[row.c] and step.t or step.s, ends_twice[row.c] and step.i == step.n and calls + 2 or calls + 1)
+  end
+  return got
+end
+
+-- ==== comparing ==============================================================================
+
+local tolerance = 1e-5
+local double = d.zeros(1):dtype() == "f64"
+
+local function largest(column)
+  local most = 0
+  for _, v in ipairs(column) do if type(v) == "number" then most = math.max(most, math.abs(v)) end end
+  return math.max(most, 1e-9)
+end
+
+-- NaN and infinity are null in the records.
+local function lost(x) return type(x) ~= "number" or x ~= x or math.abs(x) == math.huge end
+
+local function off(got, want, most)
+  if lost(got) or lost(want) then return lost(got) and lost(want) and 0 or math.huge end
+  return math.abs(got - want) / (tolerance * most)
+end
+
+local function sums(x)
+  local a, w = 0, 0
+  for i, v in ipairs(x) do
+    a = a + math.abs(v)
+    w = w + v * (7 * (i - 1) % 11 - 5)
+  end
+  return a, w
+end
+
+-- The same where the peer's float32 has come to NaN, so that nobody knows.
+local lost_digits = 1e-3
+
+-- Whether the peer's run came to NaN or infinity.
+local function any_lost(row)
+  for _, v in ipairs(row.a or {}) do if lost(v) then return true end end
+  return false
+end
+
+-- How far the peer in float32 is from itself in double, which our float32 may be too.
+local function rounding(row)
+  if double then return 0 end
+  local worst = row.off or 0
+  for _, key in ipairs { "a", "w", "e" } do
+    local most = largest(row[key] or {})
+    for i, v in ipairs(row.double and row.double[key] or {}) do
+      local other = row[key] and row[key][i]
+      if lost(other) and not lost(v) then return lost_digits end
+      if not lost(v) then worst = math.max(worst, math.abs(v - other) / most) end
+    end
+  end
+  return worst
+end
+
+-- The largest error in units of the tolerance, and where it is.
+local function compared(got, want, allowed)
+  local worst, where = 0, "nothing"
+  local function hold(value, name, ...)
+    if not (value <= worst) then worst, where = value, name:format(...) end
+  end
+  local a, w = largest(want.a), largest(want.w)
+  local e = largest(want.e) + 0.1 * a / (B * C * H * W) -- x - sigma eps cancels: 1e-6 of the values that it is made of
+  local function hold_sums(x, index)
+    local abs, signed = sums(x)
+    hold(off(abs, want.a[index], a), "the sum after call %d (%.7g for %s)", index - 1, abs, want.a[index])
+    hold(off(signed, want.w[index], w), "the signed sum after call %d (%.7g for %s)", index - 1, signed, want.w[index])
+  end
+  for k, x in ipairs(got.x) do
+    if got.at[k] <= #want.a then hold_sums(x, got.at[k]) else hold(math.huge, "too many calls") end
+  end
+  local last = got.x[#got.x]
+  hold_sums(last, #want.a)
+  for i, v in ipairs(want.e) do hold(off(last[i], v, e), "value %d at the end (%.7g for %s)", i, last[i], v) end
+  local most = largest(want.t)
+  for i, t in ipairs(got.t) do
+    local wanted = want.t[i]
+    if type(wanted) ~= "number" then break end
+    hold(math.abs(t - wanted) / (1e-4 * math.max(1, math.abs(wanted)) + 1e-6 * most), "the time of call %d (%.7g for %s)", i, t, wanted)
+  end
+  return worst / allowed, where
+end
+
+local function in_double(row)
+  if not row.double or row.double.error then return nil end
+  local out = {}
+  for _, key in ipairs { "init", "t", "s", "a", "w", "e" } do out[key] = row.double[key] or row[key] end
+  return out
+end
+
+-- ==== judging ================================================================================
+
+local function refusal(row, message)
+  message = message:gsub("^spec/support/scheduler_rows%.lua:%d+: ", "")
+  if message:find "attempt to" or message:find "%.lua:%d" or message:find "traceback" then
+    return "failed", "not a sentence: " .. message
+  end
+  if row.error then return "refused by both", message end
+  return "refused", message
+end
+
+-- init_noise_sigma, 1 if the peer raised before it was read.
+local function init_of(record) return (record.init or { 1 })[1] end
+
+--- How a row comes out: "met", "met in double", "refused", "refused by both", "raised by the peer",
+--- "defect" or "failed", and why.
+function rows.judge(row)
+  local defect, other = defects.of(row), in_double(row)
+  local ok, got = pcall(run_of, row, init_of(row))
+  if not ok then return refusal(row, tostring(got)) end
+  if row.error and not (other and other.a) then return "raised by the peer", row.error[3] end
+  local worst, where, doubled = math.huge, "", math.huge
+  local allowed = 1 + 2 * rounding(row) / tolerance
+  if not row.error then worst, where = compared(got, row, allowed) end
+  if worst <= 1 and defect and defect.start then return "defect", defect.why end
+  if worst <= 1 then return "met", where end
+  if other then doubled = compared(run_of(row, init_of(other)), other, allowed) end
+  if doubled <= 1 then return "met in double", where end
+  if defect and not defect.start and any_lost(row) then return "defect", defect.why end
+  return "failed", ("%s, %.3g times what is allowed"):format(where, math.min(worst, doubled))
+end
+
+--- A row as text: its class, options, steps and start.
+function rows.name(row)
+  local o = {}
+  for key, value in pairs(row.o) do
+    o[#o + 1] = ("%s=%s"):format(key, type(value) == "table" and "list" or tostring(value))
+  end
+  table.sort(o)
+  for _, more in ipairs { row.set or {}, row.step or {} } do
+    for key, value in pairs(more) do o[#o + 1] = ("%s:%s"):format(key, type(value) == "table" and "list" or value) end
+  end
+  return ("%s{%s} n=%d%s%s"):format(row.c:gsub("Scheduler$", ""), table.concat(o, " "), row.n,
+    row.from and (" from=%d"):format(row.from) or "", row.signed and " signed" or "")
+end
+
+local outcomes = { "met", "met in double", "refused", "refused by both", "raised by the peer", "defect", "failed" }
+
+--- Judges rows and prints a line for each class, the refusals and the failures. Returns the number of
+--- failures.
+function rows.report(all, verbose)
+  local by_class, names, told = {}, {}, {}
+  for _, row in ipairs(all) do
+    local how, why = rows.judge(row)
+    if not by_class[row.c] then by_class[row.c], names[#names + 1] = {}, row.c end
+    by_class[row.c][how] = (by_class[row.c][how] or 0) + 1
+    if how == "failed" then print(("failed: %s: %s"):format(rows.name(row), why)) end
+    if how == "refused" or how == "defect" or verbose then
+      local key = ("%s: %s"):format(how, how == "refused" and why or row.c .. ": " .. why)
+      if not told[key] then told[#told + 1], told[key] = key, true end
+    end
+  end
+  for _, line in ipairs(told) do print(line) end
+  print(("%-40s" .. ("%8s"):rep(#outcomes)):format("class", "met", "double", "refused", "both", "peer", "defect", "failed"))
+  local failed = 0
+  for _, name in ipairs(names) do
+    local counts = {}
+    for i, how in ipairs(outcomes) do counts[i] = by_class[name][how] or 0 end
+    print(("%-40s" .. ("%8d"):rep(#outcomes)):format(name, table.unpack(counts)))
+    failed = failed + counts[#outcomes]
+  end
+  return failed
+end
+
+return rows
