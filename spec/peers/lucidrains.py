@@ -200,12 +200,13 @@ CASES = [{"class": "Unet", "image": IMAGE, "t": [3, 700], "config": {**SMALL, **
     ({"self_condition": True}, {}),
     ({"learned": True, "learned_dim": 6}, {"t": [0.25, -3.5]}),
     ({"num_classes": 3, "old": True, "memory": 0, "shrink": True, "full": [False, False], "heads": [4, 4, 2],
-      "dim_head": [32, 32, 4]}, {"classes": [2, -1]}),
+      "dim_head": [32, 32, 4]}, {"classes": [2, -1], "given": {"heads": [4, 4, 2]}}),
     ({"norm": "group", "groups": 4, "layer": True, "standard": True, "spread": True, "old": True, "memory": 0,
-      "full": [False, False]}, {}),
-    ({"norm": "group", "groups": 2, "standard": True, "spread": True, "cosine": 10, "layer": "bias", "old": True,
-      "memory": 0, "shrink": True, "full": [False, False]}, {}),
-    ({"norm": "group", "groups": 2, "theta": 100}, {}),
+      "full": [False, False]}, {"given": {"groups": 4, "heads": 2, "version": "1.6.4"}}),
+    ({"norm": "group", "groups": 2, "standard": True, "spread": True, "cosine": 10, "layer": True, "old": True,
+      "memory": 0, "shrink": True, "full": [False, False]},
+     {"given": {"groups": 2, "heads": 2, "version": "0.27.12"}}),
+    ({"norm": "group", "groups": 2}, {"given": {"groups": 2, "version": "1.9.4"}}),
 ]]
 
 

@@ -217,6 +217,26 @@ function lucidrains.build(net, o)
   return net:conv("out", h, { out = o.outputs * o.image[3], kernel = 1 })
 end
 
+lucidrains.peers = { lucidrains = {
+  class = "Unet of denoising-diffusion-pytorch",
+  names = {
+    { "init", "init_conv" }, { "last", "final_res_block" }, { "out", "final_conv" },
+    { "time.waves.weight", "time_mlp.0.weights" }, { "time.one", "time_mlp.1" }, { "time.two", "time_mlp.3" },
+    { "class.one", "classes_mlp.0" }, { "class.two", "classes_mlp.2" },
+    { "down.*.one", "downs.*.0" }, { "down.*.two", "downs.*.1" }, { "down.*.attention", "downs.*.2" },
+    { "down.*.shrink", "downs.*.3.1" }, { "down.*.conv", "downs.*.3" },
+    { "mid.one", "mid_block1" }, { "mid.attention", "mid_attn" }, { "mid.two", "mid_block2" },
+    { "up.*.one", "ups.*.0" }, { "up.*.two", "ups.*.1" }, { "up.*.attention", "ups.*.2" },
+    { "up.*.grow.conv", "ups.*.3.1" }, { "up.*.conv", "ups.*.3" },
+    { "modulate", "mlp.1" }, { "conv1", "block1.proj" }, { "norm1", "block1.norm" }, { "conv2", "block2.proj" },
+    { "norm2", "block2.norm" }, { "skip", "res_conv" },
+    { "attend.memory", "mem_kv" }, { "attend.qkv", "to_qkv" }, { "attend.out", "to_out" }, { "attend.out", "to_out.0" },
+    { "after", "to_out.1" },
+  },
+  older = { { "fn.norm", "norm" }, { "fn.fn.to_qkv", "to_qkv" }, { "fn.fn.to_out", "to_out" }, { "g", "weight" },
+    { "b", "bias" } },
+} }
+
 --- The UNet of lucidrains' denoising-diffusion-pytorch for images {B, H, W, C}. Options that its
 --- constructor doesn't have describe older versions. d.hub.load finds them for a file.
 ---@param options diffusion.lucidrains_options

@@ -1,6 +1,9 @@
 -- The plan of a network that another library trained: what its keys tell, what the options of
 -- d.hub.load tell, and what is still missing. A missing option is never guessed.
 local legible = require "diffusion.legible"
+local parser = require "diffusion.file.parser"
+local process = require "diffusion.process"
+local schedule = require("diffusion.schedule").schedule
 local opts = require "diffusion.opts"
 
 local plan = {}
@@ -43,7 +46,7 @@ Plan.__index = Plan
 ---@param outer table {facts, tensors, prefix}: what stands next to the network
 ---@return table plan
 function plan.new(path, tensors, shapes, o, outer)
-  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {} }, Plan)
+  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {}, asked = {} }, Plan)
 end
 
 --- The value of an option. Without it, the question is added to those that are missing.
@@ -53,9 +56,17 @@ end
 function Plan:ask(name, found)
   local given = self.o[name]
   if given ~= nil then return given end
-  if found == nil and not self.asked then self.missing[#self.missing + 1] = name end
+  if found == nil and not self.asked[name] then
+    self.missing[#self.missing + 1] = name
+    self.asked[name] = true
+  end
   return found
 end
+
+--- Refuses the file with a sentence.
+---@param format string
+---@param ... any
+function Plan:refuse(format, ...) parser.fault()("%s: " .. format, self.path, ...) end
 
 --- The sentence about the missing options, or nil.
 ---@param what string "a network of ..."
@@ -97,6 +108,33 @@ function Plan:image(channels)
   if not given then return nil end
   if type(given) == "number" then given = { given, given } end
   return { given[1], given[2], given[3] or channels }
+end
+
+-- ==== the process ========================================================================
+
+local NAMED = { "linear", "cosine", "sigmoid", "scaled_linear", "constant" }
+
+local function schedule_of(p, given, T)
+  if type(given) ~= "string" then return given end
+  for _, name in ipairs(NAMED) do
+    if name == given then return schedule[name] { T = T } end
+  end
+  p:refuse("schedule = '%s': one of %s, or a schedule of d.schedule", given, table.concat(NAMED, ", "))
+end
+
+--- A function that makes the process. What isn't found is asked for.
+---@param found table {schedule, predict, variance, clip}, as far as the keys tell
+---@return function
+function Plan:process(found)
+  if self.o.process then return function() return self.o.process end end
+  local named = self:ask("schedule", found.schedule)
+  local T = type(named) == "string" and self:ask "T" or nil
+  if named == nil then self:ask "T" end
+  local predict, variance = self:ask("predict", found.predict), self:ask("variance", found.variance)
+  return function()
+    return process.process { schedule = schedule_of(self, named, T), predict = predict, variance = variance,
+      clip = found.clip }
+  end
 end
 
 return plan
