@@ -14,6 +14,7 @@ local foreign = { rules = plan.rules }
 
 local kinds = {
   require "diffusion.hub.foreign.lucidrains",
+  require "diffusion.hub.foreign.edm",
 }
 
 local fault, need = parser.fault(), parser.need
@@ -99,7 +100,7 @@ local function read(path, o)
   if questions then fault("%s", questions) end
   local m = network_of(path, one, found, o)
   return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = found.process(), adapt = found.adapt,
-    classes = { unet = one.name } }
+    classes = { unet = one.name }, entry = one.entry }
 end
 
 --- The parts of a pipe from a file of another library.
