@@ -59,6 +59,9 @@ unet2d.options = family.declare(unet2d.name, {
   num_train_timesteps = family.size(nil, 1, 'rows of the table of time_embedding_type = "learned"'),
   time_offset = { "number", default_text = '1, or 0 if time_embedding_type is "fourier"',
     text = "model(x, t) is UNet2DModel at timestep t - time_offset" },
+  time_factor = { "number", default = 1, above = 0, text = "factor of timesteps, as of networks that count to 1000" },
+  time_width = family.size(nil, 1, "width of the waves of t; the first channels if nil"),
+  num_heads = family.size(nil, 1, "number of heads of each attention, in place of attention_head_dim"),
   recompute = family.recompute,
 })
 
@@ -148,7 +151,10 @@ local function projected(net, t, o, offset)
     return net:time_rows("time_proj", t,
       { inp = o.num_train_timesteps, out = first, offset = math.tointeger(offset) - 1 })
   end
-  return net:sinusoid(t, { width = first, shift = o.freq_shift, offset = offset, single = true,
+  if o.time_factor ~= 1 then
+    t, offset = net:scale(t, { factor = o.time_factor, plus = -offset * o.time_factor }), 0
+  end
+  return net:sinusoid(t, { width = o.time_width or first, shift = o.freq_shift, offset = offset, single = true,
     order = o.flip_sin_to_cos and "cos_sin" or "sin_cos" })
 end
 
@@ -209,6 +215,19 @@ function unet2d.build(net, o)
   return net:over_time({ h, net.t }, { offset = offset_of(o) })
 end
 
+-- UNet2DModel has no such options.
+local OURS = { "time_factor", "time_width", "num_heads" }
+
+local function config_of(o)
+  for _, name in ipairs(OURS) do
+    local rule = unet2d.options[name]
+    if o[name] ~= rule.default then
+      refuse("UNet2DModel can't have this network's %s = %g", name, o[name])
+    end
+  end
+  return peers.config(unet2d, { ours = unet2d.peers.diffusers.ours }, o)
+end
+
 local names = {
   { "time_embedding.one", "time_embedding.linear_1" }, { "time_embedding.two", "time_embedding.linear_2" },
   { "class_embedding.one", "class_embedding.linear_1" }, { "class_embedding.two", "class_embedding.linear_2" },
@@ -220,7 +239,8 @@ unet2d.peers = { diffusers = {
   class = "UNet2DModel",
   names = table.move(blocks.names, 1, #blocks.names, #names + 1, names),
   older = blocks.older,
-  ours = { "time_offset", "recompute" },
+  ours = { "time_offset", "recompute", table.unpack(OURS) },
+  config = config_of,
   options = function(config) return peers.options(unet2d, unet2d.peers.diffusers, config) end,
 } }
 

@@ -15,6 +15,8 @@ local foreign = { rules = plan.rules }
 local kinds = {
   require "diffusion.hub.foreign.lucidrains",
   require "diffusion.hub.foreign.edm",
+  require "diffusion.hub.foreign.adm",
+  require "diffusion.hub.foreign.dit",
 }
 
 local fault, need = parser.fault(), parser.need
