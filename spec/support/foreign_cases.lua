@@ -111,19 +111,20 @@ local function inputs_of(case, net)
   return cases.input(case.image, 1), t, extra
 end
 
---- The differences of a case from this library, relative to the largest number: of the output, of the
---- gradient at x, and of the gradients of parameters.
+--- Compares a case with this library. The differences are relative to the largest number. They are those of
+--- the output, of the gradient at x, and of the gradients of parameters.
 ---@param case table
 ---@param given table options of d.hub.load
 ---@return number forward
 ---@return number dx
 ---@return number gradients
----@return string where the parameter that is off most
+---@return string name the parameter that is off most
 function M.compare(case, given)
   local net = read(with_buffers(case, values.filled(case.shapes)), given).unet
   local probe = read(with_buffers(case, each(case.shapes, function(_, shape) return values.uniform(shape, PROBE) end)),
     given).unet:state()
   model.trains(net)
+  net:eval() -- no class is forgotten
   local x, t, extra = inputs_of(case, net)
   local y
   d.record(function()

@@ -72,8 +72,9 @@ local function without_variance(net, C)
 end
 
 local function denoiser_of(own, c, C)
+  local net = own.adapt and own.adapt(own.unet, c.process) or own.unet
   local leaves = own.plain and c.process.outputs == 1
-  return c.wrap(leaves and without_variance(own.unet, C) or own.unet)
+  return c.wrap(leaves and without_variance(net, C) or net)
 end
 
 -- ==== the start =========================================================================
@@ -155,7 +156,8 @@ function draw.run(where, own, options)
   local start = x0 and noised(c, x0, source, seed) or scaled(c, shape, source, seed)
   return sampler.steps { model = denoiser_of(own, c, shape[4]), process = c.process, sampler = c.sampler, grid = c.grid,
     steps = c.steps, seed = seed, noise = source, class = class, guidance = guidance_of(own, o, class), init = start,
-    shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan }
+    shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan,
+    self_condition = own.unet:config().self_condition or nil }
 end
 
 return draw

@@ -1,5 +1,5 @@
--- The networks of EDM (Karras et al. 2022): SongUNet (DDPM++ and NCSN++) and DhariwalUNet (ADM). They are
--- raw networks of c_noise; d.precondition makes denoisers of them. Parts have the paths of theirs.
+-- The networks of EDM (Karras et al. 2022) are SongUNet (DDPM++ and NCSN++) and DhariwalUNet (ADM). They
+-- read c_noise; d.precondition makes denoisers of them. Parts have the paths of theirs.
 local family = require "diffusion.nn.family"
 
 local edm = { name = "edm" }
@@ -90,7 +90,8 @@ end
 local function dhariwal_embedding(net, o)
   local wide = o.model_channels * o.channel_mult_emb
   local e = net:sinusoid(net.t, { width = o.model_channels, offset = o.time_offset, single = true })
-  e = net:silu(net:linear("map_layer0", with_augment(net, e, o, o.model_channels), { inp = o.model_channels, out = wide }))
+  e = with_augment(net, e, o, o.model_channels)
+  e = net:silu(net:linear("map_layer0", e, { inp = o.model_channels, out = wide }))
   e = net:linear("map_layer1", e, { out = wide })
   if o.classes > 0 then e = net:add { e, label(net, e, o, wide, false) } end
   return net:silu(e)
@@ -98,7 +99,7 @@ end
 
 -- ==== blocks =============================================================================
 
--- What differs between the two networks' blocks.
+-- The differences between the two networks' blocks.
 local STYLE = {
   song = { epsilon = 1e-6, factor = math.sqrt(0.5), adaptive = false, projected = true },
   dhariwal = { epsilon = 1e-5, factor = 1, adaptive = true, projected = false },
@@ -151,7 +152,8 @@ function Way:block(path, h, width, way, attention)
   return self.net:block(path, { h, self.e }, options, function(b, x, e)
     local y = first_half(b, x, width, way, o, style)
     local m = b:linear("affine", e, { out = style.adaptive and 2 * width or width })
-    local given = { y, shortcut(b, x, width, way, o, style), not style.adaptive and m or false, style.adaptive and m or nil }
+    local given = { y, shortcut(b, x, width, way, o, style), not style.adaptive and m or false,
+      style.adaptive and m or nil }
     y = b:norm_conv("two", given, { inp = width, out = width, groups = groups(width), epsilon = style.epsilon,
       dropout = o.dropout })
     y = scaled(b, y, style.factor)

@@ -10,14 +10,16 @@ local function flag(default, text) return { "boolean", default = default, text =
 -- One number for all levels, or a list of one for each.
 local function of_levels(default, text)
   return { "integer|table", each = { "integer", min = 1, max = 1 << 20 }, least = 1, min = 1, max = 1 << 20,
-    default = default, as = "integer|integer[]", text = text .. "; a list has one for each level, and may have one more for the middle" }
+    default = default, as = "integer|integer[]",
+    text = text .. "; a list has one for each level, and may have one more for the middle" }
 end
 
 lucidrains.options = family.declare(lucidrains.name, {
   image = family.image,
   dim = family.size(64, 4, "channels in multiples of which the levels are counted, even"),
   init_dim = { "integer", min = 1, max = 1 << 20, default_text = "dim", text = "channels of the first convolution" },
-  dim_mults = family.sizes { default = { 1, 2, 4, 8 }, least = 1, text = "channels of each level, in multiples of dim" },
+  dim_mults = family.sizes { default = { 1, 2, 4, 8 }, least = 1,
+    text = "channels of each level, in multiples of dim" },
   full_attn = { "table", each = { "boolean" }, as = "boolean[]", default_text = "true for the last level alone",
     text = "whether each level has softmax attention; others have linear attention" },
   attn_heads = of_levels(4, "number of heads of each attention"),
@@ -36,7 +38,8 @@ lucidrains.options = family.declare(lucidrains.name, {
   learned_sinusoidal_cond = flag(false, "sines and cosines of time have trained frequencies"),
   learned_sinusoidal_dim = family.size(16, 2, "number of those sines and cosines, even"),
   sinusoidal_pos_emb_theta = { "number", default = 10000, above = 0, text = "longest period of time over 2 pi" },
-  time_offset = { "number", default = 1, text = "subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels" },
+  time_offset = { "number", default = 1,
+    text = "subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels" },
   classes = family.classes,
   outputs = family.outputs,
   dropout = family.dropout,
@@ -142,11 +145,13 @@ function Way:attention(path, h, level, full)
   local o = self.o
   local heads = of_level(o.attn_heads, level)
   local inner = heads * of_level(o.attn_dim_head, level)
-  local options = { name = "lucidrains_attention", text = ("%d, heads %d"):format(h.width, heads), recompute = o.recompute }
+  local options = { name = "lucidrains_attention", text = ("%d, heads %d"):format(h.width, heads),
+    recompute = o.recompute }
   return self.net:block(path, h, options, function(b, x)
     local y = attention_norm(b, o, "norm", x)
     if full then
-      y = b:memory_attention("attend", y, { heads = heads, inner = inner, memory = o.num_mem_kv, cosine = o.cosine_attn })
+      y = b:memory_attention("attend", y, { heads = heads, inner = inner, memory = o.num_mem_kv,
+        cosine = o.cosine_attn })
     else
       y = b:linear_attention("attend", y, { heads = heads, inner = inner, memory = o.num_mem_kv,
         spread = o.divide_values })

@@ -85,6 +85,9 @@ local function check_time(o)
   if o.time_embedding_type == "learned" and not o.num_train_timesteps then
     refuse "time_embedding_type = \"learned\" needs num_train_timesteps, the rows of its table"
   end
+  if o.time_embedding_type ~= "positional" and (o.time_factor ~= 1 or o.time_width) then
+    refuse "time_factor and time_width are options of time_embedding_type = \"positional\""
+  end
   if o.time_embedding_type == "learned" and o.time_offset and math.tointeger(o.time_offset) == nil then
     refuse("time_offset must be a whole number for a table of times, got %g", o.time_offset)
   end

@@ -81,8 +81,8 @@ kind("group_norm", "Group normalisation of x, or of x plus a second input {B, in
   { groups = groups, epsilon = epsilon, affine = affine, act = opts.joined(act, { default = "none" }) })
 kind("layer_norm", "Layer normalisation over the last dimension", { 1 }, "first", only_in,
   { epsilon = epsilon, affine = affine, bias = flag(true, "adds a vector of `inp` numbers, if affine") })
-kind("rms_norm", "Root mean square norm over the last dimension; a second input {B, 2 inp} has a scale s and a shift t: "
-  .. "norm (1 + s) + t", { 1, 2 }, "first", only_in,
+kind("rms_norm", "Root mean square norm over the last dimension; a second input {B, 2 inp} has a scale s and a "
+  .. "shift t: norm (1 + s) + t", { 1, 2 }, "first", only_in,
   { epsilon = opts.joined(epsilon, { default = 1e-6, text = "added to the mean of squares" }),
     act = opts.joined(act, { default = "none" }) })
 kind("attention", "Multi-head attention of x, over a second input if given, with a third as mask", { 1, 3 }, "first",

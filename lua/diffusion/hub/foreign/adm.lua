@@ -26,8 +26,8 @@ local function layout(p)
   local n = ups + 1
   local blocks = count // n - 1
   if count % n ~= 0 or p:parts "input_blocks" ~= n * (blocks + 1) or blocks < 1 then
-    p:refuse("%d input blocks and %d output blocks with %d changes of size make no levels", p:parts "input_blocks", count,
-      ups)
+    p:refuse("%d input blocks and %d output blocks with %d changes of size make no levels", p:parts "input_blocks",
+      count, ups)
   end
   return { n = n, blocks = blocks, resnets = resnets }
 end
@@ -42,7 +42,8 @@ local function stems(p, at)
   local step = at.blocks + 1
   local function block(theirs, ours, j)
     add(theirs .. ".0", ("%s.resnets.%d"):format(ours, j), "resnet")
-    if p:shape(theirs .. ".1.qkv.weight") then add(theirs .. ".1", ("%s.attentions.%d"):format(ours, j), "attention") end
+    if not p:shape(theirs .. ".1.qkv.weight") then return end
+    add(theirs .. ".1", ("%s.attentions.%d"):format(ours, j), "attention")
   end
   for level = 0, at.n - 1 do
     local down, up = ("down_blocks.%d"):format(level), ("up_blocks.%d"):format(level)
@@ -52,10 +53,9 @@ local function stems(p, at)
     end
     if level < at.n - 1 then
       local shrink, grow = ("input_blocks.%d.0"):format((level + 1) * step), growth(p, level * step + at.blocks)
-      add(at.resnets and shrink or shrink .. ".op", down .. (at.resnets and ".downsamplers.0" or ".downsamplers.0.conv"),
-        at.resnets and "resnet" or nil)
-      add(at.resnets and grow or grow .. ".conv", up .. (at.resnets and ".upsamplers.0" or ".upsamplers.0.conv"),
-        at.resnets and "resnet" or nil)
+      local kind, conv = at.resnets and "resnet" or "plain", at.resnets and "" or ".conv"
+      add(at.resnets and shrink or shrink .. ".op", down .. ".downsamplers.0" .. conv, kind)
+      add(grow .. conv, up .. ".upsamplers.0" .. conv, kind)
     end
   end
   return list
@@ -120,7 +120,8 @@ local function read_levels(p, o, at)
   for level = 0, at.n - 1 do
     local first = ("input_blocks.%d"):format(1 + level * (at.blocks + 1))
     local attends = p:shape(first .. ".1.qkv.weight")
-    local plain = at.resnets and { "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D" } or { "DownBlock2D", "UpBlock2D" }
+    local plain = at.resnets and { "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D" }
+      or { "DownBlock2D", "UpBlock2D" }
     o.block_out_channels[level + 1] = p:shape(first .. ".0.out_layers.3.weight")[1]
     o.down_block_types[level + 1] = attends and "AttnDownBlock2D" or plain[1]
     table.insert(o.up_block_types, 1, attends and "AttnUpBlock2D" or plain[2])
@@ -129,7 +130,7 @@ local function read_levels(p, o, at)
   o.layers_per_block, o.downsample_type, o.upsample_type = at.blocks, how, how
 end
 
--- Sets heads, which are told by their number or by their width.
+-- Sets heads by their number or by their width.
 local function read_heads(p, o)
   if p.o.head_channels then
     o.attention_head_dim = p.o.head_channels
@@ -146,6 +147,14 @@ local function has_heads(p, list, heads)
     if one[3] == "attention" and (heads(p:shape(one[1] .. ".norm.weight")[1]) or 1) > 1 then return true end
   end
   return false
+end
+
+local function check_heads(p, list, heads)
+  for _, one in ipairs(list) do
+    local width = one[3] == "attention" and p:shape(one[1] .. ".norm.weight")[1]
+    local n = width and heads(width)
+    if n and width % n ~= 0 then p:refuse("%d heads don't divide %d channels", n, width) end
+  end
 end
 
 -- UNet2DModel has heads of one width. It is that of attentions of different numbers of heads too.
@@ -201,6 +210,7 @@ function adm.read(p)
   local at = layout(p)
   local list, o = stems(p, at), options_of(p, at)
   local heads = read_heads(p, o)
+  check_heads(p, list, heads)
   local order = has_heads(p, list, heads) and p:ask "qkv_order" or "new"
   local learned = o.out_channels == 2 * o.in_channels
   local process = p:process { clip = 1, variance = learned and "learned_range" or nil }

@@ -9,7 +9,8 @@ local dit = { name = "dittransformer2d", title = "a network of DiT", mark = "blo
 local BLOCK = { { "attn.proj", "attn1.to_out.0" }, { "mlp.fc1", "ff.net.0.proj" }, { "mlp.fc2", "ff.net.2" },
   { "adaLN_modulation.1", "norm1.linear" } }
 local EMBEDDING = { { "t_embedder.mlp.0", "timestep_embedder.linear_1" },
-  { "t_embedder.mlp.2", "timestep_embedder.linear_2" }, { "y_embedder.embedding_table", "class_embedder.embedding_table" } }
+  { "t_embedder.mlp.2", "timestep_embedder.linear_2" },
+  { "y_embedder.embedding_table", "class_embedder.embedding_table" } }
 local OTHER = { { "x_embedder.proj", "pos_embed.proj" }, { "final_layer.adaLN_modulation.1", "proj_out_1" },
   { "final_layer.linear", "proj_out_2" } }
 
@@ -104,7 +105,8 @@ local function read_classes(p, o)
   local classes = p:ask "classes"
   o.num_embeds_ada_norm = classes
   if classes and classes ~= rows and classes ~= rows - 1 then
-    p:refuse("its table has %d rows, so it has %d classes, or %d and a row for none; not %d", rows, rows, rows - 1, classes)
+    p:refuse("its table has %d rows, so it has %d classes, or %d and a row for none; not %d", rows, rows, rows - 1,
+      classes)
   end
   return classes == rows
 end

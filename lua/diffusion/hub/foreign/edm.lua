@@ -105,7 +105,9 @@ local function tensors_of(p)
     if stem then
       local rows = x:size(1) // 3
       local split = kind == "weight" and x:view(rows, 3, rows) or x:view(rows, 3)
-      for i, name in ipairs { "q", "k", "v" } do out[("%sattend.%s.%s"):format(stem, name, kind)] = split:select(2, i) end
+      for i, name in ipairs { "q", "k", "v" } do
+        out[("%sattend.%s.%s"):format(stem, name, kind)] = split:select(2, i)
+      end
     else out[key] = x end
   end
   return out

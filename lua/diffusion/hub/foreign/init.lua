@@ -1,9 +1,8 @@
--- Files of other libraries: one network in a PyTorch or safetensors file, recognised by its keys. Keys
--- tell sizes. What they don't tell is an option of d.hub.load, or a sentence that asks for it.
+-- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
+-- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
-local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local parser = require "diffusion.file.parser"
 local peers = require "diffusion.nn.peers"
@@ -16,7 +15,7 @@ local kinds = {
   require "diffusion.hub.foreign.lucidrains",
   require "diffusion.hub.foreign.edm",
   require "diffusion.hub.foreign.adm",
-  require "diffusion.hub.foreign.dit",
+  (require "diffusion.hub.foreign.dit"), -- require also returns its path
 }
 
 local fault, need = parser.fault(), parser.need
@@ -66,7 +65,7 @@ local function parts_of(all, shapes, prefix)
   return inside, sizes
 end
 
--- What stands next to the network: tensors under the prefix without its last part.
+-- The tensors next to the network, which have its prefix without the last part.
 local function outer_of(all, facts, prefix)
   local stem = prefix:gsub("[^.]*%.$", "")
   return { facts = type(facts) == "table" and facts or {}, prefix = prefix,

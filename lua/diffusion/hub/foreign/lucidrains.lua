@@ -45,17 +45,17 @@ local function heads_of(p, stem)
   return nil, qkv[1] // 3, 0
 end
 
-local function attentions(p, n)
+local function attentions(n)
   local stems = {}
   for i = 0, n - 1 do stems[i + 1] = ("downs.%d.2"):format(i) end
   stems[n + 1] = "mid_attn"
   return stems
 end
 
--- One head number for each level and the middle, from the file or from the option.
+-- Sets the heads of each level and of the middle, from the file or from the option.
 local function read_heads(p, o, n, fixed)
   local heads, widths = {}, {}
-  for i, stem in ipairs(attentions(p, n)) do
+  for i, stem in ipairs(attentions(n)) do
     local h, width, memory = heads_of(p, stem)
     o.num_mem_kv = memory
     if not h then
@@ -85,7 +85,7 @@ end
 -- Channels of images, from those of the first and the last convolution: C or 2 C each.
 local function read_channels(p, o)
   local inp, out = p:shape("init_conv.weight")[2], p:shape("final_conv.weight")[1]
-  local image = p:image(inp ~= out and math.min(inp, out) or nil)
+  local image = p:image((inp ~= out or inp % 2 == 1) and math.min(inp, out) or nil)
   local C = image and image[3]
   if image and not C then
     p:refuse("it has %d channels in and out: image = {H, W, C} tells how many an image has", inp)
@@ -105,7 +105,7 @@ local function read_norms(p, o, how)
   o.attn_norm = how.attn_norm
 end
 
--- Networks of version 2 can be told from older ones by their norms.
+-- Networks of version 2 differ from older ones by their norms.
 local function version_of(p)
   local found = p.outer.facts.version
   local new = not p:shape "mid_block1.block1.norm.weight"
@@ -164,7 +164,7 @@ local function tensors_of(p, o)
     if key:find "mem_kv$" then
       local s = x:shape()
       x = x:view(2 * s[2], s[3], s[4])
-    elseif key:find "^downs%.%d+%.3%.1%.weight$" then -- of 2x2 pixels as channels
+    elseif key:find "^downs%.%d+%.3%.1%.weight$" then -- its channels are those of 2x2 pixels
       local s = x:shape()
       x = x:view(s[1], s[2] // 4, 2, 2)
     elseif key == "init_conv.weight" and o.self_condition then

@@ -1,10 +1,9 @@
--- The plan of a network that another library trained: what its keys tell, what the options of
--- d.hub.load tell, and what is still missing. A missing option is never guessed.
+-- The plan of a network that another library trained. It has what the keys and the options of d.hub.load
+-- tell, and it collects what is missing. A missing option is never guessed.
 local legible = require "diffusion.legible"
 local parser = require "diffusion.file.parser"
 local process = require "diffusion.process"
 local schedule = require("diffusion.schedule").schedule
-local opts = require "diffusion.opts"
 
 local plan = {}
 
@@ -15,8 +14,10 @@ plan.rules = {
   image = { "integer|table", as = "integer|integer[]", min = 1, each = { "integer", min = 1 }, least = 2,
     default_text = "that of the file", text = "height and width of an image: 64, {64, 48} or {64, 48, 3}" },
   heads = { "integer|table", as = "integer|integer[]", min = 1, each = { "integer", min = 1 }, least = 1,
-    default_text = "those of the file", text = "number of heads of each attention; or head_channels, the width of a head" },
-  head_channels = { "integer", min = 1, default_text = "that of the file", text = "width of a head, in place of heads" },
+    default_text = "those of the file",
+    text = "number of heads of each attention; or head_channels, the width of a head" },
+  head_channels = { "integer", min = 1, default_text = "that of the file",
+    text = "width of a head, in place of heads" },
   qkv_order = { one_of = { "legacy", "new" }, default_text = "that of the file",
     text = "order of the rows of q, k and v: by head, or \"new\": all of q first" },
   classes = { "integer", min = 1, default_text = "that of the file",
@@ -24,15 +25,16 @@ plan.rules = {
   rescale_timesteps = { "boolean", default_text = "that of the file",
     text = "whether the network sees timesteps as if T were 1000" },
   groups = { "integer", min = 1, default_text = "that of the file", text = "groups of the residual blocks' norms" },
-  version = { "string", default_text = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
+  version = { "string", default_text = "that of the file",
+    text = "version of the library that wrote the file: \"1.4\"" },
   schedule = { "string|schedule", as = "string|diffusion.schedule", default_text = "that of the file",
     text = "the noise schedule: \"linear\", \"cosine\", \"sigmoid\", or one of d.schedule" },
   T = { "integer", min = 1, max = 1000000, default_text = "that of the file", text = "steps of the schedule" },
   predict = { one_of = { "eps", "x0", "v" }, default_text = "that of the file", text = "the prediction target" },
   variance = { one_of = { "fixed_small", "fixed_large", "learned", "learned_range" }, default_text = "that of the file",
     text = "variance of the reverse step" },
-  process = { "process", default_text = "of the options above", text = "the process, in place of schedule, T, predict "
-    .. "and variance" },
+  process = { "process", default_text = "made of the options above",
+    text = "the process, in place of schedule, T, predict and variance" },
   precondition = { one_of = { "edm", "vp", "ve", "iddpm" }, default_text = "that of the file",
     text = "how the network's input and output are scaled; see d.precondition" },
   sigma_data = { "number", above = 0, default_text = "that of the file",
@@ -50,12 +52,13 @@ Plan.__index = Plan
 ---@param outer table {facts, tensors, prefix}: what stands next to the network
 ---@return table plan
 function plan.new(path, tensors, shapes, o, outer)
-  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {}, asked = {} }, Plan)
+  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {},
+    asked = {} }, Plan)
 end
 
 --- The value of an option. Without it, the question is added to those that are missing.
 ---@param name string
----@param found any what the keys tell; nil if they don't
+---@param found any the value that the keys tell, or nil
 ---@return any value
 function Plan:ask(name, found)
   local given = self.o[name]
@@ -126,7 +129,7 @@ local function schedule_of(p, given, T)
   p:refuse("schedule = '%s': one of %s, or a schedule of d.schedule", given, table.concat(NAMED, ", "))
 end
 
---- A function that makes the process. What isn't found is asked for.
+--- A function that makes the process. Parts that aren't found are asked for.
 ---@param found table {schedule, predict, variance, clip}, as far as the keys tell
 ---@return function
 function Plan:process(found)
