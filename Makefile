@@ -133,7 +133,8 @@ bench: all
 # PyTorch and others, for `make bench` and `make check-peers`.
 PEERS     ?= $(BUILD)/peers
 PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
-             accelerate==1.15.0 transformers==5.24.0 scipy==1.17.1 torchsde==0.2.6
+             accelerate==1.15.0 transformers==5.24.0 scipy==1.17.1 torchsde==0.2.6 \
+             peft==0.21.2
 
 peers:
 	@{ python3 -m venv $(PEERS) \

@@ -135,4 +135,17 @@ describe("lesson", function()
     assert(tonumber(straight) < tonumber(bent) / 10, out)
     is_plot "flow.png"
   end)
+
+  it("12: a folder of diffusers, fine-tuned and saved back", function()
+    local out = lesson("12_other_models", { "steps = 500", "steps = 20", "total = 500", "total = 60", "steps = 300",
+      "steps = 6", "step % 100", "step % 3", "Scheduler\", steps = 20", "Scheduler\", steps = 4" })
+    assert.truthy(out:find("unet       UNet2DModel, 163,985 parameters", 1, true), out)
+    assert.truthy(out:find("0 of 163985 parameters train; those of the adapters: 24232", 1, true), out)
+    assert.truthy(out:find "step    6   loss %d", out)
+    assert.truthy(out:find("without adapters the images are the same to the bit: true", 1, true), out)
+    assert(tonumber(out:match "the saved model draws the same images, to (%S+)") < 1e-4, out)
+    is_picture "adapted.png"
+    local tensors = assert(d.load(folder .. "/lesson12/lora/pytorch_lora_weights.safetensors"))
+    assert.same({ 4, 32 }, tensors["unet.mid_block.attentions.0.to_q.lora_A.weight"]:shape())
+  end)
 end)

@@ -52,3 +52,177 @@ describe("a pipe draws the images of diffusers from torch's generator:", functio
     end
   end
 end)
+
+describe("a pipe", function()
+  local pipe
+  local function opened(more, options)
+    hub.write(root, hub.pipeline(more))
+    return assert(d.hub.load(root, options))
+  end
+  before_each(function() pipe = opened() end)
+
+  -- A pipe of a network with five classes.
+  local function with_classes(id2label)
+    local config = { num_class_embeds = 5 }
+    for key, value in pairs(hub.config) do config[key] = value end
+    local index = { id2label = id2label }
+    for key, value in pairs(hub.index) do index[key] = value end
+    return opened { ["unet/config.json"] = config, ["model_index.json"] = index,
+      ["unet/diffusion_pytorch_model.safetensors"] = hub.tensors { num_class_embeds = 5 } }
+  end
+
+  it("draws images within [-1, 1], the same alone or in a batch", function()
+    local x = pipe { n = 3, steps = 4, seed = 5 }
+    assert.same({ 3, 4, 4, 3 }, x:shape())
+    assert.is_true(x:abs():max():item() <= 1)
+    assert.is_true(pipe { steps = 4, seed = 5 }:equal(x:narrow(1, 1, 1)))
+    assert.is_false(pipe { steps = 4, seed = 6 }:equal(x:narrow(1, 1, 1)))
+    fails("integer in [1, inf) expected, got 0", pipe, { n = 0 })
+    assert.same({ 1, 8, 6, 3 }, pipe { steps = 2, height = 8, width = 6 }:shape())
+  end)
+
+  it("takes the steps of its pipeline, or as many as there are levels", function()
+    local count = 0
+    pipe { on_step = function() count = count + 1 end }
+    assert.equal(1000, count)
+    pipe = opened { ["scheduler/scheduler_config.json"] = { _class_name = "DDPMScheduler", num_train_timesteps = 20 } }
+    assert(tostring(pipe):find("ddpm, 20 steps", 1, true), tostring(pipe))
+    count = 0
+    pipe { on_step = function() count = count + 1 end }
+    assert.equal(20, count)
+  end)
+
+  it("gives a run that can be stepped", function()
+    local run = pipe:steps { steps = 5, seed = 2, n = 2 }
+    local seen = {}
+    for step in run do seen[#seen + 1] = step.t end
+    assert.same({ 801, 601, 401, 201, 1 }, seen)
+    assert.is_true(pipe:decode(run.x):equal(pipe { steps = 5, seed = 2, n = 2 }))
+  end)
+
+  it("repeats a generator's numbers in a copy of a run, and after a step that failed", function()
+    local run = pipe:steps { steps = 3, generator = d.generator { kind = "torch", seed = 1 } }
+    run()
+    local other = run:clone()
+    assert.is_true(run:finish():equal(other:finish()))
+    local fine, net = true, pipe.unet
+    pipe.unet = function(x, t) return fine and net(x, t) or error "not now" end
+    local again = pipe:steps { steps = 3, generator = d.generator { kind = "torch", seed = 1 } }
+    again()
+    fine = false
+    assert.is_false(pcall(again))
+    fine = true
+    assert.is_true(again:finish():equal(run.x))
+  end)
+
+  it("starts from images", function()
+    local x0 = pipe { n = 2, steps = 4, seed = 1 }
+    local near = pipe { init = x0, strength = 0.1, steps = 50, seed = 1 }
+    local far = pipe { init = x0, strength = 1, steps = 50, seed = 1 }
+    assert.is_true((near - x0):abs():mean():item() < 0.5 * (far - x0):abs():mean():item())
+    local count = 0
+    pipe { init = x0, strength = 0.3, steps = 10, seed = 1, on_step = function() count = count + 1 end }
+    assert.equal(3, count)
+    count = 0
+    pipe { init = x0, strength = 0.01, steps = 10, seed = 1, on_step = function() count = count + 1 end }
+    assert.equal(1, count)
+    assert.same({ 2, 4, 4, 3 }, pipe { init = x0, strength = 0.5, steps = 4, seed = 1, sampler = "ddim" }:shape())
+    fails("n = 3, but init has 2 images", pipe, { init = x0, n = 3 })
+    fails("init is [4,4,3]; images {n, H, W, C} expected", pipe, { init = x0[1] })
+    fails("tensor expected, got 'x'", pipe, { init = "x" })
+  end)
+
+  it("can be drawn from by another scheduler or sampler", function()
+    local x = pipe { steps = 4, seed = 1, scheduler = "DDIMScheduler" }
+    pipe.scheduler = "DDIMScheduler"
+    assert.equal("DDIMScheduler", pipe.scheduler._class_name)
+    assert.is_true(x:equal(pipe { steps = 4, seed = 1 }))
+    assert.is_false(x:equal(pipe { steps = 4, seed = 1, eta = 1 }))
+    local own = d.sample { model = pipe.unet, process = pipe.process, shape = { 1, 4, 4, 3 }, steps = 4, seed = 1,
+      sampler = "euler" }
+    assert.is_true(own:clamp(-1, 1):equal(pipe { steps = 4, seed = 1, sampler = "euler" }))
+    fails("NoScheduler", pipe, { scheduler = "NoScheduler" })
+    fails("unknown sampler 'nothing'", pipe, { sampler = "nothing" })
+  end)
+
+  it("takes classes from 1, or names", function()
+    pipe = with_classes { ["0"] = "tench, Tinca tinca", ["1"] = "goldfish", ["4"] = "hen" }
+    assert.equal("goldfish", pipe.labels[2])
+    local x = pipe { class = { 1, 5 }, steps = 3, seed = 1 }
+    assert.same({ 2, 4, 4, 3 }, x:shape())
+    assert.is_true(x:equal(pipe { class = { "Tinca tinca", "hen" }, steps = 3, seed = 1 }))
+    assert.is_true(x:narrow(1, 1, 1):equal(pipe { class = "tench", steps = 3, seed = 1 }))
+    assert.is_false(x:narrow(1, 1, 1):equal(pipe { class = 0, steps = 3, seed = 1 }))
+    assert.same({ 2, 4, 4, 3 }, pipe { class = 3, n = 2, steps = 2, guidance = 2 }:shape())
+    fails("the network has 5 classes; give class, from 1, or 0 for none", pipe, {})
+    fails("no class is named 'goldfisch'; did you mean 'goldfish'?", pipe, { class = "goldfisch" })
+    fails("class 6", pipe, { class = 6, steps = 1 })
+    fails("class is [2] for 3 samples", pipe, { class = { 1, 2 }, n = 3, steps = 1 })
+    fails("class 'hen' is a name, but the pipe has no names of classes", with_classes(), { class = "hen" })
+  end)
+
+  it("refuses generators that don't fit", function()
+    local g = d.generator { kind = "torch", seed = 0 }
+    fails("seed = 1 and a generator", pipe, { seed = 1, generator = g })
+    fails("1 generators for 2 images", pipe, { n = 2, generator = { g } })
+    fails("generator or table expected, got 7", pipe, { generator = 7 })
+    assert.same({ 2, 4, 4, 3 }, pipe { steps = 1, generator = { g, g:clone() } }:shape())
+  end)
+
+  it("draws with an average, or another process", function()
+    local ema = d.ema(pipe.unet, { decay = 0.5 })
+    ema:update()
+    local x = pipe { steps = 3, seed = 1 }
+    pipe.unet = ema
+    assert.is_true(x:equal(pipe { steps = 3, seed = 1 }))
+    pipe.process = d.process { schedule = d.schedule.cosine { T = 100 }, predict = "eps", clip = 1 }
+    assert.is_nil(pipe.scheduler)
+    assert.same({ 1, 4, 4, 3 }, pipe { seed = 1, steps = 3 }:shape())
+    fails("eta is an option of the sampler here", pipe, { eta = 1 })
+    fails("a denoiser", function() pipe.unet = 7 end)
+    fails("a process expected, got 'x'", function() pipe.process = "x" end)
+    fails("a model expected, got 'x'", function() pipe.vae = "x" end)
+    fails("a config or a class of diffusers expected, got 7", function() pipe.scheduler = 7 end)
+    fails("'path' can't be written", function() pipe.path = "x" end)
+    fails("a pipe has no 'unnet'; did you mean 'unet'?", function() return pipe.unnet end)
+  end)
+
+  it("has its network as the denoiser of its process", function()
+    assert.equal(pipe.unet, pipe:denoiser())
+    pipe = opened({}, { scheduler = "EDMEulerScheduler" })
+    local x = d.randn(2, 4, 4, 3)
+    assert.equal(pipe.process.schedule.name, "edm")
+    assert.is_false(pipe:denoiser()(x, 500):equal(pipe.unet(x, 500)))
+    d.adamw(pipe.unet)
+    local loss = d.record(d.objective { process = pipe.process }, pipe:denoiser(), x)
+    loss:backward()
+  end)
+
+  it("that edits pictures says so", function()
+    local index = { _class_name = "RePaintPipeline", unet = hub.index.unet, scheduler = { "diffusers", "RePaintScheduler" } }
+    pipe = opened { ["model_index.json"] = index }
+    fails("RePaintPipeline edits pictures; d.edit.repaint{ model = pipe.unet, process = pipe.process", pipe, {})
+    assert.equal("eps", pipe.process.predict)
+  end)
+end)
+
+describe("d.load_pipeline", function()
+  it("opens a network that comes with the library", function()
+    local pipe = assert(d.load_pipeline "digits")
+    local model, process = d.load_model "digits"
+    local x = d.sample { model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 5, seed = 1 }
+    assert.is_true(x:clamp(-1, 1):equal(pipe { class = { 3, 5 }, steps = 5, seed = 1 }))
+    assert(tostring(pipe):find("177,489 parameters", 1, true))
+    local y = pipe { class = 4, steps = 6, seed = 1, init = x, strength = 0.5 }
+    assert.same({ 2, 8, 8, 1 }, y:shape())
+    fails("strength = 0 leaves no step", pipe, { class = 4, init = x, strength = 0 })
+    fails("unknown option 'copy'", d.load_pipeline, "digits", { copy = true })
+  end)
+
+  it("opens a folder as d.hub.load does", function()
+    hub.write(root, hub.pipeline())
+    assert.equal("DDPMPipeline", assert(d.load_pipeline(root)).class)
+    assert.is_nil((d.load_pipeline(root .. "/none")))
+    fails("a path expected", d.load_pipeline, 7)
+  end)
+end)

@@ -326,6 +326,22 @@ describe("json", function()
     assert.equal("[Infinity,-Infinity,NaN]", json.encode { math.huge, -math.huge, 0 / 0 })
   end)
 
+  it("takes no string for NaN, whatever is in it", function()
+    local v = assert(json.decode '{"a": NaN, "b": "\\u0001\\u004eaN0", "c": "NaN", "\\u00ffNaN": "\\u00ffNaN"}')
+    assert.is_true(v.a ~= v.a)
+    assert.same({ "\1NaN0", "NaN", "\u{ff}NaN" }, { v.b, v.c, v["\u{ff}NaN"] })
+    local many = {}
+    for i = 1, 2000 do many[i] = ("NaN%d"):format(i - 1) end
+    local words = table.concat(many, " ")
+    assert.equal(words, assert(json.decode('[NaN, "' .. words .. '"]'))[2])
+  end)
+
+  it("is UTF-8", function()
+    local v, message = json.decode '["a\xffb"]'
+    assert.is_nil(v)
+    assert.equal("json: byte 4 isn't UTF-8", message)
+  end)
+
   it("knows null, empty lists and pretty lines", function()
     local v = assert(json.decode '{"a": null, "b": [], "c": {}}')
     assert.equal(json.null, v.a)

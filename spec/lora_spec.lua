@@ -70,6 +70,8 @@ describe("adapters", function()
     local m = unet()
     assert.same({ "mid.attention.attention.q", "mid.attention.attention.v", "mid.two.embed" },
       paths(nn.lora(m, { on = { "^mid.*%.[qv]$", "^mid.two.embed" } })))
+    assert.same({ "mid.attention.attention.q", "mid.attention.attention.k" },
+      paths(nn.lora(m, { on = { "mid_block.*to_[qk]$" } }))) -- in diffusers
     local all = paths(nn.lora(m))
     local products = 0
     for name in m:parameters() do

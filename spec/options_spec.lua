@@ -183,8 +183,6 @@ describe("a written default", function()
     ["d.mlp"] = function(o) return tostring(d.mlp(o)) end,
     ["d.dit"] = function(o) return tostring(d.dit(opts.joined({ image = { 4, 4, 1 } }, o or {}))) end,
     ["d.unet"] = function(o) return tostring(d.unet(opts.joined({ image = { 4, 4, 1 } }, o or {}))) end,
-    ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },
-      down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
     ["d.lucidrains"] = function(o)
       return tostring(d.lucidrains(opts.joined({ image = { 4, 4, 1 }, dim = 8, dim_mults = { 1 } }, o or {})))
     end,
@@ -197,6 +195,10 @@ describe("a written default", function()
       local small = { num_layers = 1, num_attention_heads = 1, attention_head_dim = 4 }
       return tostring(d.dittransformer2d(opts.joined(small, o or {})))
     end,
+    ["d.vq"] = function(o) return tostring(d.vq(o)) end,
+    ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
+    ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },
+      down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))
       return model(d.ones(1, 4, 4, 2)):shape()

@@ -146,7 +146,7 @@ static int l_set_trainable(lua_State *L) {
   return 0;
 }
 
-/* adopt(i, tensor) and give(i, tensor), before start(); replace(i, tensor) after it */
+/* adopt(i, tensor) and give(i, tensor), before start() */
 static int take(lua_State *L, df_code (*how)(df_home *h, int i, df_tensor *x)) {
   df_home *h = dfl_home(L, 1);
   df_int i = dfl_position(L, 2, h->n, "a model");
@@ -158,7 +158,21 @@ static int l_adopt(lua_State *L) { return take(L, df_home_adopt); }
 
 static int l_give(lua_State *L) { return take(L, df_home_give); }
 
-static int l_replace(lua_State *L) { return take(L, df_home_replace); }
+/* put(list of numbers, list of tensors), after start() */
+static int l_put(lua_State *L) {
+  df_home *h = dfl_home(L, 1);
+  const int n = (int)luaL_len(L, 2);
+  int *index = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *index, 0);
+  df_tensor **x = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *x, 0);
+  for (int k = 0; k < n; k++) {
+    lua_geti(L, 2, k + 1);
+    index[k] = (int)dfl_position(L, lua_gettop(L), h->n, "a model");
+    lua_geti(L, 3, k + 1);
+    x[k] = dfl_tensor(L, lua_gettop(L));
+    lua_pop(L, 2);
+  }
+  return df_home_put(h, index, x, n) == DF_OK ? 0 : dfl_raise(L);
+}
 
 /* start([seed]): that of manual_seed if not given */
 static int l_start(lua_State *L) {
@@ -183,13 +197,20 @@ static int l_adopted(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "count", l_count },         { "elements", l_elements },
-  { "name", l_name },           { "value", l_value },
-  { "trainable", l_trainable }, { "set_trainable", l_set_trainable },
-  { "adopt", l_adopt },         { "give", l_give },
-  { "start", l_start },         { "adopted", l_adopted },
-  { "replace", l_replace },     { "is_adopted", l_is_adopted },
-  { "drop", l_drop },           { NULL, NULL },
+  { "count", l_count },
+  { "elements", l_elements },
+  { "name", l_name },
+  { "value", l_value },
+  { "trainable", l_trainable },
+  { "set_trainable", l_set_trainable },
+  { "adopt", l_adopt },
+  { "give", l_give },
+  { "start", l_start },
+  { "adopted", l_adopted },
+  { "put", l_put },
+  { "is_adopted", l_is_adopted },
+  { "drop", l_drop },
+  { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

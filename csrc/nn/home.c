@@ -280,21 +280,48 @@ df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
   return DF_OK;
 }
 
+/* Windows for those that are adopted; NULL for the others. */
+static df_code make_windows(const df_home *h, const int *index, df_tensor *const *x,
+                            int n, df_tensor **window) {
+  for (int k = 0; k < n; k++) {
+    const df_param *p = h->param[index[k]];
+    if (check_fit(p, x[k]) != DF_OK) return DF_MISUSE;
+    if (p->at >= 0) continue;
+    window[k] = df_tensor_window(x[k], &x[k]->shape, x[k]->stride, x[k]->offset);
+    if (!window[k]) return DF_MEMORY;
+  }
+  return DF_OK;
+}
+
 /* The old value is touched, so that records that read it fail. */
-df_code df_home_replace(df_home *h, int i, df_tensor *x) {
-  df_param *p = h->param[i];
+static void replace(df_home *h, df_param *p, df_tensor *value) {
   df_tensor *old = p->value;
-  if (!old || p->at >= 0)
-    return df_fail(DF_MISUSE, "model: '%s' has a value of its own", p->name);
-  if (check_fit(p, x) != DF_OK) return DF_MISUSE;
-  df_tensor *value = df_tensor_window(x, &x->shape, x->stride, x->offset);
-  if (!value) return DF_MEMORY;
-  count_adopted(h, bytes_of(p, x->dtype) - bytes_of(p, old->dtype));
+  count_adopted(h, bytes_of(p, value->dtype) - bytes_of(p, old->dtype));
   bind(p, value);
   old->leaf = NULL;
   df_tensor_touch(old);
   df_tensor_release(old);
-  return DF_OK;
+}
+
+static void put(df_home *h, df_param *p, df_tensor *x, df_tensor *window) {
+  if (window) {
+    replace(h, p, window);
+    return;
+  }
+  df_tensor_copy(p->value, x);
+  df_tensor_touch(p->value);
+}
+
+df_code df_home_put(df_home *h, const int *index, df_tensor *const *x, int n) {
+  if (!h->values) return df_fail(DF_MISUSE, "model: it has not been started yet");
+  df_tensor **window = calloc((size_t)n + 1, sizeof *window);
+  if (!window) return df_fail(DF_MEMORY, "not enough memory for values");
+  df_code code = make_windows(h, index, x, n, window);
+  for (int k = 0; k < n; k++)
+    if (code == DF_OK) put(h, h->param[index[k]], x[k], window[k]);
+    else df_tensor_release(window[k]);
+  free(window);
+  return code;
 }
 
 df_home *df_home_retain(df_home *h) {

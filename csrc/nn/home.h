@@ -35,8 +35,9 @@ df_code df_home_start(df_home *h, uint64_t seed);
 ** parameter that becomes trainable is copied into the vector first, as reals. That fails
 ** while the values are lent. */
 df_code df_home_set_trainable(df_home *h, int i, bool trainable);
-/* After the start: an adopted parameter becomes a window on x instead. */
-df_code df_home_replace(df_home *h, int i, df_tensor *x);
+/* After the start: writes the values of n parameters, or none if it fails. An adopted one
+** becomes a window on x[k] instead. */
+df_code df_home_put(df_home *h, const int *index, df_tensor *const *x, int n);
 void df_home_forget(df_home *h); /* releases the gradients */
 
 /* Makes a vector of reals longer. All windows on it see the longer one, whose new part is

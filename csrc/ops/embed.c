@@ -158,12 +158,14 @@ static df_tensor *times_of(df_tape *tape, const char *op, df_tensor *t, double o
 static df_code check_waves(const df_sinusoid_opts *opts) {
   if (opts->width < 1)
     return df_fail(DF_MISUSE, "sinusoid: width must be at least 1, got %td", opts->width);
-  if (!(opts->max_period > 0)
-      || (opts->width > 1 && !(opts->shift < (double)(opts->width / 2))))
+  if (!(opts->max_period > 0))
+    return df_fail(DF_MISUSE, "sinusoid: max_period must be above 0, got %g",
+                   opts->max_period);
+  if (!isfinite(opts->shift)
+      || (opts->width > 1 && opts->shift == (double)(opts->width / 2)))
     return df_fail(DF_MISUSE,
-                   "sinusoid: max_period must be above 0, got %g, and shift below half "
-                   "the width of %td, got %g",
-                   opts->max_period, opts->width, opts->shift);
+                   "sinusoid: shift must be finite and not half the width of %td, got %g",
+                   opts->width, opts->shift);
   return DF_OK;
 }
 

@@ -287,7 +287,7 @@ local adamw_rules = opts.declare("adamw", {
 local function survey(models, groups)
   local homes, group, names, matched, first = {}, {}, {}, {}, nil
   for i, m in ipairs(models) do
-    if not model.is_model(m) then
+    if not model.has_parameters(m) then
       fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(m))
     end
     model.trains(m)
@@ -318,7 +318,7 @@ end
 --- print(opt:step())
 function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
-  models = list_of(models, model.is_model)
+  models = list_of(models, model.has_parameters)
   if type(models) ~= "table" then
     fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(models))
   end

@@ -51,6 +51,64 @@ return {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
+  ["autoencodertiny"] = {
+    signature = "autoencodertiny",
+    text = "An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it encodes and decodes them by way of latents of 8 bits.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images in [-1, 1] to latents" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images in [-1, 1]" },
+    },
+  },
+  ["autoencodertiny()"] = {
+    signature = "autoencodertiny(x)",
+    text = "Encodes and decodes images. Between the two, latents are rounded to the 256 values of a picture's bytes. The gradient passes as if they were not.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+    },
+  },
+  ["autoencodertiny:decode"] = {
+    signature = "autoencodertiny:decode(z)",
+    text = "Images of latents.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+    },
+  },
+  ["autoencodertiny:encode"] = {
+    signature = "autoencodertiny:encode(x)",
+    text = "Latents of images.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+    },
+  },
+  ["autoencodertiny:scale_latents"] = {
+    signature = "autoencodertiny:scale_latents(z)",
+    text = "Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2 latent_magnitude) + latent_shift).",
+    params = {
+      { name = "z", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["autoencodertiny:unscale_latents"] = {
+    signature = "autoencodertiny:unscale_latents(z)",
+    text = "The latents that scale_latents scaled.",
+    params = {
+      { name = "z", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
   ["batches"] = {
     signature = "batches",
     text = "An iterator over a set. Its state is its step.",
@@ -168,6 +226,36 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
+  },
+  ["d.autoencodertiny"] = {
+    signature = "d.autoencodertiny([options])",
+    text = "AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C}, it returns the decoded ones.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.autoencodertiny_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"relu\"", text = "activation of the residual blocks" },
+      { name = "decoder_block_out_channels", type = "list of integers", default = "{64, 64, 64, 64}", text = "channels of each level of the decoder, all equal" },
+      { name = "encoder_block_out_channels", type = "list of integers", default = "{64, 64, 64, 64}", text = "channels of each level of the encoder, all equal" },
+      { name = "force_upcast", type = "boolean", default = "false", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the latents" },
+      { name = "latent_magnitude", type = "number", range = "> 0", default = "3", text = "half the range that scale_latents maps to [0, 1]" },
+      { name = "latent_shift", type = "number", default = "0.5", text = "added to latents by scale_latents, which makes it the value of 0" },
+      { name = "num_decoder_blocks", type = "list of integers", default = "{3, 3, 3, 1}", text = "residual blocks of each level of the decoder" },
+      { name = "num_encoder_blocks", type = "list of integers", default = "{1, 3, 3, 3}", text = "residual blocks of each level of the encoder" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "1", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "shift_factor", type = "number", default = "0", text = "subtracted from latents before that; kept for the config" },
+      { name = "upsample_fn", type = "\"nearest\" or \"nearest-exact\"", default = "\"nearest\"", text = "the decoder enlarges by repeated pixels, for which these are two names; kept for the config" },
+      { name = "upsampling_scaling_factor", type = "integer", range = "[1, 64]", default = "2", text = "factor of each enlargement" },
+    },
+    returns = {
+      { type = "diffusion.autoencodertiny" },
+    },
+    example = "local model = d.autoencodertiny{ encoder_block_out_channels = { 8, 8 },\n  decoder_block_out_channels = { 8, 8 }, num_encoder_blocks = { 1, 1 }, num_decoder_blocks = { 1, 1 } }\nlocal z = model:encode(d.randn(1, 16, 16, 3))\nprint(z:shape(), model:decode(z):shape())",
   },
   ["d.bernoulli"] = {
     signature = "d.bernoulli(p, [shape], [opts])",
@@ -1301,7 +1389,7 @@ return {
   },
   ["d.hub.scheduler"] = {
     signature = "d.hub.scheduler(config, [options])",
-    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"compatibility\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit = \"sigma\" if its samples are x/a.",
+    text = "A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what the class does with these options; d.help \"schedulers\" says where they don't. wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option `grid` of d.sample. facts has diffusers' timesteps, the factor `start` of the noise at the first step, and unit = \"sigma\" if diffusers' samples are x/a.",
     params = {
       { name = "config", type = "table|string", text = "a table with _class_name, the path of a scheduler_config.json, or its folder" },
       { name = "options", type = "diffusion.hub_scheduler_options?", optional = true },
@@ -1309,30 +1397,30 @@ return {
     options = {
       { name = "eta", type = "number", range = ">= 0", default = "that of the class", text = "factor of the noise of DDIM and TCD" },
       { name = "first", type = "integer", range = ">= 1", default = "1", text = "number of the step to start at; later ones start from an image" },
-      { name = "intermediate_timesteps", type = "number", range = "> 0", default = "1.3", text = "SCM's second angle of two" },
-      { name = "jump_length", type = "integer", range = ">= 1", default = "10", text = "RePaint's steps of a jump back" },
-      { name = "jump_n_sample", type = "integer", range = ">= 1", default = "10", text = "times that RePaint takes each stretch" },
+      { name = "intermediate_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's second angle of two" },
+      { name = "jump_length", type = "integer", range = ">= 1", default = "that of diffusers", text = "RePaint's steps of a jump back" },
+      { name = "jump_n_sample", type = "integer", range = ">= 1", default = "that of diffusers", text = "times that RePaint takes each stretch" },
       { name = "mask", type = "tensor", default = "none", text = "RePaint's mask, 1 where the picture is known" },
-      { name = "max_timesteps", type = "number", range = "> 0", default = "1.5708", text = "SCM's first angle" },
+      { name = "max_timesteps", type = "number", range = "> 0", default = "that of diffusers", text = "SCM's first angle" },
       { name = "mu", type = "number", default = "none", text = "shift of the path, for use_dynamic_shifting" },
-      { name = "order", type = "integer", range = "[1, 4]", default = "4", text = "order of LMS" },
+      { name = "order", type = "integer", range = "[1, 4]", default = "that of diffusers", text = "order of LMS" },
       { name = "original", type = "tensor", default = "none", text = "RePaint's picture, whose known part stays" },
       { name = "original_inference_steps", type = "integer", range = ">= 1", default = "that of the config", text = "number of timesteps at which LCM's network was distilled" },
-      { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that Euler adds before steps, over all of them" },
-      { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
-      { name = "s_tmax", type = "number", range = ">= 0", default = "inf", text = "greatest sigma at which it does" },
-      { name = "s_tmin", type = "number", range = ">= 0", default = "0", text = "least sigma at which it does" },
+      { name = "s_churn", type = "number", range = ">= 0", default = "that of diffusers", text = "noise that Euler adds before steps, over all of them" },
+      { name = "s_noise", type = "number", range = ">= 0", default = "that of diffusers", text = "factor of that noise" },
+      { name = "s_tmax", type = "number", range = ">= 0", default = "that of diffusers", text = "greatest sigma at which it does" },
+      { name = "s_tmin", type = "number", range = ">= 0", default = "that of diffusers", text = "least sigma at which it does" },
       { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
-      { name = "use_clipped_model_output", type = "boolean", default = "false", text = "DDIM's eps is that of the clipped x0" },
+      { name = "use_clipped_model_output", type = "boolean", default = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
     },
     returns = {
       { type = "diffusion.process|nil", text = "process nil with a message if the config can't be followed" },
       { type = "table|string", text = "sampler" },
       { type = "diffusion.grid|function", text = "grid" },
       { type = "fun(model: any): any", text = "wrap" },
-      { type = "table", text = "facts {class, timesteps, unit, upward}" },
+      { type = "table", text = "facts {class, timesteps, start, unit, upward}" },
     },
     example = "local config = { _class_name = \"DDIMScheduler\", beta_schedule = \"squaredcos_cap_v2\" }\nlocal process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })\nlocal model = d.oracle.moons{}:denoiser(process)\nprint(d.sample{ model = wrap(model), process = process, sampler = sampler, grid = grid, shape = { 3, 2 } })",
   },
@@ -2322,7 +2410,7 @@ return {
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
       { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
       { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
-      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+      { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
       { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
@@ -3661,6 +3749,40 @@ return {
       { type = "diffusion.model" },
     },
     example = "local model = d.unet2d{ block_out_channels = { 32, 64 }, num_class_embeds = 10,\n  down_block_types = { \"DownBlock2D\", \"AttnDownBlock2D\" }, up_block_types = { \"AttnUpBlock2D\", \"UpBlock2D\" } }\nprint(model(d.randn(4, 16, 16, 3), 500, { class = 3 }))",
+  },
+  ["d.vq"] = {
+    signature = "d.vq([options])",
+    text = "VQModel of diffusers, by the options of its config. It is an autoencoder with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the loss of the codebook.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.vq_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"silu\"", text = "activation of the residual blocks" },
+      { name = "beta", type = "number", range = ">= 0", default = "0.25", text = "weight of the smaller term of the codebook's loss" },
+      { name = "block_out_channels", type = "list of integers", default = "{64}", text = "channels of each level" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownEncoderBlock2D\"}", text = "the type of each level of the encoder" },
+      { name = "force_upcast", type = "boolean", default = "false", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "3", text = "channels that the encoder ends with" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "1", text = "residual blocks of a level of the encoder; one more in the decoder" },
+      { name = "legacy", type = "boolean", default = "true", text = "beta weighs the term that moves the codebook, as in diffusers; false: the term that moves the latents, as in the paper" },
+      { name = "lookup_from_codebook", type = "boolean", default = "false", text = "decode(z, { force_not_quantize = true }) takes rows of the codebook" },
+      { name = "mid_block_add_attention", type = "boolean", default = "true", text = "attention between the two middle blocks" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "groups of the norms" },
+      { name = "norm_type", type = "\"group\" or \"spatial\"", default = "\"group\"", text = "\"spatial\": the norms of the decoder are conditioned on the latents (Zheng et al. 2022)" },
+      { name = "num_vq_embeddings", type = "integer", range = ">= 1", default = "256", text = "rows of the codebook" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer", range = ">= 1", default = "32", text = "height and width of the images that it was trained on; kept for the config" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "0.18215", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpDecoderBlock2D\"}", text = "the type of each level of the decoder" },
+      { name = "vq_embed_dim", type = "integer", range = ">= 1", default = "latent_channels", text = "width of a row of the codebook" },
+    },
+    returns = {
+      { type = "diffusion.vq" },
+    },
+    example = "local levels = { \"DownEncoderBlock2D\", \"DownEncoderBlock2D\" }\nlocal model = d.vq{ block_out_channels = { 32, 32 }, down_block_types = levels,\n  up_block_types = { \"UpDecoderBlock2D\", \"UpDecoderBlock2D\" } }\nlocal x = d.randn(1, 16, 16, 3)\nlocal decoded, loss = model(x)\nprint(model:encode(x), decoded, loss)",
   },
   ["d.warnings"] = {
     signature = "d.warnings(where)",
@@ -5752,7 +5874,7 @@ return {
     signature = "sampler = {\"diffusers-euler-churn-after-model\", ...}",
     text = "as another library computes it, including its defect",
     options = {
-      { name = "of", type = "\"eps\", \"v\", \"x0\" or \"edm\"", default = "\"eps\"", text = "what the model's output predicts" },
+      { name = "of", type = "\"eps\", \"v\", \"x0\" or \"edm\"", default = "\"eps\"", text = "prediction target of the model's output" },
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
       { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
@@ -5791,7 +5913,7 @@ return {
     signature = "sampler = {\"diffusers-pndm-previous-by-stride\", ...}",
     text = "as another library computes it, including its defect",
     options = {
-      { name = "groups", type = "list of tables", default = "four of each of the first three steps", text = "evaluations of the steps of Runge-Kutta: lists {from =, told =, to =} of levels" },
+      { name = "groups", type = "list of tables", default = "four of each of the first three steps", text = "steps of Runge-Kutta: tables with the levels of their evaluations and moves" },
       { name = "last", type = "integer", range = "[0, 1]", default = "0", text = "level below the first stride" },
       { name = "of", type = "\"eps\" or \"v\"", default = "\"eps\"", text = "the predictions that are combined" },
       { name = "second", type = "integer", range = ">= 1", default = "the second level", text = "level of the second evaluation" },
@@ -7488,6 +7610,51 @@ return {
     text = "A value inside of a network that is being written.",
     params = {
       { name = "width", type = "integer?", text = "its last size, where that is known" },
+    },
+  },
+  ["vq"] = {
+    signature = "vq",
+    text = "An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images, it encodes, quantises and decodes them, and returns them with the loss of the codebook.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images to latents, before quant_conv" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images, after post_quant_conv" },
+      { name = "quantize", type = "table", text = "called with latents, it returns those of the codebook, its loss, and the rows {B, h, w} from 1; quantize:lookup(rows) returns the latents of rows" },
+    },
+  },
+  ["vq()"] = {
+    signature = "vq(x)",
+    text = "Encodes, quantises and decodes images.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+      { type = "diffusion.tensor", text = "loss that of the codebook" },
+    },
+  },
+  ["vq:decode"] = {
+    signature = "vq:decode(z, [options])",
+    text = "Images of latents, which are quantised first.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },
+      { name = "options", type = "diffusion.vq_decode_options?", optional = true },
+    },
+    options = {
+      { name = "force_not_quantize", type = "boolean", default = "false", text = "decodes z itself; in a model with lookup_from_codebook, z are rows {B, h, w} of the codebook" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+      { type = "diffusion.tensor|nil", text = "loss that of the codebook, if z was quantised" },
+    },
+  },
+  ["vq:encode"] = {
+    signature = "vq:encode(x)",
+    text = "Latents of images, before they are quantised.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },
     },
   },
   ["weighting edm"] = {

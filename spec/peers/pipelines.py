@@ -92,10 +92,10 @@ CASES = {
                       "CMStochasticIterativeScheduler", dict(num_train_timesteps=40),
                       dict(batch_size=2, class_labels=[0, 5], num_inference_steps=4), [0]),
     "score_ve": ("ScoreSdeVePipeline", dict(unet=("UNet2DModel", SCORE)), "ScoreSdeVeScheduler",
-                 dict(sigma_min=0.01, sigma_max=50, num_train_timesteps=20),
+                 dict(sigma_min=0.01, sigma_max=0.5, num_train_timesteps=20),
                  dict(batch_size=1, num_inference_steps=20), [0]),
     "karras_ve": ("KarrasVePipeline", dict(unet=("UNet2DModel", PLAIN)), "KarrasVeScheduler",
-                  dict(sigma_min=0.02, sigma_max=10), dict(batch_size=1, num_inference_steps=8), [0]),
+                  dict(sigma_min=0.02, sigma_max=0.9, s_churn=2), dict(batch_size=1, num_inference_steps=8), [0]),
 }
 
 

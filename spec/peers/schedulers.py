@@ -126,7 +126,7 @@ class Run:
         torch.manual_seed(0)  # FlowMatchEuler's stochastic_sampling draws from the global generator
         self.variance = row["o"].get("variance_type") in ("learned", "learned_range")
         self.double = double
-        self.scheduler = class_of(row["c"], double)(**constructor_of(row))
+        self.scheduler = class_of(row["c"], double).from_config(constructor_of(row))
 
     def network(self, x, t):
         value = t.flatten()[0].item() if isinstance(t, torch.Tensor) else t
@@ -551,6 +551,24 @@ FOUND = [  # configs found in folders that people publish
     ("CMStochasticIterativeScheduler", {"num_train_timesteps": 40, "sigma_min": 0.002, "sigma_max": 80.0}),
     ("UnCLIPScheduler", {"variance_type": "learned_range", "clip_sample_range": 10.0}),
     ("EDMEulerScheduler", {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}),
+    # files copied from another class: unknown keys, bookkeeping, null, keys of a default value
+    ("EulerDiscreteScheduler", {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0",
+                                "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
+                                "clip_sample": False, "interpolation_type": "linear", "num_train_timesteps": 1000,
+                                "prediction_type": "epsilon", "sample_max_value": 1.0, "set_alpha_to_one": False,
+                                "skip_prk_steps": True, "steps_offset": 1, "timestep_spacing": "leading",
+                                "trained_betas": None, "use_karras_sigmas": False}),
+    ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "beta_end": 0.012,
+                                     "beta_schedule": "scaled_linear", "beta_start": 0.00085,
+                                     "lambda_min_clipped": -math.inf, "skip_prk_steps": True, "variance_type": None,
+                                     "clip_sample": False, "steps_offset": 1, "set_alpha_to_one": False}),
+    ("HeunDiscreteScheduler", {"use_karras_sigmas": True, "sigma_min": 0.05, "sigma_max": 8.0}),
+    ("LMSDiscreteScheduler", {"use_exponential_sigmas": True, "sigma_min": 0.05, "sigma_max": 8.0}),
+    ("KDPM2DiscreteScheduler", {"use_beta_sigmas": True, "sigma_min": 0.05, "sigma_max": 8.0}),
+    ("FlowMatchEulerDiscreteScheduler", {"use_karras_sigmas": True, "sigma_min": 0.05, "sigma_max": 0.9}),
+    ("LTXEulerAncestralRFScheduler", {"shift": 3.0, "shift_terminal": 0.1, "eta": 0.7}),
+    ("DDIMScheduler", {"clip_sample": False, "clip_sample_range": 0.5, "steps_offset": 1, "set_alpha_to_one": False,
+                       "_use_default_values": ["steps_offset", "clip_sample"]}),
 ]
 
 

@@ -188,6 +188,30 @@ add("unfreeze what is adopted", {
   told = function(state) return bits(state.y) .. told_values(state.model) .. text_of(state.ema:state()) end,
 })
 
+add("train adapters, merge them and take them out", {
+  new = function()
+    local model, x = network "unet"
+    return { model = model, x = x }
+  end,
+  run = function(state)
+    d.manual_seed(5)
+    if state.lora then -- it failed after that
+      if state.lora.merged then state.lora:unmerge() end
+      state.lora:remove()
+    end
+    state.lora = d.nn.lora(state.model, { rank = 2, seed = 1, on = { "attention", "^mid" } })
+    d.record(function() return state.lora(state.x, 5):square():mean() end):backward()
+    d.adamw(state.lora, { lr = 1e-2 }):step()
+    state.y = state.lora(state.x, 5)
+    state.merged = state.lora:merge()(state.x, 5)
+    state.lora:unmerge():remove()
+    state.lora = nil
+  end,
+  told = function(state)
+    return bits(state.y) .. bits(state.merged) .. told_values(state.model) .. bits(state.model(state.x, 5))
+  end,
+})
+
 add("linear algebra", {
   new = function() return { a = d.tensor { { 4, 1 }, { 1, 3 } } } end,
   run = function(state)

@@ -21,7 +21,8 @@ function toy.text() return "" end
 function toy.inputs(o) return family.inputs({ "B", "H", "W", o.in_channels }, {}) end
 function toy.classes(o) return o.num_class_embeds or 0 end
 function toy.build(net, o)
-  local e = net:time_embed("time", net.t, { inp = o.width, out = o.width })
+  local e = net:time_embed("time", { net.t, net.class },
+    { inp = o.width, out = o.width, classes = o.num_class_embeds or 0 })
   local h = net:conv("inp", net.x, { out = o.width })
   h = net:res_block("block", { h, e }, { out = o.width, groups = 1 })
   return net:conv("out", h, { out = o.in_channels })
@@ -40,9 +41,11 @@ hub_folder.toy = toy
 ---@return table<string, any>
 function hub_folder.tensors(options, seed)
   local peers = require "diffusion.nn.peers"
-  local state = {}
-  d.manual_seed(seed or 1)
-  for name, p in toy.new(options):parameters() do state[name] = p:detach():clone() end
+  local state, i = {}, 0
+  for name, p in toy.new(options):parameters() do
+    i = i + 1
+    state[name] = d.randn(p:shape(), { seed = 100 * (seed or 1) + i }) * 0.3
+  end
   return peers.saved(toy.peers.diffusers, state)
 end
 

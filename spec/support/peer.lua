@@ -56,7 +56,8 @@ local function config_of(class, config)
   local out = {}
   for key, value in pairs(config) do out[key] = value end
   out._class_name, out.in_float32, out.timesteps = class, nil, nil
-  local table_of = config.in_float32 and not config.trained_betas and alpha_bar_of(class, config)
+  local betas = config.in_float32 and not config.trained_betas and class ~= "IPNDMScheduler"
+  local table_of = betas and alpha_bar_of(class, config)
   if table_of then out.trained_betas, out.beta_schedule = betas_of(table_of), nil end
   return out
 end

@@ -1,4 +1,4 @@
--- A DiTTransformer2DModel of diffusers and ours on the same values and inputs.
+-- Compares a DiTTransformer2DModel of diffusers with ours on the same values and inputs.
 local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
 

@@ -20,9 +20,10 @@ function peer_folder.tensors(config, seed)
   for key, value in pairs(config) do
     if key:sub(1, 1) ~= "_" then keys[key] = value end
   end
-  local options = (entry.options or function(c) return (peers.options(family, entry, c)) end)(keys)
   local shapes = {}
-  for name, p in family.new(options):parameters() do shapes[peers.theirs(entry, name)] = peers.shape(p:shape()) end
+  for name, p in family.new((peers.options(family, entry, keys))):parameters() do
+    shapes[peers.theirs(entry, name)] = peers.shape(p:shape())
+  end
   return peer_values.filled(shapes, seed)
 end
 

@@ -42,11 +42,6 @@ local function one_level_down(plan, y, each)
   return plan:walk(y, pairs, nil, nil, each)
 end
 
--- Records that cannot be reproduced, and why.
-records.without = {
-  [78] = "invert_sigmas: it walks upwards from a level without noise, where ours ask no network",
-}
-
 --- Returns the largest error in units of the tolerance, and the number of steps with a
 --- number in diffusers. It compares sums after the steps (1e-5 of them), times of the
 --- network (1e-4), and the first and last values of the end (1e-5 of the largest, and

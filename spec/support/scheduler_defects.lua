@@ -1,35 +1,53 @@
--- Rows of spec/peers/schedulers.py where diffusers is wrong, and why. of(row) returns {why, start}, or nil. With
--- `start`, the run is still compared from diffusers' own start.
+-- Rows of spec/peers/schedulers.py where diffusers is wrong, and why. of(row) returns {why, start}, or nil. Some begin
+-- wrong: with `start` the steps are still compared, from diffusers' own start.
+local d = require "diffusion"
+
 local defects = {}
 
-local function curved(o) return o.use_karras_sigmas or o.use_exponential_sigmas or o.use_beta_sigmas end
+local function any(row, names)
+  for _, name in ipairs(names) do if row.o[name] then return true end end
+  return false
+end
+
+-- The image's share where the noise's should be.
+local function swapped(_, sample, noise, process, t) return (process:q_sample(noise, t, sample)) end
+
+-- The level of a whole timestep of the betas.
+local function at_timestep(row, sample, noise, _, _, timestep)
+  local config = { _class_name = "DDPMScheduler" }
+  for _, key in ipairs { "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas" } do
+    config[key] = row.o[key]
+  end
+  local process = assert(d.hub.scheduler(config, { steps = 1 }))
+  return (process:q_sample(sample, timestep + 1, noise))
+end
+
+local curves = { "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas" }
 
 local list = {
   {
-    why = "SASolver noises an image to the level of its betas at the first timestep, where curves and paths have "
-      .. "another; the steps from there are met",
-    start = "of betas",
-    has = function(row)
-      return row.c == "SASolverScheduler" and row.from and (row.o.use_flow_sigmas or curved(row.o))
-    end,
-  },
-  {
-    why = "UniPC with bh1, predict_x0 = false or lower_order_final = false takes h = infinity at sigma = 0: NaN",
-    has = function(row)
-      local o = row.o
-      return row.c == "UniPCMultistepScheduler"
-        and (o.solver_type == "bh1" or o.predict_x0 == false or o.lower_order_final == false)
-    end,
-  },
-  {
     why = "invert_sigmas: scale_noise gives the image the noise's share, so a later start has noise where the image "
       .. "should be; the steps from there are met",
-    start = "swapped",
+    start = swapped,
     has = function(row) return row.o.invert_sigmas and row.from end,
+  },
+  {
+    why = "add_noise takes the level of a whole timestep of the betas, but the steps start from the curve's or the "
+      .. "path's own level; the steps from there are met",
+    start = at_timestep,
+    has = function(row) return row.c == "SASolverScheduler" and row.from and any(row, curves) end,
   },
   {
     why = "sigma_down as the root of a difference of squares that cancels: NaN where the sigmas of a step are far apart",
     has = function(row) return row.c == "KDPM2AncestralDiscreteScheduler" end,
+  },
+  {
+    why = "lambda is infinite at sigma = 0, and the last step multiplies it by 0: NaN, as with final_sigmas_type zero and "
+      .. "bh1, predict_x0 false or lower_order_final false",
+    has = function(row)
+      return row.c == "UniPCMultistepScheduler" and row.o.final_sigmas_type ~= "sigma_min"
+        and (row.o.solver_type == "bh1" or row.o.predict_x0 == false or row.o.lower_order_final == false)
+    end,
   },
 }
 

@@ -51,7 +51,7 @@ local of_sigma = { EulerDiscreteScheduler = true, EulerAncestralDiscreteSchedule
 local upward = { DDIMInverseScheduler = true, DPMSolverMultistepInverseScheduler = true }
 -- Their samples are recorded after a step of several evaluations.
 local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, KarrasVeScheduler = true,
-  RePaintScheduler = true }
+                   RePaintScheduler = true }
 -- Their last step is recorded with noise and, at the end, without.
 local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
 -- They draw normals also where they use none: at every evaluation, or once a step.
@@ -92,23 +92,26 @@ end
 
 local function learned(row) return row.o.variance_type == "learned" or row.o.variance_type == "learned_range" end
 
--- The process of a config's betas alone.
-local function of_betas(config)
-  local c = { _class_name = "DDPMScheduler" }
-  for _, key in ipairs { "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas" } do
-    c[key] = config[key]
-  end
-  return (d.hub.scheduler(c))
-end
-
 -- The peer's x in our units at the start of a run.
-local function start_of(row, init, process, t, scale, told)
+local function start_of(row, init, process, t, scale)
   local sample, noise, defect = filled(false, row.signed), filled(true, row.signed), defects.of(row)
-  if defect and defect.start == "of betas" then process, t = of_betas(row.o), told + 1 end
-  if defect and defect.start == "swapped" then sample, noise = noise, sample end
+  if defect and defect.start then return defect.start(row, sample, noise, process, t, row.t[1]) end
   if row.from then return (process:q_sample(sample, t, noise)) end
   if upward[row.c] then return sample * scale(t) end
   return sample * (init * scale(t))
+end
+
+-- The sigmas of a grid as diffusers counts them: s/a, or w on a path.
+local function sigmas_of(row, process, grid)
+  local schedule, out = process.schedule, {}
+  local function sigma(t)
+    local a, w = t == 0 and 1 or schedule:signal(t), t == 0 and 0 or schedule:noise(t)
+    if math.abs(a + w - 1) > 1e-9 then return schedule:sigma(t) end
+    return row.o.invert_sigmas and a or w
+  end
+  for i, step in ipairs(grid) do out[i] = sigma(step[1]) end
+  out[#out + 1] = sigma(grid.last)
+  return out
 end
 
 -- Runs a row here from noise of the scale `init`. Returns a record with the same columns, or raises.
@@ -125,7 +128,7 @@ local function run_of(row, init)
     return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
-  local x = start_of(row, init, process, first, scale, facts.timesteps[1])
+  local x = start_of(row, init, process, first, scale)
   local function keep(value, t, index)
     got.x[#got.x + 1], got.at[#got.x + 1] = theirs(value * (1 / scale(t))), index
   end
@@ -137,6 +140,7 @@ local function run_of(row, init)
     local calls = by_steps[row.c] and step.i or due.evaluations
     keep(step.x, upward[row.c] and step.t or step.s, ends_twice[row.c] and step.i == step.n and calls + 2 or calls + 1)
   end
+  got.s, got.timesteps = sigmas_of(row, process, grid), facts.timesteps
   return got
 end
 
@@ -168,7 +172,7 @@ local function sums(x)
   return a, w
 end
 
--- The same where the peer's float32 has come to NaN, so that nobody knows.
+-- The same where the peer's float32 has come to NaN, so there is nothing to compare.
 local lost_digits = 1e-3
 
 -- Whether the peer's run came to NaN or infinity.
@@ -177,10 +181,11 @@ local function any_lost(row)
   return false
 end
 
--- How far the peer in float32 is from itself in double, which our float32 may be too.
+-- How far the peer in float32 is from itself in double. Our float32 is allowed four times as much, since the two
+-- round differently.
 local function rounding(row)
   if double then return 0 end
-  local worst = row.off or 0
+  local worst = row.off or 3e-6 -- less isn't recorded
   for _, key in ipairs { "a", "w", "e" } do
     local most = largest(row[key] or {})
     for i, v in ipairs(row.double and row.double[key] or {}) do
@@ -192,31 +197,84 @@ local function rounding(row)
   return worst
 end
 
--- The largest error in units of the tolerance, and where it is.
-local function compared(got, want, allowed)
+-- A list in which a run of equal numbers, as steps of two evaluations have them, is one. nil if it has NaN.
+local function once(list)
+  local out = {}
+  for _, v in ipairs(list) do
+    if lost(v) then return nil end
+    if not out[1] or math.abs(out[#out] - v) > 1e-6 * math.abs(v) then out[#out + 1] = v end
+  end
+  return out
+end
+
+-- diffusers' list of sigmas has other levels (score, upward), or one more at the end (log_linear).
+local function has_sigmas(row)
+  return row.s and not row.c:find "^Score" and not upward[row.c] and row.o.interpolation_type ~= "log_linear"
+end
+
+-- hold(error, name, ...) keeps the largest error, in units of the tolerance, and says where it is.
+local function keeper()
   local worst, where = 0, "nothing"
   local function hold(value, name, ...)
     if not (value <= worst) then worst, where = value, name:format(...) end
   end
+  return hold, function() return worst, where end
+end
+
+local function shown(v) return type(v) == "number" and ("%.7g"):format(v) or "NaN" end
+
+local function hold_sums(hold, got, want)
   local a, w = largest(want.a), largest(want.w)
-  local e = largest(want.e) + 0.1 * a / (B * C * H * W) -- x - sigma eps cancels: 1e-6 of the values that it is made of
-  local function hold_sums(x, index)
+  local function sums_at(x, index)
     local abs, signed = sums(x)
-    hold(off(abs, want.a[index], a), "the sum after call %d (%.7g for %s)", index - 1, abs, want.a[index])
-    hold(off(signed, want.w[index], w), "the signed sum after call %d (%.7g for %s)", index - 1, signed, want.w[index])
+    hold(off(abs, want.a[index], a), "the sum after call %d (%.7g for %s)", index - 1, abs, shown(want.a[index]))
+    hold(off(signed, want.w[index], w), "the signed sum after call %d (%.7g for %s)", index - 1, signed,
+      shown(want.w[index]))
   end
   for k, x in ipairs(got.x) do
-    if got.at[k] <= #want.a then hold_sums(x, got.at[k]) else hold(math.huge, "too many calls") end
+    if got.at[k] <= #want.a then sums_at(x, got.at[k]) else hold(math.huge, "more calls than %d", #want.a) end
   end
-  local last = got.x[#got.x]
-  hold_sums(last, #want.a)
-  for i, v in ipairs(want.e) do hold(off(last[i], v, e), "value %d at the end (%.7g for %s)", i, last[i], v) end
+  sums_at(got.x[#got.x], #want.a)
+end
+
+-- The first values at the end. x - sigma eps cancels, so 1e-6 of the values that it is made of is allowed too.
+local function hold_end(hold, got, want)
+  local last, most = got.x[#got.x], largest(want.e) + 0.1 * largest(want.a) / (B * C * H * W)
+  for i, v in ipairs(want.e) do
+    hold(off(last[i], v, most), "value %d at the end (%.7g for %s)", i, last[i], shown(v))
+  end
+end
+
+-- The times that the network was shown, and those that the library says it will be.
+local function hold_times(hold, got, want)
   local most = largest(want.t)
-  for i, t in ipairs(got.t) do
-    local wanted = want.t[i]
-    if type(wanted) ~= "number" then break end
-    hold(math.abs(t - wanted) / (1e-4 * math.max(1, math.abs(wanted)) + 1e-6 * most), "the time of call %d (%.7g for %s)", i, t, wanted)
+  local function near(t, wanted, name, i)
+    if type(wanted) ~= "number" then return end
+    hold(math.abs(t - wanted) / (1e-4 * math.max(1, math.abs(wanted)) + 1e-6 * most), "%s %d (%.7g for %.7g)", name, i,
+      t, wanted)
   end
+  for i, t in ipairs(got.t) do near(t, want.t[i], "the time of call", i) end
+  for i, t in ipairs(#got.timesteps == #want.t and got.timesteps or {}) do near(t, want.t[i], "timestep", i) end
+end
+
+local function hold_sigmas(hold, row, got, want)
+  local theirs_ = has_sigmas(row) and once(want.s)
+  if not theirs_ then return end
+  local ours_, most = once(got.s), largest(theirs_)
+  if #ours_ ~= #theirs_ then hold(math.huge, "%d sigmas for %d", #ours_, #theirs_) end
+  for i, v in ipairs(theirs_) do
+    if ours_[i] then hold(off(ours_[i], v, most), "sigma %d (%.7g for %.7g)", i, ours_[i], v) end
+  end
+end
+
+-- The largest error, and where it is.
+local function compared(row, got, want, allowed)
+  local hold, result = keeper()
+  hold_sums(hold, got, want)
+  hold_end(hold, got, want)
+  hold_times(hold, got, want)
+  hold_sigmas(hold, row, got, want)
+  local worst, where = result()
   return worst / allowed, where
 end
 
@@ -249,11 +307,11 @@ function rows.judge(row)
   if not ok then return refusal(row, tostring(got)) end
   if row.error and not (other and other.a) then return "raised by the peer", row.error[3] end
   local worst, where, doubled = math.huge, "", math.huge
-  local allowed = 1 + 2 * rounding(row) / tolerance
-  if not row.error then worst, where = compared(got, row, allowed) end
+  local allowed = 1 + 4 * rounding(row) / tolerance
+  if not row.error then worst, where = compared(row, got, row, allowed) end
   if worst <= 1 and defect and defect.start then return "defect", defect.why end
   if worst <= 1 then return "met", where end
-  if other then doubled = compared(run_of(row, init_of(other)), other, allowed) end
+  if other then doubled = compared(row, run_of(row, init_of(other)), other, allowed) end
   if doubled <= 1 then return "met in double", where end
   if defect and not defect.start and any_lost(row) then return "defect", defect.why end
   return "failed", ("%s, %.3g times what is allowed"):format(where, math.min(worst, doubled))

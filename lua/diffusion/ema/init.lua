@@ -172,7 +172,7 @@ local rules = opts.declare("ema", {
 --- opt:step()
 --- print(short, long)
 local function new(of, options)
-  if not model.is_model(of) then
+  if not model.has_parameters(of) then
     fail.raise("bad argument #1 to 'ema' (model expected, got %s)", kind.of(of))
   end
   local o = opts.check("ema", options, rules, 2)

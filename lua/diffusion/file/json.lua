@@ -10,18 +10,14 @@ local json = {
 
 local DEPTH = 64
 
--- A string that does not occur in the text. It stands for NaN, which JSON cannot write.
-local function nan_mark(text)
-  local n = 0
-  while text:find(("NaN%d"):format(n), 1, true) do n = n + 1 end
-  return ("\1NaN%d"):format(n)
-end
+-- Stands for NaN, which JSON cannot write. No string of JSON holds the byte, since it isn't UTF-8.
+local NAN = "\xffNaN"
 
--- Checks the nesting and replaces Python's bare words, outside strings. 1e999 reads as
--- infinity.
-local function prepare(text, nan)
+local WORDS = { Infinity = "1e999", NaN = '"' .. NAN .. '"' } -- 1e999 reads as infinity
+
+-- Checks the nesting and replaces Python's bare words, outside strings.
+local function prepare(text)
   local out, from, at, depth = {}, 1, 1, 0
-  local words = { Infinity = "1e999", NaN = dkjson.quotestring(nan) }
   while true do
     local found, _, sign = text:find('(["%[%]{}IN])', at)
     if not found then break end
@@ -36,8 +32,8 @@ local function prepare(text, nan)
     elseif sign == "I" or sign == "N" then
       local word = text:match("^%a+", found)
       at = found + #word -- past the word, known or not
-      if words[word] then
-        out[#out + 1] = text:sub(from, found - 1) .. words[word]
+      if WORDS[word] then
+        out[#out + 1] = text:sub(from, found - 1) .. WORDS[word]
         from = at
       end
     else
@@ -48,24 +44,25 @@ local function prepare(text, nan)
   return table.concat(out) .. text:sub(from)
 end
 
-local function restore_nan(value, nan)
-  if value == nan then return 0 / 0 end
+local function restore_nan(value)
+  if value == NAN then return 0 / 0 end
   if type(value) == "table" then
-    for k, v in pairs(value) do value[k] = restore_nan(v, nan) end
+    for k, v in pairs(value) do value[k] = restore_nan(v) end
   end
   return value
 end
 
 local function decode(text)
-  local nan = nan_mark(text)
-  local ready, why = prepare(text, nan)
+  local length, bad = utf8.len(text)
+  if not length then return nil, ("json: byte %d isn't UTF-8"):format(bad) end
+  local ready, why = prepare(text)
   if not ready then return nil, "json: " .. why end
   local fine, value, stop, message = fail.pcall(dkjson.decode, ready, 1, json.null)
   if not fine then return nil, "json: " .. tostring(value) end
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
   if beyond then return nil, ("json: text after the value, at byte %d"):format(beyond) end
-  if ready ~= text then value = restore_nan(value, nan) end
+  if ready ~= text then value = restore_nan(value) end
   return value
 end
 

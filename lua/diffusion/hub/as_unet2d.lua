@@ -1,6 +1,5 @@
 -- d.unet as UNet2DModel of diffusers, where its shape allows. Their network gets the timestep t - 1.
--- cos(t f) and sin(t f) are cos and sin of (t - 1) f turned by the angle f, so the first layer of time
--- gets weights that undo the turn, and both networks have the same output.
+-- So the first layer of time gets turned weights, and both networks have the same output.
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local peers = require "diffusion.nn.peers"
@@ -112,23 +111,8 @@ end
 
 -- ---- tensors ------------------------------------------------------------------------------------
 
--- The first layer of time for timesteps that are smaller by 1: columns are cos, then sin.
-local function turned(w)
-  local half = w:size(2) // 2
-  local c, s = {}, {}
-  for k = 0, half - 1 do
-    local f = 10000 ^ (-k / half)
-    c[k + 1], s[k + 1] = math.cos(f), math.sin(f)
-  end
-  c, s = core.tensor(c), core.tensor(s)
-  local wc, ws = w:narrow(2, 1, half), w:narrow(2, half + 1, half)
-  return core.ops.cat({ wc * c + ws * s, ws * c - wc * s }, 2)
-end
-
 -- Class 0 stands for none. There a row behind those of the classes does, and it is zero.
 local function with_none(rows) return core.ops.cat({ rows, core.zeros(1, rows:size(2)) }, 1) end
-
-local CHANGED = { ["time.one.weight"] = turned, ["time.class.weight"] = with_none }
 
 -- The query, key and value apart, as layers there.
 local function apart(out, name, x)
@@ -151,7 +135,10 @@ end
 function as_unet2d.tensors(o, entry, state)
   local out, names = {}, entry.levels(o)
   for _, pair in ipairs(entry.names) do names[#names + 1] = pair end
-  for name, x in pairs(state) do apart(out, name, CHANGED[name] and CHANGED[name](x) or x) end
+  for name, x in pairs(state) do
+    if entry.turned[name] then x = entry.turned[name](x) elseif name == "time.class.weight" then x = with_none(x) end
+    apart(out, name, x)
+  end
   return peers.saved({ class = entry.class, names = names }, out)
 end
 

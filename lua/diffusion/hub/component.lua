@@ -47,15 +47,6 @@ local function family_of(path, class, given)
   return legible.refused("%s: networks of class %s aren't followed here", path, class)
 end
 
--- ==== options from a config ==============================================================
-
--- The options that a config stands for, and the keys that the class doesn't have.
-local function options_of(found, keys)
-  local entry = found.peers.diffusers
-  if entry.options then return entry.options(keys) end
-  return peers.options(found, entry, keys)
-end
-
 -- ==== the network ========================================================================
 
 local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" }
@@ -96,7 +87,7 @@ end
 
 -- The network of a config with the weights of its folder.
 local function made(found, info, tensors, o)
-  local options, unknown = fail.try(options_of, found, info.keys)
+  local options, unknown = fail.try(peers.options, found, found.peers.diffusers, info.keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
   local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
   if not m then return legible.refused("%s: %s", info.path, plainly(message)) end

@@ -40,18 +40,6 @@ local function first_of(o, steps)
   return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
 end
 
--- Schedulers that start from sigma times the noise.
-local FROM_SIGMA = { CMStochasticIterativeScheduler = true, ScoreSdeVeScheduler = true, KarrasVeScheduler = true }
-
--- The scale of the noise that diffusers starts from, in our units. nil stands for the sampler's own
--- sqrt(a^2 + s^2). Schedulers of x/a start from sqrt(sigma^2 + 1), which is the same, or from sigma.
-local function start_of(config, facts, process, grid)
-  local s = process.schedule:noise(grid[1][1])
-  if FROM_SIGMA[facts.class] then return s end
-  if facts.class:find "^FlowMatch" then return 1 end
-  return facts.unit == "sigma" and config.timestep_spacing ~= "leading" and s or nil
-end
-
 local function unchanged(model) return model end
 
 -- The way of a sampler of this library.
@@ -84,8 +72,7 @@ local function by_scheduler(where, own, o, config)
   if o.sampler or o.grid then
     c = own_way(where, process, o.sampler or sampler, o)
   else
-    c = { process = process, sampler = sampler, grid = grid, upward = facts.upward,
-      start = start_of(config, facts, process, grid) }
+    c = { process = process, sampler = sampler, grid = grid, upward = facts.upward, start = facts.start }
   end
   c.wrap, c.number = wrap, steps
   return c

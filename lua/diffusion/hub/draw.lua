@@ -15,7 +15,7 @@ local trained = require "diffusion.nn.trained"
 local draw = {}
 
 local rules = opts.declare("pipe", {
-  n = { "integer", min = 0, default_text = "one, or one for each class or picture", text = "number of images" },
+  n = { "integer", min = 1, default_text = "one, or one for each class or picture", text = "number of images" },
   class = { "number|string|table|tensor", as = "integer|string|(integer|string)[]|diffusion.tensor",
     text = "the class of all images or of each, from 1, or its name; 0 is no class" },
   steps = opts.joined(option.steps, { default_text = "those of the pipeline" }),
@@ -39,13 +39,15 @@ rules.sampler.default, rules.guidance.default = nil, nil
 
 -- ==== shapes ============================================================================
 
--- The shape of what the denoiser is made for: H, W and C. H and W may be missing.
-local function own_image(own)
-  local c = own.unet:config()
-  if c.image then return table.unpack(c.image) end
-  local size = c.sample_size
-  if type(size) == "table" then return size[1], size[2], c.in_channels end
-  return size, size, c.in_channels
+--- The shape of what a denoiser is made for, as far as its config has it.
+---@param net any
+---@return table|nil {H =, W =, C =} nil for a function
+function draw.image(net)
+  local c = (model.is_model(net) or kind.of(net) == "ema") and net:config()
+  if not c then return nil end
+  local size = c.image or c.sample_size
+  if type(size) ~= "table" then size = { size, size } end
+  return { H = size[1], W = size[2], C = c.image and c.image[3] or c.in_channels }
 end
 
 local function side(where, name, given, usual, times)
@@ -56,9 +58,8 @@ local function side(where, name, given, usual, times)
 end
 
 local function shape_of(where, own, o, n)
-  local H, W, C = own_image(own)
-  local times = latents.factor(own)
-  return { n, side(where, "height", o.height, H, times), side(where, "width", o.width, W, times), C }
+  local image, times = own.image, latents.factor(own)
+  return { n, side(where, "height", o.height, image.H, times), side(where, "width", o.width, image.W, times), image.C }
 end
 
 -- ==== the denoiser ======================================================================
@@ -71,10 +72,30 @@ local function without_variance(net, C)
   end, net)
 end
 
-local function denoiser_of(own, c, C)
-  local net = own.adapt and own.adapt(own.unet, c.process) or own.unet
-  local leaves = own.plain and c.process.outputs == 1
-  return c.wrap(leaves and without_variance(net, C) or net)
+-- Less by 1: a level, or one for each sample.
+local function less(t)
+  if type(t) == "number" or core.is_tensor(t) then return t - 1 end
+  local out = {}
+  for i, one in ipairs(t) do out[i] = one - 1 end
+  return out
+end
+
+-- A network whose time isn't a timestep of the peer's plus 1, but that number itself.
+local function with_their_time(net)
+  local c = model.is_model(net) and net:config() or {}
+  local offset = c.time_offset or c.time_embedding_type == "fourier" and 0 or 1
+  if offset ~= 0 then return net end
+  return trained.wrap(function(x, t, given) return net(x, less(t), given) end, net)
+end
+
+--- The network of a pipe as the denoiser of its process.
+---@param own table the private state of a pipe
+---@param c table of course.of
+---@return any
+function draw.denoiser(own, c)
+  local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)
+  if own.plain and c.process.outputs == 1 then net = without_variance(net, own.image.C) end
+  return c.wrap(net)
 end
 
 -- ==== the start =========================================================================
@@ -154,10 +175,10 @@ function draw.run(where, own, options)
   local c, x0 = course.of(where, own, o), o.init and encoded(where, own, o.init)
   local shape = x0 and x0:shape() or shape_of(where, own, o, n)
   local start = x0 and noised(c, x0, source, seed) or scaled(c, shape, source, seed)
-  return sampler.steps { model = denoiser_of(own, c, shape[4]), process = c.process, sampler = c.sampler, grid = c.grid,
+  return sampler.steps { model = draw.denoiser(own, c), process = c.process, sampler = c.sampler, grid = c.grid,
     steps = c.steps, seed = seed, noise = source, class = class, guidance = guidance_of(own, o, class), init = start,
     shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan,
-    self_condition = own.unet:config().self_condition or nil }
+    self_condition = model.is_model(own.unet) and own.unet:config().self_condition or nil }
 end
 
 return draw

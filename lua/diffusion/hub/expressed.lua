@@ -2,6 +2,7 @@
 local as_unet2d = require "diffusion.hub.as_unet2d"
 local families = require "diffusion.nn.family"
 local legible = require "diffusion.legible"
+local peers = require "diffusion.nn.peers"
 
 local expressed = {}
 
@@ -43,7 +44,11 @@ function expressed.network(net, dtype)
     if not config then return legible.refused("this unet can't be a UNet2DModel: %s", message) end
     return entry.class, config, converted(as_unet2d.tensors(o, entry, net:state()), dtype)
   end
-  return legible.refused("%s isn't written yet", entry.class)
+  if o.time_offset and o.time_offset ~= (o.time_embedding_type == "fourier" and 0 or 1) then
+    return legible.refused("this %s can't be a %s: its time_offset is %g, and the class has none", o.kind, entry.class,
+      o.time_offset)
+  end
+  return entry.class, peers.config(found, entry, o), converted(peers.saved(entry, net:state()), dtype)
 end
 
 return expressed

@@ -1,4 +1,6 @@
 -- Images and what a pipe's denoiser sees of them: themselves, or an autoencoder's latents.
+local pipelines = require "diffusion.hub.pipelines"
+
 local latents = {}
 
 local function scale(vae) return vae:config().scaling_factor or 1 end
@@ -12,11 +14,18 @@ function latents.encode(own, images)
   return own.vae and own.vae:encode(x) * scale(own.vae) or x
 end
 
---- Images of a denoiser's x, within [-1, 1].
----@param own table {vae =, unit = true if images are in [0, 1] there}
+-- Whether a denoiser's x are latents, and no autoencoder is there to decode them.
+local function are_bare(own)
+  local known = pipelines.find(own.class)
+  return known ~= nil and known.vae ~= nil and not own.vae
+end
+
+--- Images of a denoiser's x, within [-1, 1]. Without the autoencoder that the pipeline needs, x itself.
+---@param own table {class =, vae =, unit = true if images are in [0, 1] there}
 ---@param x diffusion.tensor
 ---@return diffusion.tensor images {n, H, W, C}
 function latents.decode(own, x)
+  if are_bare(own) then return x end
   if own.vae then x = own.vae:decode(x * (1 / scale(own.vae))) end
   if own.unit then x = x * 2 - 1 end
   return x:clamp(-1, 1)

@@ -32,6 +32,14 @@ local private = object.private -- the parts of pipe.new
 ---@return diffusion.run
 function Pipe:steps(options) return draw.run("pipe:steps", private[self], options) end
 
+--- The network as the denoiser of the pipe's process, for d.objective and d.sample. It is pipe.unet
+--- itself unless the scheduler shows it other times or scales than those of the process.
+---@return any denoiser
+function Pipe:denoiser()
+  local own = private[self]
+  return draw.denoiser(own, course.of("pipe:denoiser", own, {}))
+end
+
 --- Latents of images. Without an autoencoder they are the images.
 ---@param images diffusion.tensor {n, H, W, C} in [-1, 1]
 ---@return diffusion.tensor
@@ -110,7 +118,7 @@ end
 
 local function set_unet(own, net)
   opts.denoiser("pipe", net)
-  own.unet = net
+  own.unet, own.image = net, draw.image(net) or own.image
 end
 
 local function set_vae(own, vae)
@@ -133,6 +141,7 @@ local class = object.class("pipe", Pipe, {
 function pipe.new(parts)
   local own = opts.joined(parts)
   own.guidance, own.classes = own.guidance or 1, own.classes or {}
+  own.image = own.unet and draw.image(own.unet)
   own.usual = own.steps or option.steps.otherwise
   own.steps = own.usual
   if own.scheduler then own.process, own.sampler, own.steps = followed(own.scheduler, own.usual) end

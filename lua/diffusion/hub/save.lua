@@ -86,6 +86,7 @@ end
 
 -- A network as a part of a folder.
 local function network_part(name, net, o)
+  model.whole("hub.save", net)
   local class, config, tensors = expressed.network(net, o.dtype)
   if not class then return nil, config end
   return { folder = name, file = "config.json", config = with_class(class, config), tensors = tensors, class = class }

@@ -33,6 +33,24 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
+---@class (exact) diffusion.autoencodertiny_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
+---@field decoder_block_out_channels? integer[] channels of each level of the decoder, all equal; default {64, 64, 64, 64}
+---@field encoder_block_out_channels? integer[] channels of each level of the encoder, all equal; default {64, 64, 64, 64}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default false
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels of the latents; range >= 1; default 4
+---@field latent_magnitude? number half the range that scale_latents maps to [0, 1]; range > 0; default 3
+---@field latent_shift? number added to latents by scale_latents, which makes it the value of 0; default 0.5
+---@field num_decoder_blocks? integer[] residual blocks of each level of the decoder; default {3, 3, 3, 1}
+---@field num_encoder_blocks? integer[] residual blocks of each level of the encoder; default {1, 3, 3, 3}
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 1
+---@field shift_factor? number subtracted from latents before that; kept for the config; default 0
+---@field upsample_fn? "nearest"|"nearest-exact" the decoder enlarges by repeated pixels, for which these are two names; kept for the config; default "nearest"
+---@field upsampling_scaling_factor? integer factor of each enlargement; range [1, 64]; default 2
+
 ---@class (exact) diffusion.backward_options
 ---@field keep? boolean keeps the record for another backward pass; default false
 
@@ -452,23 +470,23 @@ local d = {}
 ---@class (exact) diffusion.hub_scheduler_options
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the class
 ---@field first? integer number of the step to start at; later ones start from an image; range >= 1; default 1
----@field intermediate_timesteps? number SCM's second angle of two; range > 0; default 1.3
----@field jump_length? integer RePaint's steps of a jump back; range >= 1; default 10
----@field jump_n_sample? integer times that RePaint takes each stretch; range >= 1; default 10
+---@field intermediate_timesteps? number SCM's second angle of two; range > 0; default that of diffusers
+---@field jump_length? integer RePaint's steps of a jump back; range >= 1; default that of diffusers
+---@field jump_n_sample? integer times that RePaint takes each stretch; range >= 1; default that of diffusers
 ---@field mask? diffusion.tensor RePaint's mask, 1 where the picture is known
----@field max_timesteps? number SCM's first angle; range > 0; default 1.5708
+---@field max_timesteps? number SCM's first angle; range > 0; default that of diffusers
 ---@field mu? number shift of the path, for use_dynamic_shifting
----@field order? integer order of LMS; range [1, 4]; default 4
+---@field order? integer order of LMS; range [1, 4]; default that of diffusers
 ---@field original? diffusion.tensor RePaint's picture, whose known part stays
 ---@field original_inference_steps? integer number of timesteps at which LCM's network was distilled; range >= 1; default that of the config
----@field s_churn? number noise that Euler adds before steps, over all of them; range >= 0; default 0
----@field s_noise? number factor of that noise; range >= 0; default 1
----@field s_tmax? number greatest sigma at which it does; range >= 0; default inf
----@field s_tmin? number least sigma at which it does; range >= 0; default 0
+---@field s_churn? number noise that Euler adds before steps, over all of them; range >= 0; default that of diffusers
+---@field s_noise? number factor of that noise; range >= 0; default that of diffusers
+---@field s_tmax? number greatest sigma at which it does; range >= 0; default that of diffusers
+---@field s_tmin? number least sigma at which it does; range >= 0; default that of diffusers
 ---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
----@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default false
+---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default that of diffusers
 
 ---@class (exact) diffusion.huber_options
 ---@field delta? number error from which on the loss is straight; range > 0; default 1
@@ -978,7 +996,7 @@ local d = {}
 ---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
 ---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
 ---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
----@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, or a list of patterns; default all
+---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
 ---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
@@ -1398,6 +1416,31 @@ local d = {}
 ---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
 ---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
+---@class (exact) diffusion.vq_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
+---@field beta? number weight of the smaller term of the codebook's loss; range >= 0; default 0.25
+---@field block_out_channels? integer[] channels of each level; default {64}
+---@field down_block_types? string[] the type of each level of the encoder; default {"DownEncoderBlock2D"}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default false
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels that the encoder ends with; range >= 1; default 3
+---@field layers_per_block? integer residual blocks of a level of the encoder; one more in the decoder; range >= 1; default 1
+---@field legacy? boolean beta weighs the term that moves the codebook, as in diffusers; false: the term that moves the latents, as in the paper; default true
+---@field lookup_from_codebook? boolean decode(z, { force_not_quantize = true }) takes rows of the codebook; default false
+---@field mid_block_add_attention? boolean attention between the two middle blocks; default true
+---@field norm_num_groups? integer groups of the norms; range >= 1; default 32
+---@field norm_type? "group"|"spatial" "spatial": the norms of the decoder are conditioned on the latents (Zheng et al. 2022); default "group"
+---@field num_vq_embeddings? integer rows of the codebook; range >= 1; default 256
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer height and width of the images that it was trained on; kept for the config; range >= 1; default 32
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 0.18215
+---@field up_block_types? string[] the type of each level of the decoder; default {"UpDecoderBlock2D"}
+---@field vq_embed_dim? integer width of a row of the codebook; range >= 1; default latent_channels
+
+---@class (exact) diffusion.vq_decode_options
+---@field force_not_quantize? boolean decodes z itself; in a model with lookup_from_codebook, z are rows {B, h, w} of the codebook; default false
+
 --- AdamW over the parameters that were trainable when it was made.
 ---@class diffusion.adamw
 ---@field lr number rate of the next step; can be set to a number or a function of the step
@@ -1408,6 +1451,14 @@ local adamw = {}
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
+
+--- An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it
+--- encodes and decodes them by way of latents of 8 bits.
+---@class diffusion.autoencodertiny: diffusion.model
+---@field encoder diffusion.layer images in [-1, 1] to latents
+---@field decoder diffusion.layer latents to images in [-1, 1]
+---@overload fun(x: diffusion.tensor): diffusion.tensor
+local autoencodertiny = {}
 
 --- An iterator over a set. Its state is its step.
 ---@class diffusion.batches
@@ -1639,6 +1690,15 @@ local trainer = {}
 ---@field width integer? its last size, where that is known
 local value = {}
 
+--- An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images,
+--- it encodes, quantises and decodes them, and returns them with the loss of the codebook.
+---@class diffusion.vq: diffusion.model
+---@field encoder diffusion.layer images to latents, before quant_conv
+---@field decoder diffusion.layer latents to images, after post_quant_conv
+---@field quantize table called with latents, it returns those of the codebook, its loss, and the rows {B, h, w} from 1; quantize:lookup(rows) returns the latents of rows
+---@overload fun(x: diffusion.tensor): diffusion.tensor, diffusion.tensor
+local vq = {}
+
 --- Copies a state in. It must have the moments of every parameter of this optimiser, and
 --- nothing else. Rates that are numbers are restored. Functions of this optimiser stay.
 ---@param state table from state()
@@ -1662,6 +1722,27 @@ function adamw:step(options) end
 --- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function adamw:zero() end
+
+--- Images of latents.
+---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@return diffusion.tensor images {B, H, W, C}
+function autoencodertiny:decode(z) end
+
+--- Latents of images.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@return diffusion.tensor latents {B, h, w, latent_channels}
+function autoencodertiny:encode(x) end
+
+--- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2
+--- latent_magnitude) + latent_shift).
+---@param z diffusion.tensor
+---@return diffusion.tensor
+function autoencodertiny:scale_latents(z) end
+
+--- The latents that scale_latents scaled.
+---@param z diffusion.tensor
+---@return diffusion.tensor
+function autoencodertiny:unscale_latents(z) end
 
 --- Continues from a state. The next batches are those that would have followed it.
 ---@param state table from `state()`
@@ -1698,6 +1779,13 @@ function d.adamw(models, options) end
 ---@param step? number default 1; not 0
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
+
+--- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with
+--- methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C},
+--- it returns the decoded ones.
+---@param options? diffusion.autoencodertiny_options?
+---@return diffusion.autoencodertiny
+function d.autoencodertiny(options) end
 
 --- 1 with probability p (to 2^-24), else 0. A dropout mask has p = the fraction kept.
 ---@param p number in [0, 1]
@@ -2244,18 +2332,18 @@ function d.hub.load(path, options) end
 function d.hub.save(dir, parts, options) end
 
 --- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model)
---- do what the class does with these options; d.help "compatibility" says where they don't.
---- wrap shows the network diffusers' timestep, which is our t - 1 or another, and its scale of
---- x. Options that the class doesn't know are ignored, as diffusers does. Without steps, grid
---- is a function for the option `grid` of d.sample. facts has diffusers' timesteps, and unit =
---- "sigma" if its samples are x/a.
+--- do what the class does with these options; d.help "schedulers" says where they don't. wrap
+--- shows the network diffusers' timestep, which is our t - 1 or another, and its scale of x.
+--- Options that the class doesn't know are ignored, as diffusers does. Without steps, grid is
+--- a function for the option `grid` of d.sample. facts has diffusers' timesteps, the factor
+--- `start` of the noise at the first step, and unit = "sigma" if diffusers' samples are x/a.
 ---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
 ---@param options? diffusion.hub_scheduler_options?
 ---@return diffusion.process|nil process nil with a message if the config can't be followed
 ---@return table|string sampler
 ---@return diffusion.grid|function grid
 ---@return fun(model: any): any wrap
----@return table facts {class, timesteps, unit, upward}
+---@return table facts {class, timesteps, start, unit, upward}
 function d.hub.scheduler(config, options) end
 
 --- The mean of the Huber loss (Huber 1964) of e = a - b: e^2/2 if |e| <= delta, else delta
@@ -3387,6 +3475,13 @@ function d.unet(options) end
 ---@param options? diffusion.unet2d_options?
 ---@return diffusion.model
 function d.unet2d(options) end
+
+--- VQModel of diffusers, by the options of its config. It is an autoencoder with methods
+--- encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the
+--- loss of the codebook.
+---@param options? diffusion.vq_options?
+---@return diffusion.vq
+function d.vq(options) end
 
 --- Sends warnings about likely mistakes to stderr (the default), nowhere, or to a function.
 --- Each kind of warning is given once per model, objective or optimiser.
@@ -4920,5 +5015,17 @@ function tensor:zero_() end
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end
+
+--- Images of latents, which are quantised first.
+---@param z diffusion.tensor latents {B, h, w, width of a row}
+---@param options? diffusion.vq_decode_options?
+---@return diffusion.tensor images {B, H, W, C}
+---@return diffusion.tensor|nil loss that of the codebook, if z was quantised
+function vq:decode(z, options) end
+
+--- Latents of images, before they are quantised.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@return diffusion.tensor latents {B, h, w, width of a row}
+function vq:encode(x) end
 
 return d

@@ -59,7 +59,7 @@ function dit.check(o)
   end
 end
 
-function dit.facts(o) return { classes = o.num_embeds_ada_norm } end
+function dit.facts(o) return { classes = o.num_embeds_ada_norm, sample_dims = 3 } end
 
 function dit.inputs(o)
   return family.inputs({ "B", { "H", multiple = o.patch_size }, { "W", multiple = o.patch_size }, o.in_channels }, o)

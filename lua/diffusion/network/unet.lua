@@ -1,4 +1,5 @@
 -- The UNet of Ho et al. 2020, appendix B, for images.
+local core = require "diffusion.core"
 local family = require "diffusion.nn.family"
 
 local unet = { name = "unet" }
@@ -135,9 +136,23 @@ local function peer_levels(o)
   return names
 end
 
+-- The first layer of time for timesteps t - 1, or back. cos(t f) and sin(t f) are cos and sin of
+-- (t - 1) f turned by the angle f; the columns are cos, then sin.
+local function turned(w, back)
+  local half = w:size(2) // 2
+  local c, s = {}, {}
+  for k = 0, half - 1 do
+    local f = 10000 ^ (-k / half)
+    c[k + 1], s[k + 1] = math.cos(f), back and -math.sin(f) or math.sin(f)
+  end
+  c, s = core.tensor(c), core.tensor(s)
+  local wc, ws = w:narrow(2, 1, half), w:narrow(2, half + 1, half)
+  return core.ops.cat({ wc * c + ws * s, ws * c - wc * s }, 2)
+end
+
 -- It is saved as this class if that can express it; unet2d reads it.
 unet.peers = { diffusers = {
-  class = "UNet2DModel", levels = peer_levels,
+  class = "UNet2DModel", levels = peer_levels, turned = { ["time.one.weight"] = turned },
   names = { { "time.one", "time_embedding.linear_1" }, { "time.two", "time_embedding.linear_2" },
     { "time.class", "class_embedding" }, { "inp", "conv_in" }, { "out.norm", "conv_norm_out" },
     { "out.conv", "conv_out" }, { "mid.one", "mid_block.resnets.0" }, { "mid.two", "mid_block.resnets.1" },

@@ -244,7 +244,6 @@ unet2d.peers = { diffusers = {
   older = blocks.older,
   ours = { "time_offset", "recompute", table.unpack(OURS) },
   config = config_of,
-  options = function(config) return peers.options(unet2d, unet2d.peers.diffusers, config) end,
 } }
 
 --- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts out_channels

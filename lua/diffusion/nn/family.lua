@@ -87,14 +87,14 @@ local function entries(state)
   return n
 end
 
-local function packed(net, facts, state, frozen)
+local function packed(net, config, state, frozen, facts)
   if state and is_source(state) then
     local found, message = state.find(model.parameters(net.core))
     if not found then return nil, message end
     state = found
   elseif state then model.check_state(net.core, state) end
-  return model.pack(net.core, opts.joined(facts, { inputs = net.inputs, adopt = frozen and state or nil,
-    give = not frozen and state or nil }))
+  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs,
+    adopt = frozen and state or nil, give = not frozen and state or nil }))
 end
 
 -- A module whose parts are networks and layers: compose(m, o, list) assigns them, and list(spec)
@@ -134,9 +134,7 @@ function family.model(kind, options, state, frozen)
   local net = network_of(kind, o, state and entries(state))
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  local sample_dims = net.inputs and #net.inputs[1][2] - 1 -- without that of the batch
-  return packed(net, opts.joined({ config = config, sample_dims = sample_dims }, kind.facts and kind.facts(o) or {}),
-    state, frozen)
+  return packed(net, config, state, frozen, kind.facts and kind.facts(o))
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.
@@ -190,7 +188,7 @@ function family.from_config(config, state, frozen)
   local kind = config.kind
   if kind == "network" then
     local net = build.from_list(config.list, state and entries(state))
-    return packed(net, { config = { kind = kind, list = config.list } }, state, frozen)
+    return packed(net, { kind = kind, list = config.list }, state, frozen)
   end
   local known = family.find(kind)
   if known then

@@ -117,16 +117,20 @@ function Lora:unmerge()
   return self
 end
 
+local function detach(self, own)
+  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
+  own.removed = true
+  local list = private[own.base].loras or {}
+  for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
+end
+
 --- Removes the adapters from the model. Merged ones stay in its weights for good.
 ---@return diffusion.model model without them
 function Lora:remove()
   local own = private[self]
   check_there(own, "remove")
   if own.merged then merge.settle(own) end
-  for _, a in ipairs(own.adapters) do core.adapter_remove(a.layer, a.down) end
-  own.removed = true
-  local list = private[own.base].loras
-  for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
+  detach(self, own)
   return own.base
 end
 
@@ -202,15 +206,16 @@ function Lora:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
   local own, state, list = private[self], (o.weights or self):state(), {}
   for i, a in ipairs(own.adapters) do
-    list[i] = { name = names.of(own.base, a.path), rank = a.rank, alpha = a.alpha,
-      down = state[join(a.path, "lora_A.weight")], up = state[join(a.path, "lora_B.weight")] }
+    list[i] = { name = names.theirs(own.base, a.path), rank = a.rank, alpha = a.alpha,
+      down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
+      up = state[join(a.path, "lora_B.weight")] }
   end
-  return files.write(opts.path("save", path), o.prefix or names.prefix(own.base), list, own.dropout)
+  return files.write(opts.path("save", path), o.prefix or names.part(own.base), list, own.dropout)
 end
 
 -- The adapter's tensors as the values of its parameters, into `state`.
-local function put(state, path, layer, a)
-  for name, x in pairs { lora_A = a.down, lora_B = a.up } do
+local function put(state, m, path, layer, a)
+  for name, x in pairs { lora_A = names.turned(m, path, a.down, true), lora_B = a.up } do
     local dims = layer.weight:dim()
     if dims == 4 and x:dim() == 2 then x = x:reshape(x:size(1), 1, 1, x:size(2))
     elseif dims == 2 and x:dim() == 4 and x:numel() == x:size(1) * x:size(4) then x = x:reshape(x:size(1), -1) end
@@ -233,7 +238,7 @@ local function placed(m, list)
 end
 
 local function read_for(m, path)
-  local list, why = files.read(opts.path("load", path))
+  local list, why = files.read(opts.path("load", path), names.part(m))
   if not list then return nil, why end
   local by_path, message = placed(m, list)
   if not by_path then return legible.refused("%s: %s", path, message) end
@@ -252,7 +257,7 @@ function Lora:load(path)
   if not by_path then return nil, why end
   local state = {}
   for _, a in ipairs(own.adapters) do
-    if by_path[a.path] then put(state, a.path, a.layer, by_path[a.path]) end
+    if by_path[a.path] then put(state, own.base, a.path, a.layer, by_path[a.path]) end
   end
   local count = 0
   for _ in pairs(by_path) do count = count + 1 end
@@ -294,7 +299,7 @@ local rules = opts.declare("nn_lora", {
   alpha = { "number|function", above = 0, default_text = "the rank", as = "number|fun(path: string): number",
     text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
   on = { "string|table", as = "string|string[]", default_text = "all",
-    text = "Lua pattern of the paths of linear layers and convolutions, or a list of patterns" },
+    text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
   dropout = { "number", default = 0, min = 0, below = 1,
     text = "probability that an element of x is set to 0 before A, in training" },
   init = { one_of = { "usual", "gaussian" }, default = "usual",
@@ -303,11 +308,11 @@ local rules = opts.declare("nn_lora", {
   load = { "path", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
 })
 
--- Whether a path matches one of the patterns, which are noted.
-local function matches(path, patterns, used)
+-- Whether a layer's path, ours or theirs, matches one of the patterns, which are noted.
+local function matches(path, theirs, patterns, used)
   local found = not patterns
   for i, pattern in ipairs(patterns or {}) do
-    if fail.call(string.find, path, pattern) then found, used[i] = true, true end
+    if path:find(pattern) or theirs:find(pattern) then found, used[i] = true, true end
   end
   return found
 end
@@ -327,7 +332,7 @@ end
 local function chosen(m, on)
   local patterns, used, out, all = check_patterns(on), {}, {}, places.of(m)
   for _, place in ipairs(all) do
-    if matches(place.path, patterns, used) then out[#out + 1] = place end
+    if matches(place.path, names.theirs(m, place.path), patterns, used) then out[#out + 1] = place end
   end
   if #all == 0 then fail.raise "lora: the model has no linear layer and no convolution" end
   for i, pattern in ipairs(patterns or {}) do
@@ -374,18 +379,8 @@ local function home_of(adapters, seed, state)
   return home
 end
 
--- Adds the adapters to their layers. If memory ends, there are none of them.
-local function attach(adapters)
-  local fine, why = pcall(function()
-    for _, a in ipairs(adapters) do core.adapter_add(a.layer, a.down, a.up, a.part) end
-  end)
-  if fine then return end
-  for _, a in ipairs(adapters) do core.adapter_remove(a.layer, a.down) end
-  error(why, 0)
-end
-
 local function check_model(m)
-  if model.is_model(m) and kind.of(m) ~= "lora" then return end
+  if model.is_model(m) then return end
   fail.raise("bad argument #1 to 'lora' (model expected, got %s%s)", kind.shown(m),
     kind.of(m) == "lora" and "; nn.lora takes the model again for more adapters" or "")
 end
@@ -400,16 +395,25 @@ local function check_file_options(given, o)
   return o
 end
 
+-- Adds the adapters to their layers, and notes them in their model.
+local function attach(self, own)
+  for _, a in ipairs(own.adapters) do core.adapter_add(a.layer, a.down, a.up, a.part) end
+  local list = private[own.base].loras or {}
+  list[#list + 1], private[own.base].loras = self, list
+  trained.wrap(self, own.base)
+  own.base:freeze()
+  refresh(own)
+end
+
+-- If memory ends, the model has none of them.
 local function new(of, adapters, home, o)
-  local own = { base = of, home = home, config = private[of].config, adapters = adapters, scale = 1, merged = false,
+  local own = { base = of, home = home, classes = private[of].classes, adapters = adapters, scale = 1, merged = false,
     enabled = true, removed = false, dropout = o.dropout, weights = model.home(of) }
   local self = object.new(class, own)
-  attach(adapters)
-  of:freeze()
-  refresh(own)
-  local list = private[of].loras or {}
-  list[#list + 1], private[of].loras = self, list
-  return trained.wrap(self, of)
+  local fine, why = pcall(attach, self, own)
+  if fine then return self end
+  detach(self, own)
+  error(why, 0)
 end
 
 -- Adapters as a file has them. An error in it is the file's, not the user's.
@@ -421,7 +425,7 @@ local function from_file(of, path, o)
     local a = by_path[place.path]
     if a then
       list[#list + 1] = place
-      put(state, place.path, place.layer, a)
+      put(state, of, place.path, place.layer, a)
     end
   end
   local adapters = adapters_of(of, list, { rank = function(at) return by_path[at].rank end })

@@ -1,7 +1,8 @@
--- Files of low-rank adapters, under the names of diffusers and peft:
+-- Files of low-rank adapters. Their names are those of diffusers and peft:
 --   unet.PATH.lora_A.weight {rank, in} or {rank, in, k, k}, unet.PATH.lora_B.weight {out, rank} ...
--- and a config in the metadata. Older names are read too. Paths are those of other libraries; see
+-- The metadata has a config. Older names are read too. Paths are those of other libraries; see
 -- nn/lora_names.
+local any_file = require "diffusion.file.tensors"
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
@@ -14,7 +15,7 @@ local FOLDERS_FILE = "pytorch_lora_weights.safetensors"
 
 -- The file itself, for a path that may be a folder.
 local function file_of(path)
-  return core.place(path) == "folder" and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
+  return core.list(path) and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
 end
 
 -- ---- writing ------------------------------------------------------------------------------
@@ -64,7 +65,8 @@ function files.write(path, prefix, list, dropout)
     tensors[name .. ".lora_A.weight"], tensors[name .. ".lora_B.weight"] = outward(a.down), outward(a.up)
   end
   for key, value in pairs(config(list, dropout)) do described[prefix .. "." .. key] = value end
-  return safetensors.save(file_of(path), tensors, { format = "pt", lora_adapter_metadata = json.encode(described, true) })
+  local metadata = { format = "pt", lora_adapter_metadata = json.encode(described, true) }
+  return safetensors.save(file_of(path), tensors, metadata)
 end
 
 -- ---- the names in a file -------------------------------------------------------------------
@@ -84,20 +86,22 @@ local ENDS = {
 local FOREIGN = { dora = "DoRA", magnitude = "DoRA", hada = "LoHa", lokr = "LoKr", lora_mid = "a LoCon core",
   ["lora_B%.bias"] = "a bias of B", ["%.diff"] = "a full difference" }
 
-local PIPE = { unet = true, transformer = true, text_encoder = true, text_encoder_2 = true, text_encoder_3 = true,
-  vae = true, prior = true }
-local KOHYA = { lora_unet_ = true, lora_te_ = false, lora_te1_ = false, lora_te2_ = false }
+-- Parts of a pipeline. A file may call a unet a transformer, and the other way round.
+local PARTS = { unet = "unet", transformer = "unet", prior = "prior", vae = "vae", text_encoder = "text_encoder",
+  text_encoder_2 = "text_encoder_2", text_encoder_3 = "text_encoder_3" }
+local KOHYA = { lora_unet_ = "unet", lora_te_ = "text_encoder", lora_te1_ = "text_encoder",
+  lora_te2_ = "text_encoder_2" }
 
--- A name without the part of the pipeline, and whether that part is the network. Names of kohya's
--- scripts have underscores for dots.
-local function without_part(name)
-  for start, ours in pairs(KOHYA) do
-    if name:sub(1, #start) == start then return name:sub(#start + 1), ours, true end
+-- A name without the part of the pipeline, and whether it is of this part. Names of kohya's scripts
+-- have underscores for dots.
+local function without_part(name, wanted)
+  for start, part in pairs(KOHYA) do
+    if name:sub(1, #start) == start then return name:sub(#start + 1), part == PARTS[wanted], true end
   end
   local bare = name:gsub("^base_model%.model%.", "")
   local part, rest = bare:match "^([%w_]+)%.(.*)$"
-  if not PIPE[part] then return bare, true end
-  return rest, part == "unet" or part == "transformer"
+  if not PARTS[part] then return bare, true end
+  return rest, PARTS[part] == PARTS[wanted]
 end
 
 -- "PATH.lora_A.weight" -> path, "down".
@@ -117,10 +121,10 @@ local function foreign_of(name)
 end
 
 -- {[path] = {down, up, alpha}}, the number of keys that fit nothing and the first of them.
-local function grouped(names)
+local function grouped(names, part)
   local out, order, odd = {}, {}, {}
   for _, name in ipairs(names) do
-    local rest, ours, kohya = without_part(name)
+    local rest, ours, kohya = without_part(name, part)
     local path, which = split(rest)
     if ours and not path then odd[#odd + 1] = name end
     if ours and path then
@@ -137,11 +141,11 @@ end
 -- ---- the config in a file ------------------------------------------------------------------
 
 -- The fields of the network's LoraConfig, without the part of the pipeline.
-local function described(text)
+local function described(text, part)
   local given = text and json.decode(text)
   local out = {}
   for key, value in pairs(type(given) == "table" and given or {}) do
-    local rest, ours = without_part(key)
+    local rest, ours = without_part(key, part)
     if ours and value ~= json.null then out[rest] = value end
   end
   return out
@@ -215,11 +219,11 @@ local function odd_keys(odd)
     what and (", %s"):format(what) or "")
 end
 
-local function parsed(tensors, metadata)
-  local facts = described(metadata.lora_adapter_metadata)
-  local groups, order, odd = grouped(names_of(tensors))
+local function parsed(tensors, metadata, part)
+  local facts = described(metadata.lora_adapter_metadata, part)
+  local groups, order, odd = grouped(names_of(tensors), part)
   local fault = #odd > 0 and odd_keys(odd) or fault_of(facts)
-    or #order == 0 and "it has no adapters of a unet or a transformer"
+    or #order == 0 and ("it has no adapters of a %s"):format(part)
   if fault then return nil, fault end
   local list = {}
   for i, path in ipairs(order) do
@@ -232,14 +236,16 @@ end
 
 --- Reads the adapters of a network from a file, or from the file in a folder that diffusers writes.
 ---@param path string
+---@param part string the part of a pipeline that the network is
 ---@return table[]|nil list {name = their path, kohya = it has underscores, rank, alpha, down, up}; nil
 ---  with a message
 ---@return string|nil message
-function files.read(path)
+function files.read(path, part)
   local file = file_of(path)
-  local tensors, metadata = safetensors.read(file, nil, "a file of adapters")
+  local tensors, metadata = any_file.load(file)
   if not tensors then return nil, metadata end
-  local list, why = parsed(tensors, metadata)
+  if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
+  local list, why = parsed(tensors, metadata, part)
   if not list then return legible.refused("%s: %s", file, why) end
   return list
 end

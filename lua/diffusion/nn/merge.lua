@@ -44,11 +44,6 @@ local function computed(base, i, loras)
   return gradient.no_grad(gradient.scope, sum, base, i, loras)
 end
 
--- Adopted values are replaced, since they are windows on a file or on tensors of others.
-local function write(home, i, value)
-  if home:is_adopted(i) then fail.call(home.replace, home, i, value) else home:value(i):detach():copy_(value) end
-end
-
 local function kept(home, i)
   local value = home:value(i):detach()
   return home:is_adopted(i) and value or value:clone()
@@ -64,23 +59,39 @@ local function indices(lora)
   return out
 end
 
-local function place_of(order, lora)
-  for k, other in ipairs(order) do if other == lora then return k end end
+local function is_in(order, i)
+  for _, lora in ipairs(order) do
+    for _, a in ipairs(lora.adapters) do if a.index == i then return true end end
+  end
+  return false
 end
 
-local function is_merged_elsewhere(order, lora, i)
-  for _, other in ipairs(order) do
-    for _, a in ipairs(other ~= lora and other.adapters or {}) do if a.index == i then return true end end
-  end
+-- The order without a lora.
+local function without(order, lora)
+  local out = {}
+  for _, other in ipairs(order) do if other ~= lora then out[#out + 1] = other end end
+  return out
 end
 
--- Drops what is kept for a lora that isn't merged any more.
-local function let_go(home, lora)
-  local state = merged[home]
-  for _, i in ipairs(indices(lora)) do
-    if not is_merged_elsewhere(state.order, lora, i) then state.base[i] = nil end
-  end
-  if #state.order == 0 then merged[home] = nil end
+-- A copy of the values that are kept, for changes that only last if all goes well.
+local function copied(base)
+  local out = {}
+  for i, value in pairs(base) do out[i] = value end
+  return out
+end
+
+local function state_of(home)
+  merged[home] = merged[home] or { order = {}, base = {} }
+  return merged[home]
+end
+
+-- Writes values by parameter number. If memory ends, nothing has changed. Adopted values are
+-- replaced, since they are windows on a file or on tensors of others.
+local function commit(home, values, order, base)
+  local state, list, tensors = state_of(home), {}, {}
+  for i, value in pairs(values) do list[#list + 1], tensors[#tensors + 1] = i, value end
+  fail.call(home.put, home, list, tensors)
+  state.order, state.base = order, base
 end
 
 -- NaN has its own bits, and equals nothing.
@@ -99,33 +110,29 @@ end
 ---@param lora table {weights, adapters}
 function merge.add(lora)
   local home = lora.weights
-  local state = merged[home] or { order = {}, base = {} }
-  local order, values = { table.unpack(state.order) }, {}
+  local state = state_of(home)
+  local order, base, values = { table.unpack(state.order) }, copied(state.base), {}
   order[#order + 1] = lora
-  local base = setmetatable({}, { __index = state.base })
   for _, i in ipairs(indices(lora)) do
     base[i] = base[i] or kept(home, i)
     values[i] = computed(base[i], i, order)
   end
-  for i, value in pairs(values) do write(home, i, value) end
-  for i, value in next, base do state.base[i] = value end
-  state.order, merged[home] = order, state
+  commit(home, values, order, base)
 end
 
 --- Takes a merged lora out of the weights.
 ---@param lora table
 function merge.take(lora)
   local home = lora.weights
-  local state = merged[home]
+  local state = state_of(home)
   check_unchanged(home, state, lora)
-  local order, values = { table.unpack(state.order) }, {}
-  table.remove(order, place_of(order, lora))
+  local order, base, values = without(state.order, lora), copied(state.base), {}
   for _, i in ipairs(indices(lora)) do
-    values[i] = is_merged_elsewhere(order, lora, i) and computed(state.base[i], i, order) or state.base[i]
+    local others = is_in(order, i)
+    values[i] = others and computed(base[i], i, order) or base[i]
+    if not others then base[i] = nil end
   end
-  for i, value in pairs(values) do write(home, i, value) end
-  state.order = order
-  let_go(home, lora)
+  commit(home, values, order, base)
 end
 
 --- Keeps a merged lora in the weights for good. Weights that others are merged into are summed again,
@@ -133,21 +140,13 @@ end
 ---@param lora table
 function merge.settle(lora)
   local home = lora.weights
-  local state = merged[home]
-  local order, base, values = { table.unpack(state.order) }, {}, {}
-  table.remove(order, place_of(order, lora))
+  local state = state_of(home)
+  local order, base, values = without(state.order, lora), copied(state.base), {}
   for _, i in ipairs(indices(lora)) do
-    if is_merged_elsewhere(order, lora, i) then
-      base[i] = computed(state.base[i], i, { lora })
-      values[i] = computed(base[i], i, order)
-    end
+    base[i] = is_in(order, i) and computed(base[i], i, { lora }) or nil
+    if base[i] then values[i] = computed(base[i], i, order) end
   end
-  for i, value in pairs(values) do
-    write(home, i, value)
-    state.base[i] = base[i]
-  end
-  state.order = order
-  let_go(home, lora)
+  commit(home, values, order, base)
 end
 
 return merge

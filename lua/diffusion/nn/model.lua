@@ -12,6 +12,7 @@ local object = require "diffusion.object"
 local trained = require "diffusion.nn.trained"
 local opts = require "diffusion.opts"
 local rule = require "diffusion.rule"
+local warning = require "diffusion.warning"
 
 local model = {}
 
@@ -29,10 +30,35 @@ local adapters -- the class of a model's adapters
 ---@param class table
 function model.adapters(class) adapters = class end
 
---- Whether a value is a model, or the adapters of one.
+--- Whether a value is a model.
 ---@param value any
 ---@return boolean
-function model.is_model(value) return object.is(value, models) or adapters ~= nil and object.is(value, adapters) end
+function model.is_model(value) return object.is(value, models) end
+
+--- Whether a value has parameters that train: a model, or the adapters of one.
+---@param value any
+---@return boolean
+function model.has_parameters(value)
+  return object.is(value, models) or adapters ~= nil and object.is(value, adapters)
+end
+
+--- Raises for adapters, and averages of them, where a network's weights are expected. Warns if the
+--- network has adapters that are not in its weights.
+---@param where string the caller, for messages
+---@param value any a model, adapters, or an average of either
+function model.whole(where, value)
+  local m = kind.of(value) == "ema" and private[value].model or value
+  if adapters and object.is(m, adapters) then
+    fail.raise("%s: %s of adapters, not of a network; lora:save(path) writes adapters, and lora:merge() adds them to "
+      .. "their model's weights", where, kind.of(value) == "ema" and "an average" or "the values")
+  end
+  for _, lora in ipairs(private[m].loras or {}) do
+    if not private[lora].merged then
+      warning.once(m, "adapters", "%s: the network has adapters that aren't merged, so they are not saved with it; "
+        .. "lora:merge() adds them to its weights, and lora:save(path) writes them", where)
+    end
+  end
+end
 
 --- A model's parameter buffer, an object of the core.
 ---@param m table
@@ -68,14 +94,8 @@ end
 ---@return integer|nil
 function model.classes(m)
   if kind.of(m) == "ema" then m = trained.innermost(m) end
-  return model.is_model(m) and private[m].classes or nil
+  return model.has_parameters(m) and private[m].classes or nil
 end
-
---- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
---- is assumed to be.
----@param m any
----@return boolean
-function model.takes_class(m) return model.classes(m) ~= 0 end
 
 -- ==== the call ==========================================================================
 
@@ -314,6 +334,7 @@ local save_rules = opts.declare("model_save", {
 ---@return string|nil message
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
+  model.whole("save", o.weights or self)
   local described = { model = self:config(), trained = trained.of(self) }
   if o.process then
     trained.check_target("save", self, o.process)
@@ -546,7 +567,7 @@ function model.pack(root, facts)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
-  own.sample_dims = facts.sample_dims
+  own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then
     own.home:drop()

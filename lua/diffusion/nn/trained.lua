@@ -33,10 +33,8 @@ function trained.of(denoiser)
   return facts[denoiser]
 end
 
---- The model itself, behind an average.
----@param denoiser any
----@return any
-function trained.innermost(denoiser)
+-- The model itself, behind an average.
+local function innermost(denoiser)
   while inside[denoiser] do denoiser = inside[denoiser] end
   return denoiser
 end
@@ -46,7 +44,7 @@ end
 ---@param process diffusion.process
 ---@param time string|nil a kind of d.precondition if the network is a raw one; "t" if not given
 function trained.learn(denoiser, process, time)
-  local model = trained.innermost(denoiser)
+  local model = innermost(denoiser)
   if last[model] == process and facts[model].time == (time or "t") then return end
   facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data, time = time or "t" }
   last[model] = process -- after the facts, for which memory may be short

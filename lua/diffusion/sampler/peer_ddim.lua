@@ -16,7 +16,7 @@ local function clipped(process, opts)
   return function(x0)
     local B = x0:size(1)
     if B == 0 then return x0 end
-    local q = x0:abs():reshape(B, x0:numel() // B):quantile(ratio, 2):maximum(1):minimum(most or 1):over(x0)
+    local q = x0:abs():reshape(B, x0:numel() // B):quantile(ratio, 2):maximum(1):minimum(most):over(x0)
     return x0:minimum(q):maximum(-q) / q
   end
 end
@@ -108,15 +108,15 @@ end
 local clip = {
   clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" },
   ratio = { "number", min = 0, max = 1, text = "quantile of |x0| that is a dynamic threshold" },
-  most = { "number", above = 0, otherwise = 1, text = "cap of that threshold" },
+  most = { "number", default = 1, above = 0, later = true, text = "cap of that threshold" },
 }
 local own = {
-  eta = { "number", default = 0, min = 0, text = "factor of the posterior's standard deviation" },
-  pair = { one_of = { "unclipped", "clipped" }, default = "unclipped", text = "x0 to which eps belongs" },
+  eta = { "number", default = 0, min = 0, later = true, text = "factor of the posterior's standard deviation" },
+  pair = { one_of = { "unclipped", "clipped" }, default = "unclipped", later = true, text = "x0 to which eps belongs" },
 }
 local stride = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" },
-  last = { "integer", default = 0, min = 0, max = 1, text = "level below the first stride" },
+  last = { "integer", default = 0, min = 0, max = 1, later = true, text = "level below the first stride" },
 }
 
 local function joined(...)
@@ -135,6 +135,6 @@ return {
   ["diffusers-ddpm-without-last-noise"] = { make = ddpm_without_last_noise, stochastic = true,
     rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" } } },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true,
-    rules = { learned = { one_of = { "process", "variance" }, default = "process",
+    rules = { learned = { one_of = { "process", "variance" }, default = "process", later = true,
       text = "meaning of a learned variance: the process's, or the variance itself" } } },
 }

@@ -1,5 +1,5 @@
---- Forms of DPM-Solver that diffusers has and no publication lists: SDE-DPM-Solver on eps, the steps
---- of a block with noise, and multistep solvers from data to noise.
+--- Forms of DPM-Solver that diffusers has: SDE-DPM-Solver on eps, steps of a block with noise, and
+--- multistep solvers from data to noise.
 local blocks = require "diffusion.sampler.block"
 local dpmpp = require "diffusion.sampler.dpmpp"
 local expansion = require "diffusion.sampler.expansion"
@@ -78,11 +78,17 @@ local function singlestep_sde_wrong_sign(denoise, process, opts)
   end
 end
 
--- A multistep solver from data to noise: pair = (t, s) takes x at s to t.
+-- A multistep solver from data to noise: pair = (t, s) takes x at s to t. A step from s = 0, where no
+-- network was trained, or to a_t = 0, is that of ddim_inversion.
 local function upward(make)
   return function(denoise, process, opts)
-    local step = make(denoise, process, opts)
+    local step, level = make(denoise, process, opts), levels.of(process)
     return function(x, pair, history)
+      local t, s = level(pair.t), level(pair.s)
+      if s.t == 0 or t.a == 0 then
+        local _, eps = denoise(x, s.t > 0 and s.t or t.t)
+        return opts.mix(t.a / s.a, x, t.s - s.s * t.a / s.a, eps)
+      end
       return step(x, { t = pair.s, s = pair.t, i = pair.i, n = pair.n }, history)
     end
   end

@@ -74,7 +74,7 @@ return {
     steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" },
     last = { "integer", default = 0, min = 0, max = 1, text = "level below the first stride" },
     groups = { "table", as = "table[]", default_text = "four of each of the first three steps",
-      text = "evaluations of the steps of Runge-Kutta: lists {from =, told =, to =} of levels" },
+      text = "steps of Runge-Kutta: tables with the levels of their evaluations and moves" },
     second = { "integer", min = 1, default_text = "the second level", text = "level of the second evaluation" },
   } },
 }

@@ -9,8 +9,8 @@ local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
--- What diffusers' Euler takes for x0 at sigma (1 + gamma) = `up`, from the x0 that the model predicts at sigma: y of x,
--- n of the noise that was added, and x0 times the third number.
+-- diffusers' Euler takes y x + n noise + c x0 for x0 at sigma (1 + gamma) = `up`. The x0 is that predicted at
+-- sigma, and the noise that which was added. Each function returns y, n and c.
 local reach = {
   x0 = function() return 0, 0, 1 end,
   v = function(t) return 0, 1 / (t ^ 2 + 1), 1 end,
@@ -149,12 +149,13 @@ end
 
 local churn_rules = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
-  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "what the model's output predicts" },
+  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", later = true,
+    text = "prediction target of the model's output" },
 }
 for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
 local missing_rules = {
   skipped = { "table", required = true, as = "number[]", text = "the levels before the start" },
-  order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+  order = { "integer", default = 4, min = 1, max = 4, later = true, text = "values that a step uses" },
 }
 
 local peers = {

@@ -11,13 +11,13 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
-  use_clipped_model_output = { "boolean", default_text = "false", text = "DDIM's eps is that of the clipped x0" },
+  use_clipped_model_output = { "boolean", default_text = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
   original_inference_steps = { "integer", min = 1, default_text = "that of the config",
     text = "number of timesteps at which LCM's network was distilled" },
-  max_timesteps = { "number", above = 0, default_text = "1.5708", text = "SCM's first angle" },
-  intermediate_timesteps = { "number", above = 0, default_text = "1.3", text = "SCM's second angle of two" },
-  jump_length = { "integer", min = 1, default_text = "10", text = "RePaint's steps of a jump back" },
-  jump_n_sample = { "integer", min = 1, default_text = "10", text = "times that RePaint takes each stretch" },
+  max_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's first angle" },
+  intermediate_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's second angle of two" },
+  jump_length = { "integer", min = 1, default_text = "that of diffusers", text = "RePaint's steps of a jump back" },
+  jump_n_sample = { "integer", min = 1, default_text = "that of diffusers", text = "times that RePaint takes each stretch" },
   original = { "tensor", default_text = "none", text = "RePaint's picture, whose known part stays" },
   mask = { "tensor", default_text = "none", text = "RePaint's mask, 1 where the picture is known" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
@@ -25,11 +25,11 @@ local rules = opts.declare("hub_scheduler", {
     text = "timesteps of your own, of diffusers' count from 0, the latest first" },
   sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
-  order = { "integer", min = 1, max = 4, default_text = "4", text = "order of LMS" },
-  s_churn = { "number", min = 0, default_text = "0", text = "noise that Euler adds before steps, over all of them" },
-  s_tmin = { "number", min = 0, default_text = "0", text = "least sigma at which it does" },
-  s_tmax = { "number", min = 0, infinite = true, default_text = "inf", text = "greatest sigma at which it does" },
-  s_noise = { "number", min = 0, default_text = "1", text = "factor of that noise" },
+  order = { "integer", min = 1, max = 4, default_text = "that of diffusers", text = "order of LMS" },
+  s_churn = { "number", min = 0, default_text = "that of diffusers", text = "noise that Euler adds before steps, over all of them" },
+  s_tmin = { "number", min = 0, default_text = "that of diffusers", text = "least sigma at which it does" },
+  s_tmax = { "number", min = 0, infinite = true, default_text = "that of diffusers", text = "greatest sigma at which it does" },
+  s_noise = { "number", min = 0, default_text = "that of diffusers", text = "factor of that noise" },
 })
 local general = { steps = true, first = true }
 
@@ -92,17 +92,18 @@ local function timesteps_of(plan, grid)
 end
 
 --- A scheduler of diffusers, by its config. The sampler, the grid and the denoiser wrap(model) do what
---- the class does with these options; d.help "compatibility" says where they don't. wrap shows the
+--- the class does with these options; d.help "schedulers" says where they don't. wrap shows the
 --- network diffusers' timestep, which is our t - 1 or another, and its scale of x. Options that the
 --- class doesn't know are ignored, as diffusers does. Without steps, grid is a function for the option
---- `grid` of d.sample. facts has diffusers' timesteps, and unit = "sigma" if its samples are x/a.
+--- `grid` of d.sample. facts has diffusers' timesteps, the factor `start` of the noise at the first step, and
+--- unit = "sigma" if diffusers' samples are x/a.
 ---@param config table|string a table with _class_name, the path of a scheduler_config.json, or its folder
 ---@param options diffusion.hub_scheduler_options?
 ---@return diffusion.process|nil process nil with a message if the config can't be followed
 ---@return table|string sampler
 ---@return diffusion.grid|function grid
 ---@return fun(model: any): any wrap
----@return table facts {class, timesteps, unit, upward}
+---@return table facts {class, timesteps, start, unit, upward}
 ---@usage local config = { _class_name = "DDIMScheduler", beta_schedule = "squaredcos_cap_v2" }
 --- local process, sampler, grid, wrap = d.hub.scheduler(config, { steps = 10 })
 --- local model = d.oracle.moons{}:denoiser(process)

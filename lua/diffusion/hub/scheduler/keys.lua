@@ -97,8 +97,10 @@ keys.dynamic = { use_dynamic_shifting = keys.flag(false),
 ---@return table rules
 function keys.final(value) return { final_sigmas_type = keys.choice(value, { "zero", "sigma_min" }) } end
 
---- A learned variance, of which solvers of an ODE use only the prediction.
-keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range" }) }
+--- The variance of DDPM. Solvers of an ODE use only the prediction of a network that learned one. Other
+--- variances are left in configs that are copied from DDPMScheduler, and mean nothing.
+keys.variance = { variance_type = keys.choice(nil, { "learned", "learned_range", "fixed_small", "fixed_small_log",
+                                                     "fixed_large", "fixed_large_log" }) }
 
 --- The largest noise level of a run, as its lambda = ln(a/s).
 keys.clipped_lambda = { lambda_min_clipped = keys.number(-math.huge, { infinite = true }) }
@@ -108,7 +110,7 @@ keys.churn = { s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
 
 --- Euler with churn as diffusers has it, which evaluates the network before it adds the noise. nil without s_churn.
 ---@param o table options of d.hub.scheduler
----@param of string what the network predicts
+---@param of string the prediction target of the network
 ---@return table|nil sampler
 function keys.churned(o, of)
   if not o.s_churn then return nil end

@@ -8,8 +8,8 @@ local spacing = require "diffusion.hub.scheduler.spacing"
 
 local levels = {}
 
--- A run is a table {c, o, schedule, top, curve}: checked options, the schedule of training, the sigma
--- of diffusers' last timestep, and the name of a curve or nil.
+-- A run is a table {c, o, schedule, top, curve}. c and o are checked options, schedule is that of
+-- training, top the sigma of diffusers' last timestep, and curve a name or nil.
 
 -- The timesteps of N steps, which aren't rounded on a line.
 local function steps_of(run, N)
@@ -125,11 +125,9 @@ local function check_given(run)
   check_falling("timesteps", run.o.timesteps, "")
 end
 
---- The schedule of a run, its levels times(N) with diffusers' timesteps, the timestep shown(t) between them,
---- and `wide`: whether it goes
---- beyond the levels of training, on a schedule without signal.
----@param run table {c, o, schedule, top, curve}: the checked config and options, the schedule of training,
----  the sigma of diffusers' last timestep, and the name of a curve or nil
+--- The schedule of a run, its levels times(N) and the timestep shown(t). If its sigmas go beyond the levels of
+--- training, it is `wide`: its schedule has no signal.
+---@param run table {c, o, schedule, top, curve}
 ---@return table
 function levels.of(run)
   check_given(run)

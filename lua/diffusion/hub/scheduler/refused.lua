@@ -7,7 +7,7 @@ local tree = "its noise is torchsde's Brownian tree, which is not drawn here"
 return {
   VQDiffusionScheduler = discrete, AmusedScheduler = discrete, DiscreteDDIMScheduler = discrete,
   BlockRefinementScheduler = discrete, EntropyBoundScheduler = discrete,
-  DPMSolverSDEScheduler = tree,
+  DPMSolverSDEScheduler = tree, CosineDPMSolverMultistepScheduler = tree,
   PiflowScheduler = policy, RFD4ProteinaScheduler = "it works on frames of proteins",
   HeliosScheduler = stages, HeliosDMDScheduler = stages,
 }

@@ -39,7 +39,8 @@ local function vp(c, o)
   }
 end
 
-local close = 1e-9 -- of a limit of sigma, which a level may miss by rounding
+-- A level may miss a limit of sigma by rounding, relative to it.
+local close = 1e-9
 
 -- diffusers' schedule has squares of sigma, which its steps take for sigma. The network gets (x + 1)/2 and sigma/2.
 local function karras(c, o)

@@ -189,8 +189,8 @@ function solver.plan(c, o, form)
   return converted(plan, c, form.of)
 end
 
---- The samplers' option lower_order_final: diffusers lowers the order at the end of runs of fewer than 15 steps,
---- counted from their first step even if they start later.
+--- The samplers' option lower_order_final. diffusers lowers the order at the end of runs of fewer than 15 steps.
+--- It counts the steps that a later start skips too.
 ---@param c table checked options
 ---@param plan table
 ---@param N integer|nil steps of the whole run

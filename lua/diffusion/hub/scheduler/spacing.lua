@@ -42,7 +42,7 @@ function spacing.dropped(c, N, first)
   return each(N, function(i) return i == 1 and first - 1 or even((N + 1 - i) * ((first - 1) / N)) end)
 end
 
---- The timesteps of the multistep solvers backwards: the earliest first, the highest dropped.
+--- The timesteps that the multistep solvers take backwards: the earliest first, the highest dropped.
 ---@param c table checked options
 ---@param N integer steps
 ---@param top integer the level at which the run ends

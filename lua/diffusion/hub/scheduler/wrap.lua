@@ -23,10 +23,11 @@ end
 ---@param plan table
 ---@return fun(model: any): any
 return function(plan)
-  if not (plan.shown or next(plan.told) or plan.input or plan.out) then return function(model) return model end end
+  local plain = not (plan.shown or next(plan.told) or plan.input or plan.out)
   local function shown(t) return (plan.told[t] or plan.shown and plan.shown(t) or t - 1) + 1 end
   return function(model)
     opts.denoiser("wrap", model)
+    if plain then return model end
     return function(x, t, given)
       local asked = plan.input and times(plan.input, t, x) or x
       if plan.shift then asked = asked + plan.shift end

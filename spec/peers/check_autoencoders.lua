@@ -1,0 +1,84 @@
+-- Compares AutoencoderTiny and VQModel with diffusers: random configurations, forward and backward,
+-- then TAESD and LDM's VQ-f4 of full size with their times. SEED chooses other configurations. FULL=0
+-- leaves the large models out.
+package.path = "./?.lua;" .. package.path
+local autoencoders = require "spec.support.peer_autoencoders"
+local cases = require "spec.support.peer_cases"
+local check = require "spec.support.peer_check"
+
+local N = 20
+
+local pick, seed = check.chooser()
+local function flag() return pick { true, false } end
+
+local function several(n, list)
+  local out = {}
+  for i = 1, n do out[i] = pick(list) end
+  return out
+end
+
+local function filled(n, value)
+  local out = {}
+  for i = 1, n do out[i] = value end
+  return out
+end
+
+local acts = { "silu", "swish", "mish", "gelu", "relu" }
+
+local function random_tiny()
+  local down, up, latents = pick { 1, 2, 3 }, pick { 1, 2, 3 }, pick { 1, 4, 5 }
+  local config = {
+    in_channels = pick { 1, 3, 4 }, out_channels = pick { 1, 3 }, act_fn = pick(acts), latent_channels = latents,
+    encoder_block_out_channels = filled(down, pick { 3, 8, 10 }), num_encoder_blocks = several(down, { 0, 1, 2 }),
+    decoder_block_out_channels = filled(up, pick { 3, 8, 10 }), num_decoder_blocks = several(up, { 0, 1, 2 }),
+    upsampling_scaling_factor = pick { 1, 2, 3 }, upsample_fn = pick { "nearest", "nearest-exact" },
+    latent_magnitude = pick { 2, 3 }, latent_shift = pick { 0.5, 0.3 },
+  }
+  return { class = "AutoencoderTiny", config = config, x = { pick { 1, 2 }, config.in_channels, 8, pick { 6, 8, 9 } },
+    z = { pick { 1, 2 }, latents, 2, 3 } }
+end
+
+local function random_vq()
+  local levels, latents, spatial = pick { 1, 2, 3 }, pick { 3, 4 }, pick { true, false, false }
+  local groups = spatial and 32 or pick { 1, 2, 4 }
+  local config = {
+    in_channels = pick { 1, 3 }, out_channels = pick { 1, 3 }, act_fn = pick(acts), latent_channels = latents,
+    down_block_types = several(levels, { "DownEncoderBlock2D", "AttnDownEncoderBlock2D" }),
+    up_block_types = several(levels, { "UpDecoderBlock2D", "AttnUpDecoderBlock2D" }),
+    block_out_channels = several(levels, spatial and { 32, 64 } or { 4, 8, 12 }), layers_per_block = pick { 1, 2 },
+    num_vq_embeddings = pick { 1, 7, 30 }, norm_num_groups = groups, norm_type = spatial and "spatial" or "group",
+    vq_embed_dim = not spatial and pick { latents, 2, 5 } or latents, mid_block_add_attention = flag(),
+    lookup_from_codebook = flag(), sample_size = pick { 8, 32 },
+  }
+  return { class = "VQModel", config = config, x = { pick { 1, 2 }, config.in_channels, 8, pick { 8, 10, 11 } },
+    z = { pick { 1, 2 }, config.vq_embed_dim, 3, 2 } }
+end
+
+local list = {}
+for i = 1, N do list[i] = (i % 2 == 0 and random_tiny or random_vq)() end
+for i, case in ipairs(check.recorded("autoencoders", list)) do
+  check.line(("autoencoders %d.%d %s %s"):format(seed, i, case.class, case.config.act_fn), autoencoders.compare(case))
+end
+
+local function full_size(name, case)
+  case.full = os.tmpname()
+  case = check.recorded("autoencoders", { case })[1]
+  local model = check.full(case, autoencoders.family(case.class))
+  local x, z = cases.input(case.x, 1), cases.input(case.z, 2)
+  local given = case.class == "AutoencoderTiny" and z * 3 or z
+  local off = { latents = cases.ratio(cases.theirs(model:encode(x)), case.get "latents"),
+    sample = cases.ratio(cases.theirs((model:decode(given))), case.get "sample") }
+  local times = check.times(case, { encode = function() return model:encode(x) end,
+    decode = function() return (model:decode(z)) end })
+  os.remove(case.full)
+  check.line(("%s, %d parameters in %d tensors"):format(name, model:count(), #case.keys), off, times)
+end
+
+if os.getenv "FULL" ~= "0" then
+  full_size("TAESD at 256 x 256", { class = "AutoencoderTiny", config = {}, x = { 1, 3, 256, 256 },
+    z = { 1, 4, 32, 32 } })
+  full_size("VQ-f4 at 256 x 256", { class = "VQModel", x = { 1, 3, 256, 256 }, z = { 1, 3, 64, 64 }, config = {
+    down_block_types = filled(3, "DownEncoderBlock2D"), up_block_types = filled(3, "UpDecoderBlock2D"),
+    block_out_channels = { 128, 256, 512 }, layers_per_block = 2, num_vq_embeddings = 8192, sample_size = 256 } })
+end
+check.finish "autoencoders"

@@ -1,0 +1,63 @@
+-- Low-rank adapters: those that we save are run by diffusers and peft, and those that they save here.
+local d = require "diffusion"
+
+local python = os.getenv "PEERS" .. "/bin/python"
+if os.execute(python .. " -c 'import peft' 2>/dev/null") ~= true then
+  io.stderr:write("check_lora: ", python, " has no peft; `make peers` installs it\n")
+  os.exit(false)
+end
+
+local work = os.tmpname()
+os.remove(work)
+os.execute("mkdir -p " .. work .. "/lora")
+local folder, adapters, values = work .. "/model", work .. "/lora", work .. "/values.safetensors"
+
+local function peer(what)
+  assert(os.execute(("%s spec/peers/lora.py %s %s %s %s"):format(python, what, folder, adapters, values)))
+end
+
+local failed = false
+
+local function compare(what, ours, theirs)
+  local gap = ((ours - theirs):abs():max() / theirs:abs():max()):item()
+  print(("%-60s %.2g"):format(what, gap))
+  failed = failed or not (gap < 2e-4)
+end
+
+local x, t = d.randn({ 2, 16, 16, 3 }, { seed = 3 }), { 7, 900 }
+
+-- Lets the peer answer for x and t, in its own time.
+local function answered(what)
+  assert(d.save(values, { x = x, t = d.tensor(t) }))
+  peer(what)
+  return assert(d.load(values)).y:clone()
+end
+
+local function stir(m, size)
+  for name, p in m:parameters() do p:add_(d.randn(p:shape(), { seed = #name }) * size) end
+  return m
+end
+
+local process = d.process { schedule = d.schedule.linear { T = 1000 }, predict = "eps" }
+local own = stir(d.unet { image = { 16, 16, 3 }, channels = 16, mult = { 1, 2 }, attention = { 2 }, blocks = 1,
+  groups = 4 }, 0.1)
+assert(d.hub.save(folder, { unet = own, process = process }))
+
+local lora = stir(d.nn.lora(own, { alpha = 5, rank = function(path) return path:find "mid" and 2 or 3 end }), 0.1)
+assert(lora:save(adapters))
+compare("adapters on all layers of d.unet, run by diffusers", own(x, t), answered "run")
+lora:remove()
+
+local theirs = answered "make"
+local unet = assert(d.hub.load(folder)).unet
+local loaded = assert(d.nn.lora(unet, { load = adapters }))
+compare("adapters of peft on UNet2DModel", unet(x, t), theirs)
+compare("the same, merged into mapped weights", loaded:merge()(x, t), theirs)
+loaded:remove()
+loaded = assert(d.nn.lora(own, { load = adapters }))
+compare("adapters of peft on d.unet", own(x, t), theirs)
+assert(loaded:save(adapters))
+compare("the same, saved again and run by diffusers", own(x, t), answered "run")
+
+os.execute("rm -r " .. work)
+os.exit(not failed)
