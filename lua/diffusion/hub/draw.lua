@@ -30,7 +30,7 @@ local rules = opts.declare("pipe", {
   scheduler = { "string|table", default_text = "that of the pipe",
     text = "another scheduler: a class of diffusers, or a config" },
   init = { "tensor", text = "images {n, H, W, C} in [-1, 1] to start from" },
-  strength = { "number", min = 0, max = 1, default_text = "1", text = "how much of the way to noise init goes" },
+  strength = { "number", min = 0, max = 1, default = 1, text = "how much of the way to noise init goes" },
   height = { "integer", min = 1, default_text = "that of the network", text = "height of an image in pixels" },
   width = { "integer", min = 1, default_text = "that of the network", text = "width of an image in pixels" },
   on_step = option.on_step, nan = option.nan,
@@ -90,7 +90,7 @@ end
 
 --- The network of a pipe as the denoiser of its process.
 ---@param own table the private state of a pipe
----@param c table of course.of
+---@param c table from course.of
 ---@return any
 function draw.denoiser(own, c)
   local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)

@@ -36,7 +36,7 @@ local function betas_of(schedule)
   return named[c.name] and named[c.name](c) or listed(schedule)
 end
 
--- What diffusers can't say about a process, nil if it can say all.
+-- Why diffusers can't follow a process, nil if it can.
 local function fault(process)
   if not process.schedule:is_vp() then
     return ("its schedule %s isn't one of betas (a^2 + s^2 = 1), which DDPMScheduler needs"):format(

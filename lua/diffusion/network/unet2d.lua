@@ -191,25 +191,13 @@ end
 
 -- ==== the network ========================================================================
 
-local function middle(way, h)
-  local o = way.o
-  local groups, factor = levels.groups(o.norm_num_groups, h.width), o.mid_block_scale_factor
-  local resnet = { groups = groups, out = h.width, rescale = factor }
-  h = way:resnet("mid_block.resnets.0", h, resnet)
-  if o.add_attention then
-    local own = o.attn_norm_num_groups or o.resnet_time_scale_shift == "default" and groups
-    h = way:attention("mid_block.attentions.0", h, { groups = own, rescale = factor })
-  end
-  return way:resnet("mid_block.resnets.1", h, resnet)
-end
-
 function unet2d.build(net, o)
   local x = o.center_input_sample and net:scale(net.x, { factor = 2, plus = -1 }) or net.x
   x.width = o.in_channels
   local way = levels.new(net, o, embedding(net, o), act_of(o), x)
   local h = way:keep(net:conv("conv_in", x, { out = o.block_out_channels[1] }))
   h = way:down(h)
-  if o.mid_block_type then h = middle(way, h) end
+  if o.mid_block_type then h = way:middle(h) end
   h = way:up(h)
   local sample = way:picture()
   h = net:norm_conv("out", { h, sample }, { inp = h.width, out = o.out_channels, epsilon = o.norm_eps,
