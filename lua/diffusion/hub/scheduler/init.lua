@@ -62,7 +62,7 @@ end
 -- Raises if the network's output can't tell x0 at the start, where x has no signal.
 local function check_start(plan, grid)
   local t = grid[1][1]
-  if plan.predict == "eps" and not plan.upward and plan.schedule:snr(t) == 0 then
+  if plan.predict == "eps" and plan.schedule:snr(t) == 0 then
     fail.raise("x holds no signal at timestep %g, so eps doesn't determine x0 there; a network that predicts v or x0 "
       .. "expected, or another timestep_spacing", t - 1)
   end
@@ -85,7 +85,7 @@ end
 local function timesteps_of(plan, grid)
   local out = {}
   for i, step in ipairs(grid) do
-    local t = step[plan.upward and 2 or 1]
+    local t = step[plan.upward and not plan.asked_ahead and 2 or 1]
     out[plan.upward and #grid + 1 - i or i] = plan.told[t] or plan.shown and plan.shown(t) or t - 1
   end
   return out
