@@ -199,7 +199,8 @@ describe("a pipe", function()
   end)
 
   it("that edits pictures says so", function()
-    local index = { _class_name = "RePaintPipeline", unet = hub.index.unet, scheduler = { "diffusers", "RePaintScheduler" } }
+    local index = { _class_name = "RePaintPipeline", unet = hub.index.unet,
+      scheduler = { "diffusers", "RePaintScheduler" } }
     pipe = opened { ["model_index.json"] = index }
     fails("RePaintPipeline edits pictures; d.edit.repaint{ model = pipe.unet, process = pipe.process", pipe, {})
     assert.equal("eps", pipe.process.predict)
@@ -210,7 +211,8 @@ describe("d.load_pipeline", function()
   it("opens a network that comes with the library", function()
     local pipe = assert(d.load_pipeline "digits")
     local model, process = d.load_model "digits"
-    local x = d.sample { model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 5, seed = 1 }
+    local x = d.sample { model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 5,
+      seed = 1 }
     assert.is_true(x:clamp(-1, 1):equal(pipe { class = { 3, 5 }, steps = 5, seed = 1 }))
     assert(tostring(pipe):find("177,489 parameters", 1, true))
     local y = pipe { class = 4, steps = 6, seed = 1, init = x, strength = 0.5 }

@@ -336,6 +336,15 @@ describe("json", function()
     assert.equal(words, assert(json.decode('[NaN, "' .. words .. '"]'))[2])
   end)
 
+  it("has no keys in lists, and no objects without keys", function()
+    for text, fault in pairs { ['["a": "b"]'] = "a key in a list", ['{"x": [1, "y": 2]}'] = "a key in a list",
+      ['{"a" 1}'] = "an object without a key", ['{1: 2}'] = "an object without a key" } do
+      local v, message = json.decode(text)
+      assert.is_nil(v)
+      assert.equal("json: " .. fault, message)
+    end
+  end)
+
   it("is UTF-8", function()
     local v, message = json.decode '["a\xffb"]'
     assert.is_nil(v)

@@ -253,7 +253,7 @@ local function kinds(d)
     d.grid.trailing(process, 2), d.checkpoint { path = "x", model = model },
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
-    d.oracle.gaussian { mean = 0, std = 1 },
+    d.oracle.gaussian { mean = 0, std = 1 }, assert(d.load_pipeline "digits"),
     d.objective { process = process }, net, d.nn.lora(d.mlp { hidden = 8, depth = 1 }),
   }
   local out = {}

@@ -19,7 +19,7 @@ toy.options = family.declare("toy", {
 })
 function toy.text() return "" end
 function toy.inputs(o) return family.inputs({ "B", "H", "W", o.in_channels }, {}) end
-function toy.classes(o) return o.num_class_embeds or 0 end
+function toy.facts(o) return { classes = o.num_class_embeds or 0 } end
 function toy.build(net, o)
   local e = net:time_embed("time", { net.t, net.class },
     { inp = o.width, out = o.width, classes = o.num_class_embeds or 0 })

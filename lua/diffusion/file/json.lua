@@ -52,6 +52,16 @@ local function restore_nan(value)
   return value
 end
 
+-- dkjson reads keys in lists, and objects without keys. Returns what is wrong, or nil.
+local function mixed(value)
+  local is_array = (getmetatable(value) or {}).__jsontype == "array"
+  for key, inner in pairs(value) do
+    if is_array ~= (type(key) == "number") then return is_array and "a key in a list" or "an object without a key" end
+    local fault = type(inner) == "table" and inner ~= json.null and mixed(inner)
+    if fault then return fault end
+  end
+end
+
 local function decode(text)
   local length, bad = utf8.len(text)
   if not length then return nil, ("json: byte %d isn't UTF-8"):format(bad) end
@@ -62,6 +72,8 @@ local function decode(text)
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
   if beyond then return nil, ("json: text after the value, at byte %d"):format(beyond) end
+  local fault = type(value) == "table" and value ~= json.null and mixed(value)
+  if fault then return nil, "json: " .. fault end
   if ready ~= text then value = restore_nan(value) end
   return value
 end

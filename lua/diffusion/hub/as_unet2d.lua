@@ -1,5 +1,6 @@
--- d.unet as UNet2DModel of diffusers, where its shape allows. Their network gets the timestep t - 1.
--- So the first layer of time gets turned weights, and both networks have the same output.
+-- d.unet as UNet2DModel of diffusers, where its shape allows. That network gets the timestep t - 1.
+-- The pair cos(t f), sin(t f) is that of (t - 1) f turned by the angle f. The weights of the first layer
+-- of time are turned back, so both networks have the same output.
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local peers = require "diffusion.nn.peers"

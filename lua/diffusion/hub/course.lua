@@ -36,7 +36,7 @@ end
 
 -- The step at which diffusers starts from an image: it leaves out the first of the steps.
 local function first_of(o, steps)
-  local strength = o.init and (o.strength or 1) or 1
+  local strength = o.init and o.strength or 1
   return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
 end
 
@@ -51,7 +51,7 @@ end
 -- The same from images: whole steps from the level that the strength names.
 local function edited(where, process, sampler, o, steps)
   local _, solver = families.resolve(sampler or option.sampler.default)
-  local strength = o.strength or 1
+  local strength = o.strength
   local p = plan.of(where, { process = process, strength = strength, steps = o.grid == nil and steps or nil,
     grid = o.grid }, solver)
   if p.steps == 0 then fail.raise("%s: strength = %g leaves no step to take", where, strength) end

@@ -53,7 +53,7 @@ folder.sorted = sorted
 
 -- ==== unfinished downloads ===============================================================
 
--- What programs add to the name of a file while they fetch it.
+-- Programs add these to the name of a file while they fetch it.
 local ENDINGS = { "incomplete", "part", "partial", "crdownload", "aria2", "download", "!ut" }
 
 local function unfinished_in(here)

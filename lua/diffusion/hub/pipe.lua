@@ -18,7 +18,7 @@ local pipe = {}
 ---@field path string|nil the folder that it was read from
 ---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
 ---@field vae diffusion.model|nil decodes latents; can be written
----@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field process diffusion.process|nil the process that the denoiser was trained for; can be written
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
 ---@field labels table<integer, string>|nil the names of classes

@@ -24,7 +24,7 @@ local known = {
 -- Names that old versions gave to the same classes.
 local renamed = { LatentDiffusionUncondPipeline = "LDMPipeline" }
 
---- What is known about a class, nil if it isn't run here.
+--- The facts about a class, nil if it isn't run here.
 ---@param class string
 ---@return table|nil
 function pipelines.find(class) return known[renamed[class] or class] end

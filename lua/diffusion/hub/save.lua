@@ -18,7 +18,6 @@ local function is_network(value) return model.is_model(value) or kind.of(value) 
 
 -- ==== options ============================================================================
 
-local network = { "model|ema", text = "the denoiser, or an average of one" }
 local how = {
   variant = { "string", default_text = "none", text = "part of the name of the weights: fp16, non_ema" },
   dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "f32, or that of mapped weights",
@@ -27,14 +26,13 @@ local how = {
     text = 'bytes of a file of weights at most: a number, or "5GB"' },
 }
 local what = {
-  unet = network,
+  unet = { "model|ema", text = "the denoiser, or an average of one" },
   vae = { "model|ema", text = "an autoencoder" },
-  process = opts.joined(rule.process, { required = false, text = "what the denoiser was trained for" }),
+  process = opts.joined(rule.process, { required = false, text = "the process that the denoiser was trained for" }),
   scheduler = { "table", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
   pipeline = { "string", default_text = "by the networks", text = "class of the pipeline" },
 }
-local how_rules = opts.declare("hub_save", how)
-local all_rules = opts.declare("hub_save_parts", opts.joined(what, how))
+local rules = opts.declare("hub_save", opts.joined(what, how))
 
 local UNITS = { KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KIB = 1 << 10, MIB = 1 << 20, GIB = 1 << 30, TIB = 1 << 40 }
 
@@ -63,9 +61,9 @@ local function given(parts, options)
     local class = pipelines.find(own.class) and own.class or nil
     return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.id2label,
       process = own.scheduler == nil and own.process or nil, pipeline = class },
-      opts.check("hub.save", options, how_rules, 3)
+      opts.check("hub.save", options, how, 3)
   end
-  if is_network(parts) then return { alone = parts }, opts.check("hub.save", options, how_rules, 3) end
+  if is_network(parts) then return { alone = parts }, opts.check("hub.save", options, how, 3) end
   if kind.of(parts) ~= "table" then
     fail.raise("bad argument #2 to 'hub.save' (a pipe, a network or a table of them expected, got %s)",
       kind.shown(parts))
@@ -74,7 +72,7 @@ local function given(parts, options)
   for _, list in ipairs { parts, options or {} } do
     for key, value in pairs(list) do both[key] = value end
   end
-  local o = opts.check("hub.save", both, all_rules, 2)
+  local o = opts.check("hub.save", both, rules, 2)
   return o, o
 end
 
@@ -153,9 +151,8 @@ end
 --- Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted
 --- save leaves the old folder, or one that no program opens.
 ---@param dir string
----@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a
----  network alone; or {unet =, process =}, and the options
----@param options diffusion.hub_save_options?
+---@param parts any a pipe; a network, or an average of one, alone; or the options with a unet
+---@param options diffusion.hub_save_options? for a pipe or a network: variant, dtype, max_shard_size
 ---@return true|nil done nil with a message if it can't be written, or can't be expressed
 ---@return string|nil message
 local function save(dir, parts, options)

@@ -17,7 +17,7 @@ local STEMS = { diffusers = { "diffusion_pytorch_model" }, transformers = { "mod
 -- Formats, the first of which is taken: the peers prefer an index to a file of the same name.
 local FORMATS = { "safetensors.index", "safetensors", "bin.index", "bin" }
 
--- What follows the stem in the name of an index or of a file: patterns with the variant.
+-- The rest of the name of an index or of a file, behind the stem: patterns with the variant.
 local PATTERNS = {
   { "safetensors.index", "^%.safetensors%.index%.?([%w_-]*)%.json$" },
   { "safetensors.index", "^%.safetensors%.([%w_-]+)%.index%.json$" },
@@ -173,7 +173,7 @@ local READERS = { safetensors = read_safetensors, ["safetensors.index"] = read_s
 
 --- The tensors of chosen weights by name: windows on the mapped files. One of a type that no tensor
 --- has is an error when it is read.
----@param choice table of weights.choose
+---@param choice table from weights.choose
 ---@param o table {copy =, dtype =}
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message
 ---@return string|nil message

@@ -1,7 +1,7 @@
 -- Writing a folder of a model so that it is never half of one. All weights are written aside first.
--- Then the descriptions that make a folder one of a model are removed, the weights are put in their
--- places, and the descriptions are written, the index last. An interrupted save leaves the old folder,
--- or one without its description, which no program opens.
+-- Then the descriptions, which make a folder one of a model, are removed. The weights take their places,
+-- and the new descriptions are written, the index last. An interrupted save leaves the old folder, or one
+-- without its description, which no program opens.
 local config = require "diffusion.hub.config"
 local core = require "diffusion.core"
 local folder = require "diffusion.hub.folder"

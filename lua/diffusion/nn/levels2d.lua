@@ -50,7 +50,9 @@ end
 -- Returns the number of heads over so many channels, and their width together. `usual` is the width of
 -- a head if none is given; if it is nil too, there is one head.
 function Way:heads(path, width, usual)
-  local each = self.o.attention_head_dim or usual or width
+  local given = self.o.num_heads
+  if given and width % given ~= 0 then refuse("%s: %d heads don't divide %d channels", path, given, width) end
+  local each = given and width // given or self.o.attention_head_dim or usual or width
   if each > width then refuse("%s: attention_head_dim is %d, but there are %d channels", path, each, width) end
   return width // each, width // each * each
 end

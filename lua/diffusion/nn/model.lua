@@ -93,9 +93,15 @@ end
 ---@param m any
 ---@return integer|nil
 function model.classes(m)
-  if kind.of(m) == "ema" then m = trained.innermost(m) end
+  if kind.of(m) == "ema" then m = private[m].model end
   return model.has_parameters(m) and private[m].classes or nil
 end
+
+--- Whether a network, or an average of one, can be conditioned on classes. A network composed in Lua
+--- is assumed to be.
+---@param m any
+---@return boolean
+function model.takes_class(m) return model.classes(m) ~= 0 end
 
 -- ==== the call ==========================================================================
 
