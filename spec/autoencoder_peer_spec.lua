@@ -226,7 +226,7 @@ describe("d.autoencodertiny", function()
     assert.same({ 8, 8 }, config.encoder_block_out_channels)
     assert.is_nil(config.recompute)
     config.act_fn, config.block_out_channels = "SiLU", { 8, 8 } -- that class writes a list under two names
-    local options, unknown = cases.options(known, config)
+    local options, unknown = peers.options(known, known.peers.diffusers, config)
     assert.same({}, unknown)
     assert.equal("silu", d.autoencodertiny(options):config().act_fn)
   end)

@@ -113,6 +113,8 @@ local corners = {
     { { { huge }, { -huge, 0 }, { 3, 5 } }, { 5 }, { { 0 }, { 0, 0 }, { 0, 1 } } },
   },
   group_norm = { { { { 2, 2, 2 } }, { 0, 0, 0 }, { { -100000 ^ 0.5, 0, 100000 ^ 0.5 } }, weighed = true } },
+  rms_norm = { { { { 0, 0 } }, { 0, 0 }, { { 1000, 2000 } }, weighed = true },
+    { { { 3, 3 } }, { 1, 1 }, { { -1 / 6, 1 / 6 } }, weighed = true } },
   layer_norm = { { { { 2, 2, 2 } }, { 0, 0, 0 }, { { -100000 ^ 0.5, 0, 100000 ^ 0.5 } }, weighed = true } },
 
   mse = { { { { 1, 2 }, { 1, 0 } }, { 2 }, { { 0, 2 }, { 0, -2 } } },
@@ -136,6 +138,7 @@ local calls = {
   end,
   group_norm = function(x) return x:view(1, -1):group_norm(nil, nil, { groups = 1 }) end,
   layer_norm = function(x) return x:layer_norm() end,
+  rms_norm = function(x) return x:rms_norm() end,
   linear = function(x, w) return x:linear(w:view(1, -1)) end,
   matmul = function(a, b) return a:view(1, a:numel()):matmul(b:view(b:numel(), 1)) end,
   conv2d = function(x, w) return x:view(1, 2, 1, 1):conv2d(w:view(1, 1, 1, 1)) end,

@@ -115,7 +115,7 @@ describe("d.dittransformer2d", function()
     assert.is_nil(config.freq_shift)
     assert.is_nil(config.recompute)
     config.something = 1
-    local options, unknown = cases.options(known, config)
+    local options, unknown = peers.options(known, entry, config)
     assert.same({ "something" }, unknown)
     assert.equal(0.5, d.dittransformer2d(options):config().dropout)
   end)

@@ -183,6 +183,14 @@ describe("a written default", function()
     ["d.mlp"] = function(o) return tostring(d.mlp(o)) end,
     ["d.dit"] = function(o) return tostring(d.dit(opts.joined({ image = { 4, 4, 1 } }, o or {}))) end,
     ["d.unet"] = function(o) return tostring(d.unet(opts.joined({ image = { 4, 4, 1 } }, o or {}))) end,
+    ["d.lucidrains"] = function(o)
+      return tostring(d.lucidrains(opts.joined({ image = { 4, 4, 1 }, dim = 8, dim_mults = { 1 } }, o or {})))
+    end,
+    ["d.edm"] = function(o)
+      local small = { image = { 4, 4, 1 }, model_channels = 8, channel_mult = { 1 }, num_blocks = 1 }
+      return tostring(d.edm(opts.joined(small, o or {})))
+    end,
+    ["tensor:rms_norm"] = function(o) return x:rms_norm(nil, o) end,
     ["d.dittransformer2d"] = function(o)
       local small = { num_layers = 1, num_attention_heads = 1, attention_head_dim = 4 }
       return tostring(d.dittransformer2d(opts.joined(small, o or {})))

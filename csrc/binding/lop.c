@@ -75,6 +75,20 @@ static df_tensor *run_layer_norm(lua_State *L, df_tape *tape) {
   return df_layer_norm(tape, x, w, b, dfl_field_number(L, 4, "epsilon", 1e-5));
 }
 
+/*** Tensor:rms_norm
+** x / sqrt(m + epsilon) w, with m the mean of squares over the last dimension (Zhang &
+** Sennrich 2019).
+** @param w? diffusion.tensor {C}
+** @param opts? diffusion.rms_norm_options
+** @option epsilon number (1e-6; > 0) added to the mean of squares
+** @return diffusion.tensor {...,C} as x */
+static df_tensor *run_rms_norm(lua_State *L, df_tape *tape) {
+  static const char *const names[] = { "epsilon", "eps=epsilon", NULL };
+  df_tensor *x = dfl_tensor(L, 1), *w = dfl_tensor_or_nil(L, 2);
+  dfl_fields(L, 3, names);
+  return df_rms_norm(tape, x, w, dfl_field_number(L, 3, "epsilon", 1e-6));
+}
+
 /*** Tensor:geglu
 ** a gelu(b), where a and b are the halves of the last dimension (Shazeer 2020). The gate
 ** is the second half, as in diffusers' GEGLU.
@@ -292,6 +306,8 @@ static const dfl_op rows[] = {
   { "layer_norm", run_layer_norm, 4,
     "x{3,2,5}, x{5}, x{5}; x{4,6}, nil, nil, {epsilon=0.1}; x{2,3}, x{3}, nil; "
     "x{5}, nil, x{5}" },
+  { "rms_norm", run_rms_norm, 3,
+    "x{3,2,5}, x{5}; x{4,6}, nil, {epsilon=0.1}; x{5}, x{5}" },
   { "geglu", run_geglu, 1, "x{3,6}; x{2,3,2}; x{4}" },
   { "dropout", run_dropout, 2, "x{3,7}, 0.3; x{9}, 0.5" },
   { "embedding", run_embedding, 2 | DFL_MORE,

@@ -32,6 +32,7 @@ typedef struct df_layer_opts {
   df_int kernel;             /* height and width */
   df_int heads;              /* attention */
   df_int inner;              /* attention: width of q, k and v; 0: in */
+  df_int memory;             /* attention with memory: learned keys and values */
   df_int times;              /* upsample, enlarge, avg_pool: the factor */
   df_int classes;            /* time_embed: number of classes; 0: none */
   df_int patch;              /* patchify, unpatchify: height and width of a patch */
@@ -43,6 +44,7 @@ typedef struct df_layer_opts {
   df_int before, after;      /* fir: zeros around, in pixels of the enlarged image */
   df_int taps;               /* fir: length of its filter */
   double dropout;            /* probability of an element to be set to 0 */
+  double cosine;             /* memory_attention: factor of normalised q and k; 0: none */
   double factor, plus;       /* scale: factor x + plus */
   double offset;             /* kinds of times: subtracted from t */
   double scale;              /* fourier: standard deviation of its first values */
@@ -56,6 +58,8 @@ typedef struct df_layer_opts {
   bool fused;                /* attention: one weight for q, k and v */
   bool causal;               /* attention: token i attends to tokens 1 .. i */
   bool affine;               /* norms: have weight and bias */
+  bool standard;             /* conv: its weight is standardised for each output */
+  bool spread;               /* linear_attention: v is divided by the tokens' number */
   bool log;                  /* fourier: of ln t */
   bool reflect;              /* fir: mirrored pixels around, not zeros */
   bool fill; /* cat: a missing second input is zeros of the first one's shape */
@@ -156,6 +160,16 @@ df_maker df_norm_conv_layer, df_res_block_layer, df_upsample_layer, df_downsampl
 
 /* attend.c */
 df_maker df_attention_layer, df_attention_block_layer;
+
+/* rms.c */
+df_maker df_rms_norm_layer; /* B, ..., in; a second input B, 2 in scales and shifts */
+
+/* memory.c */
+df_maker df_memory_attention_layer, df_linear_attention_layer;
+
+/* learned_waves.c, one_hot.c */
+df_maker df_learned_waves_layer; /* B -> B, 1 + width */
+df_maker df_one_hot_layer;       /* like, class -> B, classes */
 
 /* time_embed.c */
 df_maker df_time_embed_layer;

@@ -42,9 +42,19 @@ df_layer *df_linear_layer(const df_layer_opts *o) {
 
 /* ==== conv: B, H, W, in -> B, H', W', out ========================================== */
 
+/* The weights of each output with mean 0 and variance 1 (Qiao et al. 2019). */
+static df_tensor *standardised(df_tape *tape, df_tensor *w) {
+  const df_int *n = w->shape.size;
+  const df_shape rows = { 2, { n[0], n[1] * n[2] * n[3] } }, shape = w->shape;
+  w = df_reshape(tape, w, &rows);
+  w = df_layer_norm(tape, w, NULL, NULL, 1e-5);
+  return w ? df_reshape(tape, w, &shape) : NULL;
+}
+
 static df_tensor *conv_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  df_tensor *y =
-      df_conv2d(tape, x[0], value(l->weight), value(l->bias), x[1], &l->o.conv);
+  df_tensor *w = l->o.standard ? standardised(tape, value(l->weight)) : value(l->weight);
+  if (!w) return NULL;
+  df_tensor *y = df_conv2d(tape, x[0], w, value(l->bias), x[1], &l->o.conv);
   return df_adapted(tape, l, x[0], y);
 }
 
@@ -121,7 +131,8 @@ df_layer *df_layer_norm_layer(const df_layer_opts *o) {
   if (df_at_least_one("layer_norm", "channels", o->in)) return NULL;
   const df_shape shape = { 1, { o->in } };
   df_layer *l = df_layer_new(&layer_norm, o);
-  return o->affine ? df_layer_furnish(l, &shape, one, &shape, zero) : l;
+  const df_shape *bias = o->bias ? &shape : NULL;
+  return o->affine ? df_layer_furnish(l, &shape, one, bias, zero) : l;
 }
 
 /* ==== embedding: whole numbers, 0 none -> ..., width =============================== */

@@ -253,6 +253,13 @@ df_tensor *df_group_norm(df_tape *tape, const df_normed *of, const df_norm_opts 
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny);
 
+/* ==== rms_norm.c ==================================================================== */
+
+/* Root mean square normalisation (Zhang & Sennrich 2019) over the last dimension:
+**   y = x / sqrt(mean(x^2) + tiny) w     x: ..., C    w: C or NULL
+** keeps: x, w, and for each row 1/sqrt(mean(x^2) + tiny). */
+df_tensor *df_rms_norm(df_tape *tape, df_tensor *x, df_tensor *w, double tiny);
+
 /* ==== linear.c ====================================================================== */
 
 /* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K

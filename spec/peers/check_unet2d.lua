@@ -1,5 +1,5 @@
--- UNet2DModel against the peer: random configurations (SEED=, N=), forward and backward. What the peer
--- can't build or run is refused here. FULL=names adds models of full size (unet2d_full.py), FULL=all all
+-- UNet2DModel against the peer: random configurations (SEED=, N=), forward and backward. If the
+-- peer fails on one, so must this library. FULL=names adds models of full size (unet2d_full.py), FULL=all all
 -- of them.
 package.path = "./?.lua;" .. package.path
 local records = require "spec.support.peer_unet2d"

@@ -1,6 +1,9 @@
--- A model of full size for spec/peers/unet2d.py, which writes lines to this program and reads one answer
--- to each: "load FILE WEIGHTS" (a case as JSON, the peer's weights), "pass PRECISION" (milliseconds of a
--- forward pass, by the wall and by the processor), "output FILE PRECISION", "memory" (peak of the process and of tensors, bytes).
+-- A model of full size, for spec/peers/unet2d_full.py. It reads commands and answers each with a line:
+--
+--   load FILE WEIGHTS       a case as JSON, and the peer's weights; answers the number of parameters
+--   pass PRECISION          milliseconds of a forward pass, by the wall and by the processor
+--   output FILE PRECISION   writes the output
+--   memory                  peaks of the process and of tensors, in bytes
 package.path = "./?.lua;" .. package.path
 local d = require "diffusion"
 local core = require "diffusion.core"

@@ -34,16 +34,6 @@ function M.read(path)
   return cases
 end
 
---- The options of a family that a config stands for, and the keys that its class doesn't have.
----@param known table the family
----@param config table
----@return table, string[]
-function M.options(known, config)
-  local entry = known.peers.diffusers
-  if entry.options then return entry.options(config) end
-  return peers.options(known, entry, config)
-end
-
 --- The model of a case, with the peer's values. Its keys must be exactly the peer's.
 ---@param case table
 ---@param name string that of the family
@@ -53,7 +43,7 @@ function M.model(case, name)
   local known = family.find(name)
   local entry = known.peers.diffusers
   assert(entry.class == case.class)
-  local options, unknown = M.options(known, case.config)
+  local options, unknown = peers.options(known, entry, case.config)
   assert(#unknown == 0, table.concat(unknown, ", "))
   local model = assert(peers.model(known, options, values.filled(case.shapes)))
   return model, entry

@@ -67,7 +67,7 @@ end
 ---@return any model
 function M.full(case, name)
   local known = family.find(name)
-  local options = cases.options(known, case.config)
+  local options = peers.options(known, known.peers.diffusers, case.config)
   local model = assert(peers.model(known, options, assert(d.load(case.full)), { frozen = true }))
   return model
 end

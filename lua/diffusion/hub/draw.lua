@@ -93,7 +93,7 @@ end
 ---@param c table from course.of
 ---@return any
 function draw.denoiser(own, c)
-  local net = with_their_time(own.unet)
+  local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)
   if own.plain and c.process.outputs == 1 then net = without_variance(net, own.image.C) end
   return c.wrap(net)
 end
@@ -177,7 +177,8 @@ function draw.run(where, own, options)
   local start = x0 and noised(c, x0, source, seed) or scaled(c, shape, source, seed)
   return sampler.steps { model = draw.denoiser(own, c), process = c.process, sampler = c.sampler, grid = c.grid,
     steps = c.steps, seed = seed, noise = source, class = class, guidance = guidance_of(own, o, class), init = start,
-    shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan }
+    shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan,
+    self_condition = model.is_model(own.unet) and own.unet:config().self_condition or nil }
 end
 
 return draw

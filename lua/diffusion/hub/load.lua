@@ -4,6 +4,7 @@ local config = require "diffusion.hub.config"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local folder = require "diffusion.hub.folder"
+local foreign = require "diffusion.hub.foreign"
 local json = require "diffusion.file.json"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
@@ -160,9 +161,23 @@ local function single(here, o)
   return made(parts)
 end
 
+-- A file of another library. Its network may be one of latents.
+local function other(path, o)
+  local parts, message = foreign.load(path, o)
+  if not parts then return nil, message end
+  if o.vae then
+    local there, info
+    there, message = folder.find(o.vae, o)
+    if there then parts.vae, message, info = component.load(there, nil, o) end
+    if not parts.vae then return nil, message end
+    parts.classes.vae = info.class
+  end
+  return made(parts)
+end
+
 -- ==== the call ===========================================================================
 
-local rules = opts.declare("hub_load", {
+local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   variant = { "string", default_text = "the plain weights, or the only ones",
     text = "part of the name of the weights: fp16, non_ema" },
   frozen = { "boolean", default_text = "until training begins",
@@ -178,7 +193,7 @@ local rules = opts.declare("hub_load", {
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },
   revision = { "string", default = "main", text = "branch, tag or commit of a model in the cache" },
-})
+}))
 
 -- Why a folder isn't one of a model.
 local function absence(here)
@@ -197,9 +212,11 @@ local function meant(path)
 end
 
 --- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one
---- component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights are windows on
+--- component), its name in the cache of huggingface_hub, or a PyTorch or safetensors file of guided-diffusion,
+--- improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights are windows on
 --- mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the
---- pipeline doesn't need are passed over.
+--- pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are
+--- asked for: image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -209,7 +226,9 @@ local function load(path, options)
   if o.vae == true then
     fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
   end
-  local here, message = folder.find(meant(opts.path("hub.load", path)), o)
+  local place = meant(opts.path("hub.load", path))
+  if core.place(place) == "file" then return other(place, o) end
+  local here, message = folder.find(place, o)
   if not here then return nil, message end
   if here.files[INDEX] then return pipeline(here, o) end
   if here.files["config.json"] then return single(here, o) end

@@ -273,6 +273,27 @@ local d = {}
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "ddpm"
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 250, or T if less; those of d.sample for other samplers
 
+---@class (exact) diffusion.edm_options
+---@field image integer[] {H, W, C} of an image
+---@field attn_resolutions? integer[] heights of the images at which there is attention; default {16}
+---@field augment_dim? integer width of the input `augment`, which describes an image's augmentation; 0 for none; range >= 0; default 0
+---@field channel_mult? integer[] channels of each level, in multiples of model_channels; default {2, 2, 2}
+---@field channel_mult_emb? integer width of the embedding, in multiples of model_channels; range >= 1; default 4
+---@field channel_mult_noise? integer width of the waves of song, in multiples of model_channels; range >= 1; default 1
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field decoder_type? "standard"|"skip" sums of results at all sizes, of song; default "standard"
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field embedding_type? "positional"|"fourier" waves of c_noise, of song; default "positional"
+---@field encoder_type? "standard"|"skip"|"residual" paths of smaller images, of song; default "standard"
+---@field head_channels? integer width of a head of dhariwal; song has one head; range >= 1; default 64
+---@field kind? "song"|"dhariwal" SongUNet or DhariwalUNet; default "song"
+---@field model_channels? integer channels in multiples of which the levels are counted, even; range >= 4; default 128
+---@field num_blocks? integer residual blocks of a level; one more on the way up; range >= 1; default 4
+---@field out_channels? integer channels of the result; those of the image if nil; range >= 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resample_taps? integer length of the filter that changes sizes: 2 for 1 1, 4 for 1 3 3 1; range [2, 4]; default 2
+---@field time_offset? number subtracted from t, which is c_noise; default 0
+
 ---@class (exact) diffusion.ema_options
 ---@field decay? "half_life"|"power"|"warmup"|number|table|fun(update: integer): number a number, {name, option = ...}, or a function of the update; range [0, 1); default 0.9995
 ---@field warmup? boolean r is at most (1 + k)/(10 + k), for a decay that is a number; default true
@@ -410,15 +431,31 @@ local d = {}
 ---@field scale? number factor of the gradient; default 1
 
 ---@class (exact) diffusion.hub_load_options
+---@field T? integer steps of the schedule; range >= 1; default that of the file
 ---@field cache? string folder of a cache of huggingface_hub, in which a name is looked up; default HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub
 ---@field class_name? string class of a component whose config names none; default that of the config
+---@field classes? integer number of classes; the table of DiT may have a row for none behind them; range >= 1; default that of the file
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
 ---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
+---@field groups? integer groups of the residual blocks' norms; range >= 1; default that of the file
+---@field head_channels? integer width of a head, in place of heads; range >= 1; default that of the file
+---@field heads? integer|integer[] number of heads of each attention; or head_channels, the width of a head; range >= 1; default those of the file
+---@field image? integer|integer[] height and width of an image: 64, {64, 48} or {64, 48, 3}; range >= 1; default that of the file
+---@field key? string in a PyTorch file, the key under which the network is: "ema", "model"; default the only one
+---@field precondition? "edm"|"vp"|"ve"|"iddpm" how the network's input and output are scaled; see d.precondition; default that of the file
+---@field predict? "eps"|"x0"|"v" the prediction target; default that of the file
+---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
+---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
+---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
 ---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
+---@field version? string version of the library that wrote the file: "1.4"; default that of the file
 
 ---@class (exact) diffusion.hub_save_options
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
@@ -544,6 +581,32 @@ local d = {}
 ---@field total integer step at which the rate reaches its floor; range >= 1
 ---@field floor? number the rate from step `total` on; range >= 0; default 0
 ---@field warmup? integer steps in which the rate rises linearly to its peak; range >= 0; default 0
+
+---@class (exact) diffusion.lucidrains_options
+---@field image integer[] {H, W, C} of an image
+---@field attn_dim_head? integer|integer[] width of a head; a list has one for each level, and may have one more for the middle; range >= 1; default 32
+---@field attn_heads? integer|integer[] number of heads of each attention; a list has one for each level, and may have one more for the middle; range >= 1; default 4
+---@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.27 to 1.6, "layer_bias" before; default "rms"
+---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
+---@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27; range >= 0; default 0
+---@field dim? integer channels in multiples of which the levels are counted, even; range >= 4; default 64
+---@field dim_mults? integer[] channels of each level, in multiples of dim; default {1, 2, 4, 8}
+---@field divide_values? boolean values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3; default false
+---@field downsample? "unshuffle"|"conv" 2x2 pixels and a product, or a convolution of 4x4 as before 0.32; default "unshuffle"
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field full_attn? boolean[] whether each level has softmax attention; others have linear attention; default true for the last level alone
+---@field init_dim? integer channels of the first convolution; range >= 1; default dim
+---@field learned_sinusoidal_cond? boolean sines and cosines of time have trained frequencies; default false
+---@field learned_sinusoidal_dim? integer number of those sines and cosines, even; range >= 2; default 16
+---@field norm? "rms"|"group" norm of the residual blocks: "group" before 2.0; default "rms"
+---@field num_mem_kv? integer learned keys and values of each attention; range >= 0; default 4
+---@field outputs? integer 2 also predicts a variance: the result has twice the channels; range [1, 2]; default 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resnet_block_groups? integer groups of the norms, if norm = "group"; range >= 1; default 8
+---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
+---@field sinusoidal_pos_emb_theta? number longest period of time over 2 pi; range > 0; default 10000
+---@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1; default false
+---@field time_offset? number subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels; default 1
 
 ---@class (exact) diffusion.metric_energy_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
@@ -677,6 +740,7 @@ local d = {}
 ---@field kernel? integer height and width of the kernel; range >= 1; default 3
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field standard? boolean the weights of each output have mean 0 and variance 1 (Qiao et al. 2019); default false
 ---@field stride? integer step between two places of the kernel; range >= 1; default 1
 
 ---@class (exact) diffusion.net_downsample_options
@@ -742,8 +806,14 @@ local d = {}
 
 ---@class (exact) diffusion.net_layer_norm_options
 ---@field affine? boolean has weight and bias; default true
+---@field bias? boolean adds a vector of `inp` numbers, if affine; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_learned_waves_options
+---@field width integer width of the waves, even; range >= 2
+---@field offset? number subtracted from t first; default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_linear_options
@@ -751,6 +821,22 @@ local d = {}
 ---@field bias? boolean adds a vector of `out` numbers; default true
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_linear_attention_options
+---@field inner integer width of q, k and v, which the heads divide; range >= 1
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field memory? integer number of learned keys and values; range >= 0; default 0
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field spread? boolean values are divided by the number of tokens; default false
+
+---@class (exact) diffusion.net_memory_attention_options
+---@field inner integer width of q, k and v, which the heads divide; range >= 1
+---@field cosine? number factor of the scores of q and k divided by their lengths over the tokens; 0: of q and k as usual; range >= 0; default 0
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field memory? integer number of learned keys and values; range >= 0; default 0
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_modulate_options
@@ -774,6 +860,11 @@ local d = {}
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 ---@field stride? integer step between two places of the kernel; range >= 1; default 1
+
+---@class (exact) diffusion.net_one_hot_options
+---@field classes integer number of classes; range >= 1
+---@field factor? number the number in the place of the class; default 1
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_over_time_options
 ---@field offset? number subtracted from t first; default 0
@@ -803,6 +894,12 @@ local d = {}
 ---@field embed? integer width of the embedding that the block adds; range >= 1; default width of the embedding
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_rms_norm_options
+---@field act? "none"|"silu"|"relu"|"gelu"|"mish"|"tanh" activation after the norm; default "none"
+---@field epsilon? number added to the mean of squares; range > 0; default 1e-6
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -870,6 +967,7 @@ local d = {}
 ---@field init? "usual"|"zero" "usual" draws first values uniformly within 1/sqrt(fan in), "zero" starts at 0; default "usual"
 ---@field kernel? integer height and width of the kernel; range >= 1; default 3
 ---@field pad? integer|integer[] zeros around the input: one number or {top, bottom, left, right}; range >= 0; default kernel // 2
+---@field standard? boolean the weights of each output have mean 0 and variance 1 (Qiao et al. 2019); default false
 ---@field stride? integer step between two places of the kernel; range >= 1; default 1
 
 ---@class (exact) diffusion.nn_downsample_options
@@ -886,6 +984,7 @@ local d = {}
 
 ---@class (exact) diffusion.nn_layer_norm_options
 ---@field affine? boolean has weight and bias; default true
+---@field bias? boolean adds a vector of `inp` numbers, if affine; default true
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 
 ---@class (exact) diffusion.nn_linear_options
@@ -1119,6 +1218,9 @@ local d = {}
 ---@field size? integer samples that are drawn at a time; range >= 1; default 1000
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
 
+---@class (exact) diffusion.rms_norm_options
+---@field epsilon? number added to the mean of squares; range > 0; default 1e-6
+
 ---@class (exact) diffusion.sampler_step_options
 ---@field mix? function sum of c x; default d.mix
 ---@field mix_noise? function the same plus noise; default by seed
@@ -1318,6 +1420,7 @@ local d = {}
 ---@field norm_eps? number added to the variance of norms; range > 0; default 1e-5
 ---@field norm_num_groups? integer|false groups of the norms; false for a quarter of the channels, at most 32; range >= 1; default 32
 ---@field num_class_embeds? integer number of classes, if class_embed_type is nil; range >= 1
+---@field num_heads? integer number of heads of each attention, in place of attention_head_dim; range >= 1
 ---@field num_train_timesteps? integer rows of the table of time_embedding_type = "learned"; range >= 1
 ---@field out_channels? integer channels of the result; range >= 1; default 3
 ---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
@@ -1325,7 +1428,9 @@ local d = {}
 ---@field sample_size? integer|integer[] height and width of the images that it was trained on; one number or both; range >= 1
 ---@field time_embedding_dim? integer width of the embedding of t; if nil, 4 times the first channels; range >= 1
 ---@field time_embedding_type? "positional"|"fourier"|"learned" waves of t, Fourier features of ln t, or rows of a table by t; default "positional"
+---@field time_factor? number factor of timesteps, as of networks that count to 1000; range > 0; default 1
 ---@field time_offset? number model(x, t) is UNet2DModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
+---@field time_width? integer width of the waves of t; the first channels if nil; range >= 1
 ---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
 ---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
@@ -1943,6 +2048,13 @@ function d.edit.repaint_plan(options) end
 ---@return diffusion.tensor as a
 function d.edit.slerp(a, b, u) end
 
+--- The networks of EDM (Karras et al. 2022) for images {B, H, W, C}: SongUNet and
+--- DhariwalUNet. model(x, c_noise) is the raw network; d.precondition(model, process) is a
+--- denoiser. d.hub.load finds the options for a file.
+---@param options diffusion.edm_options
+---@return diffusion.model
+function d.edm(options) end
+
 --- A running average of a model's values. It is a denoiser like the model. d.adamw takes one
 --- or a list, and updates them at each step: average = r average + (1 - r) values. The first
 --- update copies the values. After k updates, the option decay determines r. A number gives
@@ -2214,9 +2326,12 @@ function d.help(what) end
 d.hub = {}
 
 --- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json
---- of one component), or its name in the cache of huggingface_hub. Nothing is fetched. Weights
---- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
---- first. Components that the pipeline doesn't need are passed over.
+--- of one component), its name in the cache of huggingface_hub, or a PyTorch or safetensors
+--- file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM.
+--- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw
+--- and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed
+--- over. The keys of a file tell sizes. Options that they don't tell are asked for: image,
+--- heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -2479,6 +2594,12 @@ function d.lr.linear(options) end
 ---@param options diffusion.lr_warmup_cosine_options
 ---@return function step -> rate
 function d.lr.warmup_cosine(options) end
+
+--- The UNet of lucidrains' denoising-diffusion-pytorch for images {B, H, W, C}. Options that
+--- its constructor doesn't have describe older versions. d.hub.load finds them for a file.
+---@param options diffusion.lucidrains_options
+---@return diffusion.model
+function d.lucidrains(options) end
 
 --- Seeds all draws of this Lua state: tensors, first values, data, samples, dropout and an
 --- objective's t and eps. All counters restart. Metrics, likelihoods, estimate_variance and
@@ -3773,12 +3894,34 @@ function net:labels(path, inputs, options) end
 ---@return diffusion.value
 function net:layer_norm(path, inputs, options) end
 
+--- u = t - offset, sin and cos of 2 pi w u, for trained frequencies w.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_learned_waves_options?
+---@return diffusion.value
+function net:learned_waves(path, inputs, options) end
+
 --- y = x w^T + b over the last dimension.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_linear_options?
 ---@return diffusion.value
 function net:linear(path, inputs, options) end
+
+--- Attention without scores between tokens, to x and to learned keys and values (Shen et al.
+--- 2021).
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_linear_attention_options?
+---@return diffusion.value
+function net:linear_attention(path, inputs, options) end
+
+--- Attention of x to its tokens and to learned keys and values.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_memory_attention_options?
+---@return diffusion.value
+function net:memory_attention(path, inputs, options) end
 
 --- x (1 + scale) + shift; pieces `at` and `at` + 1 of the second input are shift and scale.
 ---@param path? string? not needed for a layer without parameters
@@ -3801,6 +3944,14 @@ function net:mul(path, inputs, options) end
 ---@param options? diffusion.net_norm_conv_options?
 ---@return diffusion.value
 function net:norm_conv(path, inputs, options) end
+
+--- The class {B} of each sample of the first input as a row of zeros with one `factor`; all
+--- zeros if it is 0 or absent.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_one_hot_options?
+---@return diffusion.value
+function net:one_hot(path, inputs, options) end
 
 --- Sets the order of the parameters' names: these parts come first.
 ---@param names string[]
@@ -3854,6 +4005,14 @@ function net:quick_gelu(path, inputs, options) end
 ---@param options? diffusion.net_res_block_options?
 ---@return diffusion.value
 function net:res_block(path, inputs, options) end
+
+--- Root mean square norm over the last dimension; a second input {B, 2 inp} has a scale s and
+--- a shift t: norm (1 + s) + t.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_rms_norm_options?
+---@return diffusion.value
+function net:rms_norm(path, inputs, options) end
 
 --- factor x + plus.
 ---@param path? string? not needed for a layer without parameters
@@ -4724,6 +4883,13 @@ function tensor:repeat_each(times, dim) end
 ---@param shape integer|integer[] numbers or one list; one size may be -1 and is computed from the others
 ---@return diffusion.tensor
 function tensor:reshape(shape) end
+
+--- x / sqrt(m + epsilon) w, with m the mean of squares over the last dimension (Zhang &
+--- Sennrich 2019).
+---@param w? diffusion.tensor {C}
+---@param opts? diffusion.rms_norm_options
+---@return diffusion.tensor {...,C} as x
+function tensor:rms_norm(w, opts) end
 
 --- Shifts the elements along a dimension. Elements that leave at one end enter at the other.
 ---@param shift integer positions towards the end; negative: towards the start

@@ -2,6 +2,7 @@
 local blocks = require "diffusion.nn.blocks2d"
 local family = require "diffusion.nn.family"
 local levels = require "diffusion.nn.levels2d"
+local peers = require "diffusion.nn.peers"
 
 local unet2d = { name = "unet2d" }
 
@@ -58,6 +59,9 @@ unet2d.options = family.declare(unet2d.name, {
   num_train_timesteps = family.size(nil, 1, 'rows of the table of time_embedding_type = "learned"'),
   time_offset = { "number", default_text = '1, or 0 if time_embedding_type is "fourier"',
     text = "model(x, t) is UNet2DModel at timestep t - time_offset" },
+  time_factor = { "number", default = 1, above = 0, text = "factor of timesteps, as of networks that count to 1000" },
+  time_width = family.size(nil, 1, "width of the waves of t; the first channels if nil"),
+  num_heads = family.size(nil, 1, "number of heads of each attention, in place of attention_head_dim"),
   recompute = family.recompute,
 })
 
@@ -80,6 +84,9 @@ local function check_time(o)
   end
   if o.time_embedding_type == "learned" and not o.num_train_timesteps then
     refuse "time_embedding_type = \"learned\" needs num_train_timesteps, the rows of its table"
+  end
+  if o.time_embedding_type ~= "positional" and (o.time_factor ~= 1 or o.time_width) then
+    refuse "time_factor and time_width are options of time_embedding_type = \"positional\""
   end
   if o.time_embedding_type == "learned" and o.time_offset and math.tointeger(o.time_offset) == nil then
     refuse("time_offset must be a whole number for a table of times, got %g", o.time_offset)
@@ -147,7 +154,10 @@ local function projected(net, t, o, offset)
     return net:time_rows("time_proj", t,
       { inp = o.num_train_timesteps, out = first, offset = math.tointeger(offset) - 1 })
   end
-  return net:sinusoid(t, { width = first, shift = o.freq_shift, offset = offset, single = true,
+  if o.time_factor ~= 1 then
+    t, offset = net:scale(t, { factor = o.time_factor, plus = -offset * o.time_factor }), 0
+  end
+  return net:sinusoid(t, { width = o.time_width or first, shift = o.freq_shift, offset = offset, single = true,
     order = o.flip_sin_to_cos and "cos_sin" or "sin_cos" })
 end
 
@@ -181,31 +191,32 @@ end
 
 -- ==== the network ========================================================================
 
-local function middle(way, h)
-  local o = way.o
-  local groups, factor = levels.groups(o.norm_num_groups, h.width), o.mid_block_scale_factor
-  local resnet = { groups = groups, out = h.width, rescale = factor }
-  h = way:resnet("mid_block.resnets.0", h, resnet)
-  if o.add_attention then
-    local own = o.attn_norm_num_groups or o.resnet_time_scale_shift == "default" and groups
-    h = way:attention("mid_block.attentions.0", h, { groups = own, rescale = factor })
-  end
-  return way:resnet("mid_block.resnets.1", h, resnet)
-end
-
 function unet2d.build(net, o)
   local x = o.center_input_sample and net:scale(net.x, { factor = 2, plus = -1 }) or net.x
   x.width = o.in_channels
   local way = levels.new(net, o, embedding(net, o), act_of(o), x)
   local h = way:keep(net:conv("conv_in", x, { out = o.block_out_channels[1] }))
   h = way:down(h)
-  if o.mid_block_type then h = middle(way, h) end
+  if o.mid_block_type then h = way:middle(h) end
   h = way:up(h)
   local sample = way:picture()
   h = net:norm_conv("out", { h, sample }, { inp = h.width, out = o.out_channels, epsilon = o.norm_eps,
     groups = levels.groups(o.norm_num_groups, h.width) })
   if o.time_embedding_type ~= "fourier" then return h end
   return net:over_time({ h, net.t }, { offset = offset_of(o) })
+end
+
+-- UNet2DModel has no such options.
+local OURS = { "time_factor", "time_width", "num_heads" }
+
+local function config_of(o)
+  for _, name in ipairs(OURS) do
+    local rule = unet2d.options[name]
+    if o[name] ~= rule.default then
+      refuse("UNet2DModel can't have this network's %s = %g", name, o[name])
+    end
+  end
+  return peers.config(unet2d, { ours = unet2d.peers.diffusers.ours }, o)
 end
 
 local names = {
@@ -219,7 +230,8 @@ unet2d.peers = { diffusers = {
   class = "UNet2DModel",
   names = table.move(blocks.names, 1, #blocks.names, #names + 1, names),
   older = blocks.older,
-  ours = { "time_offset", "recompute" },
+  ours = { "time_offset", "recompute", table.unpack(OURS) },
+  config = config_of,
 } }
 
 --- UNet2DModel of diffusers, by the options of its config. false stands for null. It predicts out_channels

@@ -29,6 +29,9 @@ local patch = { "integer", required = true, min = 1, max = WIDEST, text = "heigh
 local max_period = { "number", default = 10000, above = 0, text = "the longest period over 2 pi" }
 local at = { "integer", default = 1, min = 1, max = WIDEST, text = "which piece of the modulation, from 1" }
 
+local inner = { "integer", required = true, min = 1, max = WIDEST,
+  text = "width of q, k and v, which the heads divide" }
+local memory = { "integer", default = 0, min = 0, max = WIDEST, text = "number of learned keys and values" }
 local acts = { "none", "silu", "relu", "gelu", "mish", "tanh" } -- as df_act of the core counts them, from 0
 local act = { one_of = acts, default = "silu", text = "activation after the norm" }
 local affine = flag(true, "has weight and bias")
@@ -67,7 +70,8 @@ local only_in = { inp = size "channels or width of the input" }
 
 kind("linear", "y = x w^T + b over the last dimension", { 1 }, "out", in_out, { bias = bias, init = init })
 kind("conv", "Cross-correlation over images; a second input of the result's shape is added", { 1, 2 }, "out", in_out,
-  { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init })
+  { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
+  standard = flag(false, "the weights of each output have mean 0 and variance 1 (Qiao et al. 2019)") })
 kind("norm_conv", "conv(dropout(silu(group_norm(x)))); the result plus a second input, x plus a third {B, inp} "
   .. "first; a fourth {B, 2 inp} has a scale s and a shift t: norm (1 + s) + t",
   { 1, 4 }, "out", in_out, { kernel = kernel, stride = stride, pad = pad, bias = bias, init = init,
@@ -76,7 +80,11 @@ kind("group_norm", "Group normalisation of x, or of x plus a second input {B, in
   .. "and a shift t: norm (1 + s) + t", { 1, 3 }, "first", only_in,
   { groups = groups, epsilon = epsilon, affine = affine, act = opts.joined(act, { default = "none" }) })
 kind("layer_norm", "Layer normalisation over the last dimension", { 1 }, "first", only_in,
-  { epsilon = epsilon, affine = affine })
+  { epsilon = epsilon, affine = affine, bias = flag(true, "adds a vector of `inp` numbers, if affine") })
+kind("rms_norm", "Root mean square norm over the last dimension; a second input {B, 2 inp} has a scale s and a "
+  .. "shift t: norm (1 + s) + t", { 1, 2 }, "first", only_in,
+  { epsilon = opts.joined(epsilon, { default = 1e-6, text = "added to the mean of squares" }),
+    act = opts.joined(act, { default = "none" }) })
 kind("attention", "Multi-head attention of x, over a second input if given, with a third as mask", { 1, 3 }, "first",
   only_in, { heads = heads, init = init,
   inner = { "integer", min = 1, max = WIDEST, default_text = "width of the input",
@@ -88,6 +96,13 @@ kind("attention", "Multi-head attention of x, over a second input if given, with
   fused = { "boolean", default_text = "true without a context", text = "q, k and v have one weight" } })
 kind("attention_block", "x + attention(group_norm(x))", { 1 }, "first", only_in,
   { heads = heads, groups = groups, epsilon = epsilon })
+kind("memory_attention", "Attention of x to its tokens and to learned keys and values", { 1 }, "first", only_in,
+  { heads = heads, inner = inner, memory = memory,
+    cosine = { "number", default = 0, min = 0,
+      text = "factor of the scores of q and k divided by their lengths over the tokens; 0: of q and k as usual" } })
+kind("linear_attention", "Attention without scores between tokens, to x and to learned keys and values "
+  .. "(Shen et al. 2021)", { 1 }, "first", only_in, { heads = heads, inner = inner, memory = memory,
+  spread = flag(false, "values are divided by the number of tokens") })
 kind("embedding", "Rows of a table by whole numbers from 1; 0 gives zeros", { 1 }, "out",
   { inp = size "rows of the table", out = in_out.out },
   { within = { "number", default = 0, min = 0, text = "first values are uniform within it; 0: standard normal" } })
@@ -121,6 +136,12 @@ kind("fourier", "sin and cos of 2 pi w t, for frequencies w that are drawn once 
   { order = opts.joined(order, { default = "sin_cos" }), offset = offset,
     log = flag(false, "takes ln t instead of t"),
     scale = { "number", default = 16, above = 0, text = "standard deviation of the frequencies" } })
+kind("learned_waves", "u = t - offset, sin and cos of 2 pi w u, for trained frequencies w", { 1 },
+  function(o) return o.width + 1 end, { width = size("width of the waves, even", 2) }, { offset = offset })
+kind("one_hot", "The class {B} of each sample of the first input as a row of zeros with one `factor`; all zeros if it "
+  .. "is 0 or absent", { 1, 2 }, function(o) return o.classes end, nil,
+  { classes = { "integer", required = true, min = 1, max = (1 << 31) - 2, text = "number of classes" },
+    factor = { "number", default = 1, text = "the number in the place of the class" } })
 kind("time_rows", "Rows of a table by whole times {B}: row t - offset, from 1", { 1 }, "out",
   { inp = size "rows of the table", out = in_out.out },
   { offset = { "integer", default = 0, text = "subtracted from t first" } })

@@ -50,7 +50,9 @@ end
 -- Returns the number of heads over so many channels, and their width together. `usual` is the width of
 -- a head if none is given; if it is nil too, there is one head.
 function Way:heads(path, width, usual)
-  local each = self.o.attention_head_dim or usual or width
+  local given = self.o.num_heads
+  if given and width % given ~= 0 then refuse("%s: %d heads don't divide %d channels", path, given, width) end
+  local each = given and width // given or self.o.attention_head_dim or usual or width
   if each > width then refuse("%s: attention_head_dim is %d, but there are %d channels", path, each, width) end
   return width // each, width // each * each
 end
@@ -343,15 +345,41 @@ local function type_of(option, known, given)
   refuse("%s: %s", option, opts.unknown("type", name, opts.names(known)))
 end
 
+--- One block of a type, whose parts begin with a path.
+---@param option string "down_block_types" or "up_block_types"
+---@param given string the type
+---@param b table {name = path, out = channels, last}; upward also prev, the channels of h, and inp, those of
+---  the next level
+---@param h diffusion.value
+---@return diffusion.value
+function Way:block(option, given, b, h)
+  local write
+  write, b.type = type_of(option, option == "down_block_types" and down or up, given)
+  return write(self, b, h)
+end
+
 --- All levels downward.
 function Way:down(h)
   local widths = self.o.block_out_channels
   for i, given in ipairs(self.o.down_block_types) do
-    local write, name = type_of("down_block_types", down, given)
-    h = write(self, { name = ("down_blocks.%d"):format(i - 1), type = name, out = widths[i], last = i == #widths }, h)
+    local b = { name = ("down_blocks.%d"):format(i - 1), out = widths[i], last = i == #widths }
+    h = self:block("down_block_types", given, b, h)
   end
   self.sample = nil -- the picture on the way up begins with the first Skip block there
   return h
+end
+
+--- The block in the middle.
+function Way:middle(h)
+  local o = self.o
+  local groups, factor = levels.groups(o.norm_num_groups, h.width), o.mid_block_scale_factor
+  local resnet = { groups = groups, out = h.width, rescale = factor }
+  h = self:resnet("mid_block.resnets.0", h, resnet)
+  if o.add_attention then
+    local own = o.attn_norm_num_groups or o.resnet_time_scale_shift == "default" and groups
+    h = self:attention("mid_block.attentions.0", h, { groups = own, rescale = factor })
+  end
+  return self:resnet("mid_block.resnets.1", h, resnet)
 end
 
 --- All levels upward.
@@ -359,9 +387,9 @@ function Way:up(h)
   local widths = self.o.block_out_channels
   local n = #widths
   for i, given in ipairs(self.o.up_block_types) do
-    local write, name = type_of("up_block_types", up, given)
-    h = write(self, { name = ("up_blocks.%d"):format(i - 1), type = name, out = widths[n - i + 1],
-      prev = widths[math.min(n, n - i + 2)], inp = widths[math.max(1, n - i)], last = i == n }, h)
+    local b = { name = ("up_blocks.%d"):format(i - 1), out = widths[n - i + 1],
+      prev = widths[math.min(n, n - i + 2)], inp = widths[math.max(1, n - i)], last = i == n }
+    h = self:block("up_block_types", given, b, h)
   end
   return h
 end

@@ -244,6 +244,7 @@ end
 ---@return table options
 ---@return string[] unknown keys that the class doesn't have
 function peers.options(known, entry, config)
+  if entry.options then return entry.options(config) end
   local hidden, out, unknown = {}, {}, {}
   for _, name in ipairs(entry.ours or {}) do hidden[name] = true end
   for key, value in pairs(config) do

@@ -130,7 +130,7 @@ local function inverse(c, o)
   plan.times = falling(c, plan)
   plan.sampler = dpm.multistep(c, of, solver.lowered(c, plan, o.steps))
   plan.sampler[1] = upward_of[of][c.solver_order]
-  plan.upward = true
+  plan.upward = "from s"
   return plan
 end
 

@@ -85,7 +85,7 @@ end
 local function timesteps_of(plan, grid)
   local out = {}
   for i, step in ipairs(grid) do
-    local t = step[plan.upward and 2 or 1]
+    local t = step[plan.upward == "from s" and 2 or 1]
     out[plan.upward and #grid + 1 - i or i] = plan.told[t] or plan.shown and plan.shown(t) or t - 1
   end
   return out
@@ -121,7 +121,7 @@ local function scheduler(config, options)
   local grid = function(_, N) return grid_of(name, plan, N, 1) end
   if o.steps then grid, why = fail.try(grid_of, name, plan, o.steps, o.first) end
   if not grid then return nil, ("%s: %s"):format(name, why) end
-  local facts = { class = name, unit = plan.unit, upward = plan.upward }
+  local facts = { class = name, unit = plan.unit, upward = plan.upward and true }
   if o.steps then
     facts.timesteps, facts.start = timesteps_of(plan, grid), plan.start and plan.start(grid[1][1]) or 1
   end

@@ -1,0 +1,223 @@
+-- Networks of guided-diffusion (ADM) and improved-diffusion as UNet2DModel, whose keys they get. A block
+-- has a number there, counted through all levels.
+local family = require "diffusion.network.unet2d"
+
+local adm = { name = "unet2d", title = "a network of guided-diffusion or improved-diffusion",
+  mark = "output_blocks.0.0.in_layers.0.weight", entry = family.peers.diffusers, known = family }
+
+-- ==== the list of blocks =================================================================
+
+-- The layer that doubles an image at the end of an output block: its stem, and whether it is a resnet.
+local function growth(p, k)
+  for module = 1, 2 do
+    local stem = ("output_blocks.%d.%d"):format(k, module)
+    if p:shape(stem .. ".conv.weight") then return stem, false end
+    if p:shape(stem .. ".in_layers.0.weight") then return stem, true end
+  end
+end
+
+-- {levels, blocks in each, resnets = whether they change sizes}.
+local function layout(p)
+  local count, ups, resnets = p:parts "output_blocks", 0, false
+  for k = 0, count - 1 do
+    local stem, resnet = growth(p, k)
+    if stem then ups, resnets = ups + 1, resnet end
+  end
+  local n = ups + 1
+  local blocks = count // n - 1
+  if count % n ~= 0 or p:parts "input_blocks" ~= n * (blocks + 1) or blocks < 1 then
+    p:refuse("%d input blocks and %d output blocks with %d changes of size make no levels", p:parts "input_blocks",
+      count, ups)
+  end
+  return { n = n, blocks = blocks, resnets = resnets }
+end
+
+-- Pairs {their stem, diffusers' stem, kind}: the kind is "plain", "resnet" or "attention".
+local function stems(p, at)
+  local list = { { "time_embed.0", "time_embedding.linear_1" }, { "time_embed.2", "time_embedding.linear_2" },
+    { "label_emb", "class_embedding" }, { "input_blocks.0.0", "conv_in" }, { "out.0", "conv_norm_out" },
+    { "out.2", "conv_out" }, { "middle_block.0", "mid_block.resnets.0", "resnet" },
+    { "middle_block.1", "mid_block.attentions.0", "attention" }, { "middle_block.2", "mid_block.resnets.1", "resnet" } }
+  local function add(...) list[#list + 1] = { ... } end
+  local step = at.blocks + 1
+  local function block(theirs, ours, j)
+    add(theirs .. ".0", ("%s.resnets.%d"):format(ours, j), "resnet")
+    if not p:shape(theirs .. ".1.qkv.weight") then return end
+    add(theirs .. ".1", ("%s.attentions.%d"):format(ours, j), "attention")
+  end
+  for level = 0, at.n - 1 do
+    local down, up = ("down_blocks.%d"):format(level), ("up_blocks.%d"):format(level)
+    for j = 0, at.blocks do
+      if j < at.blocks then block(("input_blocks.%d"):format(1 + level * step + j), down, j) end
+      block(("output_blocks.%d"):format(level * step + j), up, j)
+    end
+    if level < at.n - 1 then
+      local shrink, grow = ("input_blocks.%d.0"):format((level + 1) * step), growth(p, level * step + at.blocks)
+      local kind, conv = at.resnets and "resnet" or "plain", at.resnets and "" or ".conv"
+      add(at.resnets and shrink or shrink .. ".op", down .. ".downsamplers.0" .. conv, kind)
+      add(grow .. conv, up .. ".upsamplers.0" .. conv, kind)
+    end
+  end
+  return list
+end
+
+-- ==== tensors ============================================================================
+
+local RESNET = { { "in_layers.0", "norm1" }, { "in_layers.2", "conv1" }, { "emb_layers.1", "time_emb_proj" },
+  { "out_layers.0", "norm2" }, { "out_layers.3", "conv2" }, { "skip_connection", "conv_shortcut" } }
+local ATTENTION = { { "norm", "group_norm" }, { "proj_out", "to_out.0" } }
+
+-- The rows of q, k or v (i from 1) of all heads. Only in the new order they are a window.
+local function third(x, i, heads)
+  local rows = x:size(1) // 3
+  if not heads or heads == 1 then return x:narrow(1, 1 + (i - 1) * rows, rows) end
+  local width = x:dim() > 1 and x:size(2) or 1
+  local y = x:reshape(heads, 3, rows // heads, width):select(2, i):reshape(rows, width)
+  return x:dim() > 1 and y or y:reshape(rows)
+end
+
+-- Moves the tensors of a stem from `left` to `out` under another one.
+local function move(left, out, from, to)
+  for _, kind in ipairs { "weight", "bias" } do
+    local key = from .. "." .. kind
+    out[to .. "." .. kind], left[key] = left[key], nil
+  end
+end
+
+local function move_attention(left, out, from, to, heads)
+  for _, pair in ipairs(ATTENTION) do move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
+  for _, kind in ipairs { "weight", "bias" } do
+    local key = ("%s.qkv.%s"):format(from, kind)
+    local x = left[key]
+    left[key] = nil
+    for i, name in ipairs { "to_q", "to_k", "to_v" } do
+      out[("%s.%s.%s"):format(to, name, kind)] = x and third(x, i, heads)
+    end
+  end
+end
+
+-- Diffusers' keys. `heads` is a function of the width if rows are in the legacy order. Keys that are left
+-- keep their names, and are found to be unexpected.
+local function tensors_of(p, list, heads)
+  local left, out = {}, {}
+  for key, x in pairs(p.tensors) do left[key] = x end
+  for _, one in ipairs(list) do
+    local from, to, kind = table.unpack(one)
+    if kind == "attention" then
+      move_attention(left, out, from, to, heads and heads(p:shape(from .. ".norm.weight")[1]))
+    elseif kind == "resnet" then
+      for _, pair in ipairs(RESNET) do move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
+    else move(left, out, from, to) end
+  end
+  for key, x in pairs(left) do out[key] = x end
+  return out
+end
+
+-- ==== options ============================================================================
+
+local function read_levels(p, o, at)
+  o.block_out_channels, o.down_block_types, o.up_block_types = {}, {}, {}
+  for level = 0, at.n - 1 do
+    local first = ("input_blocks.%d"):format(1 + level * (at.blocks + 1))
+    local attends = p:shape(first .. ".1.qkv.weight")
+    local plain = at.resnets and { "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D" }
+      or { "DownBlock2D", "UpBlock2D" }
+    o.block_out_channels[level + 1] = p:shape(first .. ".0.out_layers.3.weight")[1]
+    o.down_block_types[level + 1] = attends and "AttnDownBlock2D" or plain[1]
+    table.insert(o.up_block_types, 1, attends and "AttnUpBlock2D" or plain[2])
+  end
+  local how = at.resnets and "resnet" or "conv"
+  o.layers_per_block, o.downsample_type, o.upsample_type = at.blocks, how, how
+end
+
+-- Sets heads by their number or by their width.
+local function read_heads(p, o)
+  if p.o.head_channels then
+    o.attention_head_dim = p.o.head_channels
+    return function(width) return math.max(1, width // o.attention_head_dim) end
+  end
+  local heads = p:ask "heads"
+  if type(heads) == "table" then p:refuse "heads is one number in such a network" end
+  o.num_heads = heads
+  return function() return heads end
+end
+
+local function has_heads(p, list, heads)
+  for _, one in ipairs(list) do
+    if one[3] == "attention" and (heads(p:shape(one[1] .. ".norm.weight")[1]) or 1) > 1 then return true end
+  end
+  return false
+end
+
+local function check_heads(p, list, heads)
+  for _, one in ipairs(list) do
+    local width = one[3] == "attention" and p:shape(one[1] .. ".norm.weight")[1]
+    local n = width and heads(width)
+    if n and width % n ~= 0 then p:refuse("%d heads don't divide %d channels", n, width) end
+  end
+end
+
+-- UNet2DModel has heads of one width. It is that of attentions of different numbers of heads too.
+local function settle_heads(p, o, list)
+  local width
+  for _, one in ipairs(list) do
+    local own = one[3] == "attention" and p:shape(one[1] .. ".norm.weight")[1]
+    if own and (width or own) ~= own then return end
+    width = own or width
+  end
+  if o.num_heads and width % o.num_heads == 0 then
+    o.attention_head_dim, o.num_heads = width // o.num_heads, nil
+  end
+end
+
+local function read_channels(p, o)
+  local inp, out = p:shape("input_blocks.0.0.weight")[2], p:shape("out.2.weight")[1]
+  if out ~= inp and out ~= 2 * inp then
+    p:refuse("it makes %d channels of %d, so it isn't a denoiser of images alone", out, inp)
+  end
+  local image = p:image(inp)
+  o.in_channels, o.out_channels = inp, out
+  o.sample_size = image and (image[1] == image[2] and image[1] or { image[1], image[2] })
+end
+
+local function options_of(p, at)
+  local o = { norm_num_groups = 32, attn_norm_num_groups = 32, norm_eps = 1e-5, time_offset = 1 }
+  read_levels(p, o, at)
+  read_channels(p, o)
+  local waves = p:shape "time_embed.0.weight"
+  o.time_embedding_dim = waves[1]
+  o.time_width = waves[2] ~= o.block_out_channels[1] and waves[2] or nil
+  local embed = p:shape "middle_block.0.emb_layers.1.weight"
+  o.resnet_time_scale_shift = embed[1] == 2 * o.block_out_channels[at.n] and "scale_shift" or "default"
+  local classes = p:shape "label_emb.weight"
+  o.num_class_embeds = classes and classes[1]
+  return o
+end
+
+-- Networks that were trained with T steps may see timesteps as if there were 1000.
+local function read_factor(p, o)
+  local T = p.o.T
+  if T and T ~= 1000 and p:ask "rescale_timesteps" then o.time_factor = 1000 / T end
+end
+
+--- Reads a network of the libraries.
+---@param p table a plan
+---@return table {options, tensors, process}
+function adm.read(p)
+  if p:shape "input_blocks.1.1.transformer_blocks.0.norm1.weight" or p.outer.prefix:find "diffusion_model%.$" then
+    p:refuse "it belongs to a latent diffusion model; open the folder that diffusers makes of it"
+  end
+  local at = layout(p)
+  local list, o = stems(p, at), options_of(p, at)
+  local heads = read_heads(p, o)
+  check_heads(p, list, heads)
+  local order = has_heads(p, list, heads) and p:ask "qkv_order" or "new"
+  local learned = o.out_channels == 2 * o.in_channels
+  local process = p:process { clip = 1, variance = learned and "learned_range" or nil }
+  read_factor(p, o)
+  settle_heads(p, o, list)
+  return { options = o, process = process,
+    tensors = function() return tensors_of(p, list, order == "legacy" and heads or nil) end }
+end
+
+return adm

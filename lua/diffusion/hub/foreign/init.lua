@@ -1,0 +1,114 @@
+-- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
+-- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
+local arrays = require "diffusion.file.arrays"
+local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local model = require "diffusion.nn.model"
+local parser = require "diffusion.file.parser"
+local peers = require "diffusion.nn.peers"
+local plan = require "diffusion.hub.foreign.plan"
+local tensors = require "diffusion.file.tensors"
+
+local foreign = { rules = plan.rules }
+
+local kinds = {
+  require "diffusion.hub.foreign.lucidrains",
+  require "diffusion.hub.foreign.edm",
+  require "diffusion.hub.foreign.adm",
+  (require "diffusion.hub.foreign.dit"), -- require also returns its path
+}
+
+local fault, need = parser.fault(), parser.need
+
+-- ==== recognising ========================================================================
+
+-- The prefixes of keys under which a network's mark stands, sorted.
+local function prefixes(shapes, mark)
+  local list = {}
+  for key in pairs(shapes) do
+    if key:sub(-#mark) == mark and (#key == #mark or key:sub(-#mark - 1, -#mark - 1) == ".") then
+      list[#list + 1] = key:sub(1, #key - #mark)
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+-- An average that lucidrains' ema_pytorch saves has the network in training next to it.
+local function one_prefix(path, list)
+  if #list == 2 and list[1]:find "^ema_model%." and list[2] == list[1]:gsub("^ema_model", "online_model") then
+    return list[1]
+  end
+  if #list == 1 then return list[1] end
+  fault("%s: several networks, under the keys '%s'", path, table.concat(list, "', '"))
+end
+
+-- The kind of a file's network, and the prefix of its keys.
+local function recognised(path, shapes)
+  for _, one in ipairs(kinds) do
+    local list = one.find and one.find(shapes) or prefixes(shapes, one.mark)
+    if #list > 0 then return one, one_prefix(path, list) end
+  end
+  fault("%s: its keys are those of no network that is known here", path)
+end
+
+-- ==== reading ============================================================================
+
+local function parts_of(all, shapes, prefix)
+  local inside, sizes = {}, {}
+  for key, shape in pairs(shapes) do
+    if key:sub(1, #prefix) == prefix then
+      local own = key:sub(#prefix + 1)
+      inside[own], sizes[own] = all[key], shape
+    end
+  end
+  return inside, sizes
+end
+
+-- The tensors next to the network, which have its prefix without the last part.
+local function outer_of(all, facts, prefix)
+  local stem = prefix:gsub("[^.]*%.$", "")
+  return { facts = type(facts) == "table" and facts or {}, prefix = prefix,
+    get = function(name) return all[stem .. name] end }
+end
+
+local function adoptable(list)
+  if core.real == "f64" then return list end
+  local out = {}
+  for name, x in pairs(list) do out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x end
+  return out
+end
+
+local function network_of(path, one, found, o)
+  local list = adoptable(found.tensors())
+  local m, message = fail.try(peers.model, one.known, found.options, list,
+    { frozen = o.frozen ~= false, entry = one.entry })
+  if not m then fault("%s: %s", path, message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message) end
+  if o.frozen == nil then model.defer(m) end
+  return m
+end
+
+local function read(path, o)
+  local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
+  need(all, facts)
+  if core.is_tensor(all) then fault("%s: one tensor, not the weights of a network", path) end
+  local shapes = arrays.shapes(all)
+  local one, prefix = recognised(path, shapes)
+  local inside, sizes = parts_of(all, shapes, prefix)
+  local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
+  local found = one.read(p)
+  local questions = p:questions(one.title)
+  if questions then fault("%s", questions) end
+  local m = network_of(path, one, found, o)
+  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = found.process(), adapt = found.adapt,
+    classes = { unet = one.name }, entry = one.entry }
+end
+
+--- The parts of a pipe from a file of another library.
+---@param path string
+---@param o table checked options of d.hub.load
+---@return table|nil parts for pipe.new; nil with a message
+---@return string|nil message
+function foreign.load(path, o) return parser.run(read, path, o) end
+
+return foreign

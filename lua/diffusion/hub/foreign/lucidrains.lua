@@ -1,0 +1,195 @@
+-- Files of denoising-diffusion-pytorch: {step, model, opt, ema, version}, or a state dict of its Unet.
+-- The version that stands in files since 1.0 tells how the blocks and the attentions compute.
+local core = require "diffusion.core"
+local family = require "diffusion.network.lucidrains"
+local schedule = require("diffusion.schedule").schedule
+
+local lucidrains = { name = "lucidrains", title = "a network of denoising-diffusion-pytorch",
+  mark = "mid_block1.mlp.1.weight", entry = family.peers.lucidrains, known = family }
+
+-- ==== versions ===========================================================================
+
+-- "1.7.2" as a number that can be compared, nil for other texts.
+local function number_of(version)
+  local major, minor, patch = tostring(version):match "^(%d+)%.?(%d*)%.?(%d*)"
+  if not major then return nil end
+  return (tonumber(major) * 1000 + (tonumber(minor) or 0)) * 1000 + (tonumber(patch) or 0)
+end
+
+local function between(version, from, to) return version >= number_of(from) and version < number_of(to) end
+
+-- The parts of a version that its keys don't show.
+local function computes(v)
+  return {
+    standard_conv = between(v, "0.27.1", "1.7.2"), divide_values = between(v, "0.27", "1.7.4"),
+    cosine_attn = between(v, "0.26", "0.27") and 16 or between(v, "0.27", "0.28") and 10 or 0,
+    attn_norm = v < number_of "0.27" and "layer_bias" or v < number_of "1.7" and "layer" or "rms",
+    fixed_heads = v < number_of "1.8.1" and 4 or nil,
+  }
+end
+
+-- ==== sizes ==============================================================================
+
+local function is_full(p, stem)
+  return (p:shape(stem .. ".to_out.weight") or p:shape(stem .. ".fn.fn.to_out.weight")) ~= nil
+end
+
+-- Heads and the width of one in an attention, of which both are known or only the product.
+local function heads_of(p, stem)
+  local memory = p:shape(stem .. ".mem_kv")
+  if memory then
+    local full = is_full(p, stem)
+    return memory[2], memory[full and 4 or 3], memory[full and 3 or 4]
+  end
+  local qkv = p:shape(stem .. ".to_qkv.weight") or p:shape(stem .. ".fn.fn.to_qkv.weight")
+  return nil, qkv[1] // 3, 0
+end
+
+local function attentions(n)
+  local stems = {}
+  for i = 0, n - 1 do stems[i + 1] = ("downs.%d.2"):format(i) end
+  stems[n + 1] = "mid_attn"
+  return stems
+end
+
+-- Sets the heads of each level and of the middle, from the file or from the option.
+local function read_heads(p, o, n, fixed)
+  local heads, widths = {}, {}
+  for i, stem in ipairs(attentions(n)) do
+    local h, width, memory = heads_of(p, stem)
+    o.num_mem_kv = memory
+    if not h then
+      local given = p:ask("heads", fixed)
+      h = type(given) == "table" and (given[i] or given[#given]) or given
+      if h and width % h ~= 0 then p:refuse("%d heads don't divide the width %d of %s", h, width, stem) end
+      width = h and width // h
+    end
+    heads[i], widths[i] = h, width
+    if i <= n then o.full_attn[i] = is_full(p, stem) end
+  end
+  o.attn_heads, o.attn_dim_head = heads, widths
+end
+
+local function read_levels(p, o)
+  local n = p:parts "downs"
+  for i = 0, n - 1 do
+    local down = p:shape(("downs.%d.3.weight"):format(i)) or p:shape(("downs.%d.3.1.weight"):format(i))
+    if not down then p:refuse "it is of a version before 0.22, which has other levels" end
+    o.dim_mults[i + 1] = down[1] // o.dim
+  end
+  local first = p:shape "downs.0.3.weight"
+  o.downsample = n > 1 and first and first[4] == 4 and "conv" or "unshuffle"
+  return n
+end
+
+-- Channels of images, from those of the first and the last convolution: C or 2 C each.
+local function read_channels(p, o)
+  local inp, out = p:shape("init_conv.weight")[2], p:shape("final_conv.weight")[1]
+  local image = p:image((inp ~= out or inp % 2 == 1) and math.min(inp, out) or nil)
+  local C = image and image[3]
+  if image and not C then
+    p:refuse("it has %d channels in and out: image = {H, W, C} tells how many an image has", inp)
+  end
+  if image and not ((inp == C or inp == 2 * C) and (out == C or out == 2 * C)) then
+    p:refuse("images of %d channels don't fit %d channels in and %d out", C, inp, out)
+  end
+  o.image, o.self_condition, o.outputs = image, C and inp == 2 * C, C and out // C
+end
+
+local function read_norms(p, o, how)
+  o.norm = p:shape "mid_block1.block1.norm.weight" and "group" or "rms"
+  if o.norm == "rms" then return end
+  o.resnet_block_groups = p:ask "groups"
+  if not how then return end
+  o.standard_conv, o.divide_values, o.cosine_attn = how.standard_conv, how.divide_values, how.cosine_attn
+  o.attn_norm = how.attn_norm
+end
+
+-- Networks of version 2 differ from older ones by their norms.
+local function version_of(p)
+  local found = p.outer.facts.version
+  local new = not p:shape "mid_block1.block1.norm.weight"
+  local version = p:ask("version", found or new and "2.0" or nil)
+  if version == nil then return nil end
+  return number_of(version) or p:refuse("version '%s' isn't one, as \"1.4.2\"", version)
+end
+
+local function options_of(p)
+  local o = { dim = p:shape("time_mlp.1.weight")[1] // 4, init_dim = p:shape("init_conv.weight")[1], dim_mults = {},
+    full_attn = {} }
+  local waves = p:shape "time_mlp.0.weights"
+  o.learned_sinusoidal_cond, o.learned_sinusoidal_dim = waves ~= nil, waves and 2 * waves[1] or nil
+  local classes = p:shape "classes_emb.weight"
+  o.classes = classes and classes[1] or 0
+  local version = version_of(p)
+  local how = version and computes(version)
+  local n = read_levels(p, o)
+  read_channels(p, o)
+  read_norms(p, o, how)
+  read_heads(p, o, n, how and how.fixed_heads)
+  return o
+end
+
+-- ==== the process ========================================================================
+
+-- The target by the weights of the loss, which follow from it and the SNR. Before 1.6 they don't.
+local function target_of(weight, alpha_bar)
+  for i, a in ipairs(alpha_bar) do
+    local snr = a / (1 - a)
+    if snr < 2 and snr > 0.5 then
+      for target, w in pairs { eps = 1, x0 = snr, v = snr / (snr + 1) } do
+        if math.abs(weight[i] - w) < 1e-3 * w and not (target == "eps" and math.abs(snr - 1) < 0.1) then
+          return target
+        end
+      end
+    end
+  end
+end
+
+local function buffers(p)
+  local get = p.outer.get
+  local betas, alpha_bar, weight = get "betas", get "alphas_cumprod", get "loss_weight"
+  if not betas then return nil end
+  return schedule.from_beta(betas:totable(), { name = "betas of the file" }),
+    weight and alpha_bar and target_of(weight:totable(), alpha_bar:totable())
+end
+
+-- ==== tensors ============================================================================
+
+-- The first convolution reads x0 behind x here, and the row for no class is the table's last.
+local function tensors_of(p, o)
+  local out = {}
+  for key, x in pairs(p.tensors) do
+    local own = key
+    if key:find "mem_kv$" then
+      local s = x:shape()
+      x = x:view(2 * s[2], s[3], s[4])
+    elseif key:find "^downs%.%d+%.3%.1%.weight$" then -- its channels are those of 2x2 pixels
+      local s = x:shape()
+      x = x:view(s[1], s[2] // 4, 2, 2)
+    elseif key == "init_conv.weight" and o.self_condition then
+      local C = o.image[3]
+      x = core.ops.cat({ x:narrow(2, C + 1, C), x:narrow(2, 1, C) }, 2)
+    elseif key == "classes_emb.weight" then
+      own = "class.rows.weight"
+      x = core.ops.cat({ x, p.tensors.null_classes_emb:unsqueeze(1) }, 1)
+    end
+    if key ~= "null_classes_emb" then out[own] = x end
+  end
+  return out
+end
+
+--- Reads a network of the library.
+---@param p table a plan
+---@return table {options, tensors = function, process = function}
+function lucidrains.read(p)
+  local o = options_of(p)
+  local found, target = buffers(p)
+  return {
+    options = o, tensors = function() return tensors_of(p, o) end,
+    process = p:process { schedule = found, predict = target, clip = 1,
+      variance = o.outputs == 2 and "learned_range" or "fixed_small" },
+  }
+end
+
+return lucidrains

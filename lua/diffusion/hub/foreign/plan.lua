@@ -1,0 +1,147 @@
+-- The plan of a network that another library trained. It has what the keys and the options of d.hub.load
+-- tell, and it collects what is missing. A missing option is never guessed.
+local legible = require "diffusion.legible"
+local parser = require "diffusion.file.parser"
+local process = require "diffusion.process"
+local schedule = require("diffusion.schedule").schedule
+
+local plan = {}
+
+-- Each option with the rule of d.hub.load, and the question that it answers.
+plan.rules = {
+  key = { "string", default_text = "the only one",
+    text = "in a PyTorch file, the key under which the network is: \"ema\", \"model\"" },
+  image = { "integer|table", as = "integer|integer[]", min = 1, each = { "integer", min = 1 }, least = 2,
+    default_text = "that of the file", text = "height and width of an image: 64, {64, 48} or {64, 48, 3}" },
+  heads = { "integer|table", as = "integer|integer[]", min = 1, each = { "integer", min = 1 }, least = 1,
+    default_text = "those of the file",
+    text = "number of heads of each attention; or head_channels, the width of a head" },
+  head_channels = { "integer", min = 1, default_text = "that of the file",
+    text = "width of a head, in place of heads" },
+  qkv_order = { one_of = { "legacy", "new" }, default_text = "that of the file",
+    text = "order of the rows of q, k and v: by head, or \"new\": all of q first" },
+  classes = { "integer", min = 1, default_text = "that of the file",
+    text = "number of classes; the table of DiT may have a row for none behind them" },
+  rescale_timesteps = { "boolean", default_text = "that of the file",
+    text = "whether the network sees timesteps as if T were 1000" },
+  groups = { "integer", min = 1, default_text = "that of the file", text = "groups of the residual blocks' norms" },
+  version = { "string", default_text = "that of the file",
+    text = "version of the library that wrote the file: \"1.4\"" },
+  schedule = { "string|schedule", as = "string|diffusion.schedule", default_text = "that of the file",
+    text = "the noise schedule: \"linear\", \"cosine\", \"sigmoid\", or one of d.schedule" },
+  T = { "integer", min = 1, max = 1000000, default_text = "that of the file", text = "steps of the schedule" },
+  predict = { one_of = { "eps", "x0", "v" }, default_text = "that of the file", text = "the prediction target" },
+  variance = { one_of = { "fixed_small", "fixed_large", "learned", "learned_range" }, default_text = "that of the file",
+    text = "variance of the reverse step" },
+  process = { "process", default_text = "made of the options above",
+    text = "the process, in place of schedule, T, predict and variance" },
+  precondition = { one_of = { "edm", "vp", "ve", "iddpm" }, default_text = "that of the file",
+    text = "how the network's input and output are scaled; see d.precondition" },
+  sigma_data = { "number", above = 0, default_text = "that of the file",
+    text = "standard deviation of the data, for precondition = \"edm\"" },
+}
+
+local Plan = {}
+Plan.__index = Plan
+
+--- A plan for a file's network.
+---@param path string
+---@param tensors table<string, any> by the network's keys, without a prefix
+---@param shapes table<string, integer[]>
+---@param o table checked options of d.hub.load
+---@param outer table {facts, tensors, prefix}: what stands next to the network
+---@return table plan
+function plan.new(path, tensors, shapes, o, outer)
+  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {},
+    asked = {} }, Plan)
+end
+
+--- The value of an option. Without it, the question is added to those that are missing.
+---@param name string
+---@param found any the value that the keys tell, or nil
+---@return any value
+function Plan:ask(name, found)
+  local given = self.o[name]
+  if given ~= nil then return given end
+  if found == nil and not self.asked[name] then
+    self.missing[#self.missing + 1] = name
+    self.asked[name] = true
+  end
+  return found
+end
+
+--- Refuses the file with a sentence.
+---@param format string
+---@param ... any
+function Plan:refuse(format, ...) parser.fault()("%s: " .. format, self.path, ...) end
+
+--- The sentence about the missing options, or nil.
+---@param what string "a network of ..."
+---@return string|nil
+function Plan:questions(what)
+  if #self.missing == 0 then return nil end
+  local list = {}
+  for i, name in ipairs(self.missing) do
+    local rule = plan.rules[name]
+    local choices = rule.one_of and " of " .. table.concat(rule.one_of, ", ") or ""
+    list[i] = ("%s%s (%s)"):format(name, choices, rule.text)
+  end
+  return legible.said("%s: %s; its keys don't tell these options of d.hub.load: %s", self.path, what,
+    table.concat(list, "; "))
+end
+
+--- The shape of a key's tensor, or nil.
+---@param key string
+---@return integer[]|nil
+function Plan:shape(key) return self.shapes[key] end
+
+--- The number of parts of a list: "downs" has parts downs.0, downs.1.
+---@param stem string
+---@return integer
+function Plan:parts(stem)
+  local most, pattern = -1, "^" .. stem:gsub("%p", "%%%0") .. "%.(%d+)%."
+  for key in pairs(self.shapes) do
+    local k = math.tointeger(tonumber(key:match(pattern)))
+    if k and k > most then most = k end
+  end
+  return most + 1
+end
+
+--- Height, width and channels of an image.
+---@param channels integer|nil as the keys tell; nil if they don't
+---@return integer[]|nil image
+function Plan:image(channels)
+  local given = self:ask("image", self.known_image)
+  if not given then return nil end
+  if type(given) == "number" then given = { given, given } end
+  return { given[1], given[2], given[3] or channels }
+end
+
+-- ==== the process ========================================================================
+
+local NAMED = { "linear", "cosine", "sigmoid", "scaled_linear", "constant" }
+
+local function schedule_of(p, given, T)
+  if type(given) ~= "string" then return given end
+  for _, name in ipairs(NAMED) do
+    if name == given then return schedule[name] { T = T } end
+  end
+  p:refuse("schedule = '%s': one of %s, or a schedule of d.schedule", given, table.concat(NAMED, ", "))
+end
+
+--- A function that makes the process. Parts that aren't found are asked for.
+---@param found table {schedule, predict, variance, clip}, as far as the keys tell
+---@return function
+function Plan:process(found)
+  if self.o.process then return function() return self.o.process end end
+  local named = self:ask("schedule", found.schedule)
+  local T = type(named) == "string" and self:ask "T" or nil
+  if named == nil then self:ask "T" end
+  local predict, variance = self:ask("predict", found.predict), self:ask("variance", found.variance)
+  return function()
+    return process.process { schedule = schedule_of(self, named, T), predict = predict, variance = variance,
+      clip = found.clip }
+  end
+end
+
+return plan

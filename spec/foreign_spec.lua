@@ -1,0 +1,246 @@
+-- Files of other libraries: references of their networks (spec/peers/lucidrains.py, edm.py, adm.py), and
+-- what d.hub.load asks, tells and refuses.
+local d = require "diffusion"
+local cases = require "spec.support.peer_cases"
+local core = require "diffusion.core"
+local family = require "diffusion.nn.family"
+local fails = require "spec.support.fails"
+local forge = require "spec.support.forge"
+local foreign_cases = require "spec.support.foreign_cases"
+local values = require "spec.support.peer_values"
+
+local TOLERANCE = 2e-5
+
+local function joined(...)
+  local out = {}
+  for _, list in ipairs { ... } do
+    for key, value in pairs(list or {}) do out[key] = value end
+  end
+  return out
+end
+
+local function without(options, name)
+  local out = joined(options)
+  out[name] = nil
+  return out
+end
+
+local function fixture(name) return cases.read(("spec/fixtures/peers/%s.safetensors"):format(name)) end
+
+-- Options that the keys of each library don't tell.
+local usual = {
+  Unet = function(case)
+    return { image = { case.image[3], case.image[4], case.image[2] }, schedule = "linear", T = 1000, predict = "eps" }
+  end,
+  SongUNet = function() return { precondition = "edm", sigma_data = 0.5 } end,
+  DhariwalUNet = function() return { precondition = "edm", sigma_data = 0.5, head_channels = 4 } end,
+  UNetModel = function(case)
+    return { image = case.image[3], schedule = "linear", T = 1000, predict = "eps",
+      variance = case.config.out ~= 6 and "fixed_small" or nil }
+  end,
+  DiT = function(case)
+    return { schedule = "linear", T = 1000, predict = "eps", variance = case.config.out and "fixed_small" or nil }
+  end,
+}
+
+local function given_of(case) return joined(usual[case.class](case), case.given) end
+
+describe("a network of another library", function()
+  for _, name in ipairs { "lucidrains", "edm", "adm" } do
+    for i, case in ipairs(fixture(name)) do
+      it(("has the outputs and gradients of its own: %s %d"):format(case.class, i), function()
+        local forward, dx, gradients, where = foreign_cases.compare(case, given_of(case))
+        assert(forward < TOLERANCE, ("y is off by %.1e"):format(forward))
+        assert(dx < TOLERANCE, ("dx is off by %.1e"):format(dx))
+        assert(gradients < TOLERANCE, ("the gradient of %s is off by %.1e"):format(where, gradients))
+      end)
+    end
+  end
+end)
+
+-- Writes a file of the tensors of a case under a prefix, and of others.
+local function file_of(case, prefix, more)
+  local tensors = joined(more)
+  for key, x in pairs(values.filled(case.shapes)) do tensors[(prefix or "") .. key] = x end
+  for key, shape in pairs(case.buffers or {}) do
+    tensors[key] = key == "pos_embed" and foreign_cases.places(shape) or d.zeros(shape)
+  end
+  local path = forge.folder() .. "/model.safetensors"
+  assert(d.save(path, tensors))
+  return path
+end
+
+local function refused(words, path, options)
+  local none, message = d.hub.load(path, options)
+  assert.is_nil(none)
+  assert(message:find(words, 1, true), message)
+  assert.equal(1, (message:find(path, 1, true)))
+  return message
+end
+
+-- Schedules and targets as GaussianDiffusion keeps them.
+local function buffers(schedule, weight_of)
+  local betas, bars, weights = {}, {}, {}
+  for t = 1, schedule.T do
+    betas[t], bars[t] = schedule:beta(t), schedule:alpha_bar(t)
+    weights[t] = weight_of(bars[t] / (1 - bars[t]))
+  end
+  return { betas = d.tensor(betas), alphas_cumprod = d.tensor(bars), loss_weight = d.tensor(weights) }
+end
+
+describe("d.hub.load of denoising-diffusion-pytorch", function()
+  after_each(forge.clean)
+  local case, older = fixture "lucidrains"[1], fixture "lucidrains"[7]
+  local schedule = d.schedule.sigmoid { T = 50 }
+
+  it("reads the schedule and the target that its buffers tell", function()
+    local weights = { eps = function() return 1 end, x0 = function(snr) return snr end,
+      v = function(snr) return snr / (snr + 1) end }
+    for target, weight_of in pairs(weights) do
+      for _, clipped in ipairs { false, true } do
+        local own = clipped and function(snr) return weight_of(snr) * math.min(snr, 5) / snr end or weight_of
+        local pipe = assert(d.hub.load(file_of(case, "model.", buffers(schedule, own)), { image = { 8, 12 } }))
+        assert.equal(target, pipe.process.predict)
+        assert.equal(50, pipe.process.T)
+        assert.near(schedule:alpha_bar(25), pipe.process.schedule:alpha_bar(25), 1e-5)
+      end
+    end
+  end)
+
+  it("draws images, and prints its family, parameters and process", function()
+    local pipe = assert(d.hub.load(file_of(case, "model.", buffers(schedule, function() return 1 end)), { image = 8 }))
+    local x = pipe { n = 2, steps = 3, seed = 1 }
+    assert.same({ 2, 8, 8, 3 }, x:shape())
+    assert.is_true(x:isfinite():all())
+    local text = tostring(pipe)
+    assert(text:find("network of denoising-diffusion-pytorch", 1, true), text)
+    assert(text:find("unet       lucidrains, ", 1, true), text)
+    assert(text:find("predicts eps", 1, true), text)
+  end)
+
+  it("takes the average of ema_pytorch rather than the network in training", function()
+    local tensors = buffers(schedule, function() return 1 end)
+    local more = {}
+    for key, x in pairs(tensors) do more["ema_model." .. key], more["online_model." .. key] = x, x end
+    for key, x in pairs(values.filled(case.shapes, 7)) do more["online_model.model." .. key] = x end
+    local pipe = assert(d.hub.load(file_of(case, "ema_model.model.", more), { image = 8 }))
+    local want = values.filled(case.shapes)["final_conv.bias"]
+    assert.is_true(pipe.unet:state()["out.bias"]:equal(want:to(core.real)))
+  end)
+
+  it("lists all that the keys don't tell", function()
+    local message = refused("its keys don't tell these options of d.hub.load: ", file_of(case))
+    for _, name in ipairs { "image (height", "schedule (the noise", "T (steps", "predict of eps, x0, v" } do
+      assert(message:find(name, 1, true), message)
+    end
+    message = refused("denoising-diffusion-pytorch", file_of(older), { image = { 8, 12 } })
+    for _, name in ipairs { "version (version", "groups (groups", "heads (number" } do
+      assert(message:find(name, 1, true), message)
+    end
+    assert.is_nil(message:find("image (", 1, true))
+  end)
+
+  it("refuses what doesn't fit", function()
+    local o = given_of(older)
+    refused("version 'new' isn't one", file_of(older), joined(o, { version = "new" }))
+    refused("3 heads don't divide the width 8 of downs.0.2", file_of(older), joined(o, { heads = 3 }))
+    refused("5 groups don't divide 8 channels", file_of(older), joined(o, { groups = 5 }))
+    refused("images of 2 channels don't fit 3 channels in and 3 out", file_of(case), joined(given_of(case),
+      { image = { 8, 8, 2 } }))
+    local both = fixture "lucidrains"[3]
+    refused("6 channels in and out: image = {H, W, C}", file_of(both), joined(given_of(both), { image = { 8, 8 } }))
+    refused("schedule = 'square': one of linear, cosine", file_of(case),
+      joined(given_of(case), { schedule = "square" }))
+    refused("image [7,8] can't be halved", file_of(case), joined(given_of(case), { image = { 7, 8, 3 } }))
+    refused("1 tensor is unexpected ('more')", file_of(case, nil, { more = d.ones(1) }), given_of(case))
+    refused("a version before 0.22", file_of { shapes = { ["mid_block1.mlp.1.weight"] = { 4, 4 },
+      ["time_mlp.1.weight"] = { 16, 4 }, ["init_conv.weight"] = { 4, 3, 7, 7 },
+      ["downs.0.0.mlp.1.weight"] = { 4, 4 } } }, {})
+  end)
+end)
+
+describe("d.hub.load of EDM", function()
+  after_each(forge.clean)
+
+  it("makes the denoiser of its preconditioning", function()
+    local case = fixture "edm"[1]
+    local pipe = assert(d.hub.load(file_of(case), { precondition = "edm", sigma_data = 0.5 }))
+    assert.equal("edm", pipe.process.predict)
+    local run = pipe:steps { n = 1, steps = 2, seed = 3, sampler = "heun" }
+    local direct = d.sample { model = d.precondition(pipe.unet, pipe.process), process = pipe.process,
+      shape = { 1, 8, 8, 3 }, steps = 2, seed = 3, sampler = "heun" }
+    assert.is_true(run:finish():equal(direct))
+    for _, kind in ipairs { "vp", "ve", "iddpm" } do
+      local other = assert(d.hub.load(file_of(case), { precondition = kind }))
+      assert.equal("eps", other.process.predict)
+      assert.is_true(other { n = 1, steps = 2, seed = 1 }:isfinite():all())
+    end
+  end)
+
+  it("asks for it", function()
+    refused("precondition of edm, vp, ve, iddpm", file_of(fixture "edm"[1]))
+    refused("sigma_data (standard deviation", file_of(fixture "edm"[1]), { precondition = "edm" })
+  end)
+
+  it("refuses options of the other network", function()
+    fails("encoder_type = 'skip' and decoder_type = 'standard' are options of song", d.edm, { image = { 8, 8, 3 },
+      kind = "dhariwal", encoder_type = "skip" })
+    fails("resample_taps is 2 or 4, got 3", d.edm, { image = { 8, 8, 3 }, resample_taps = 3 })
+    fails("model_channels must be even, got 5", d.edm, { image = { 8, 8, 3 }, model_channels = 5 })
+    fails("can't be halved 2 times", d.edm, { image = { 10, 8, 3 } })
+  end)
+end)
+
+describe("d.hub.load of guided-diffusion and DiT", function()
+  after_each(forge.clean)
+  local adm, dit = fixture "adm"[1], fixture "adm"[6]
+
+  it("asks for heads, their order and the process", function()
+    local message = refused("guided-diffusion or improved-diffusion; its keys don't tell", file_of(adm))
+    for _, name in ipairs { "image", "heads", "schedule", "T", "predict", "variance" } do
+      assert(message:find(name .. " ", 1, true), message)
+    end
+    refused("qkv_order of legacy, new", file_of(adm), without(given_of(adm), "qkv_order"))
+    refused("rescale_timesteps (whether", file_of(adm), joined(given_of(adm), { T = 4000 }))
+    refused("classes (number of classes", file_of(dit), without(given_of(dit), "classes"))
+  end)
+
+  it("needs no order of q, k and v where there is one head", function()
+    local one = fixture "adm"[5]
+    assert(d.hub.load(file_of(one), given_of(one)))
+  end)
+
+  it("is saved as UNet2DModel where that class has its options", function()
+    local config = family.find("unet2d").peers.diffusers.config
+    local pipe = assert(d.hub.load(file_of(adm), given_of(adm)))
+    assert.equal(16, config(pipe.unet:config()).attention_head_dim)
+    fails("UNet2DModel can't have this network's time_factor = 0.25", config,
+      assert(d.hub.load(file_of(fixture "adm"[5]), given_of(fixture "adm"[5]))).unet:config())
+    fails("UNet2DModel can't have this network's time_width = 64", config,
+      assert(d.hub.load(file_of(fixture "adm"[4]), given_of(fixture "adm"[4]))).unet:config())
+  end)
+
+  it("refuses what isn't a denoiser of images", function()
+    refused("belongs to a latent diffusion model", file_of(adm, "model.diffusion_model."), given_of(adm))
+    local larger = joined(adm, { shapes = joined(adm.shapes, { ["input_blocks.0.0.weight"] = { 32, 6, 3, 3 } }) })
+    refused("it makes 3 channels of 6", file_of(larger), given_of(adm))
+    refused("heads is one number", file_of(adm), joined(given_of(adm), { heads = { 1, 2 } }))
+    refused("3 heads don't divide 64 channels", file_of(adm), joined(given_of(adm), { heads = 3 }))
+    refused("heads is one number that divides the width 16", file_of(dit), joined(given_of(dit), { heads = 3 }))
+    refused("its table has 4 rows, so it has 4 classes, or 3 and a row for none; not 2", file_of(dit),
+      joined(given_of(dit), { classes = 2 }))
+    local other = joined(dit, { buffers = {}, shapes = joined(dit.shapes, { pos_embed = { 1, 16, 16 } }) })
+    refused("its pos_embed isn't the table", file_of(other), given_of(dit))
+  end)
+
+  it("refuses other files with a sentence", function()
+    refused("its keys are those of no network that is known here", file_of { shapes = { a = { 2 } } })
+    local path = forge.file "not a file of tensors"
+    refused("a text file, not a safetensors file", path)
+    refused("several networks, under the keys 'a.', 'b.'", file_of(adm, "a.", (function()
+      local out = {}
+      for key, x in pairs(values.filled(adm.shapes)) do out["b." .. key] = x end
+      return out
+    end)()))
+  end)
+end)
