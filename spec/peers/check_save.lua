@@ -72,7 +72,7 @@ local function differing(one, other)
   end
 end
 
--- A folder of diffusers, loaded and saved: all its files, to the byte.
+-- A folder of diffusers that is loaded and saved has the same files, to the byte.
 local function theirs(name)
   local from, to = root .. "/" .. name .. "/theirs", root .. "/" .. name .. "/ours"
   local pipe = assert(d.hub.load(from))
