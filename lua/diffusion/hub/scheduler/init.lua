@@ -67,7 +67,7 @@ end
 -- Raises if the network's output can't tell x0 at the start, where x has no signal.
 local function check_start(plan, grid)
   local t = grid[1][1]
-  if plan.predict == "eps" and not plan.upward and plan.schedule:snr(t) == 0 then
+  if plan.predict == "eps" and plan.schedule:snr(t) == 0 then
     fail.raise("x holds no signal at timestep %g, so eps doesn't determine x0 there; a network that predicts v or x0 "
       .. "expected, or another timestep_spacing", t - 1)
   end
