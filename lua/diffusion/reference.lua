@@ -4915,6 +4915,7 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "last", type = "integer", range = ">= 0", default = "1", text = "the last level, to which a step adds no noise" },
+      { name = "least", type = "number", range = ">= 0", default = "0", text = "smaller variances of a step are none" },
     },
   },
   ["sampler diffusers-dpm-inverse"] = {
