@@ -15,5 +15,5 @@ end
 
 return { consistency = { make = consistency, source = "Song et al. 2023, algorithm 1",
     stochastic = true, rules = {
-      s_noise = { "number", default = 1, min = 0, text = "factor of the noise" },
+      s_noise = { "number", default = 1, min = 0, later = true, text = "factor of the noise" },
     } } }

@@ -85,7 +85,7 @@ return {
     order = 1, evaluations = 2, stochastic = true, rules = rules() },
   dpmpp_2m_sde = { make = dpmpp_2m_sde, source = "Lu et al. 2022, SDE-DPM-Solver++(2M)",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {} },
-    rules = order.rules(rules { form = order.form }) },
+    rules = order.rules(rules { form = order.form }, true) },
   dpmpp_3m_sde = { make = dpmpp_3m_sde, source = "k-diffusion, second difference corrected",
     order = 1, stochastic = true, remembers = { m = { "h" }, h = {}, m1 = { "m", "h1" }, h1 = {} },
     rules = rules { d2 = order.d2 } },

@@ -12,11 +12,12 @@ order.form = { one_of = { "midpoint", "heun" }, default = "midpoint", text = "fo
 --- step has order 1 and the one before it at most 2. With euler_at_final the last step of any run
 --- has order 1.
 ---@param rules table<string, table>
+---@param later boolean|nil true if files of runs may lack the two
 ---@return table<string, table> rules
-function order.rules(rules)
-  rules.lower_order_final = { "integer", default = 0, min = 0,
+function order.rules(rules, later)
+  rules.lower_order_final = { "integer", default = 0, min = 0, later = later,
     text = "runs of fewer steps end with steps of order 2 and 1" }
-  rules.euler_at_final = { "boolean", default = false, text = "the last step has order 1" }
+  rules.euler_at_final = { "boolean", default = false, later = later, text = "the last step has order 1" }
   return rules
 end
 

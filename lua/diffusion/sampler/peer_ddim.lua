@@ -109,15 +109,15 @@ end
 local clip = {
   clip = { "number", above = 0, text = "x0 is clipped to [-clip, clip]" },
   ratio = { "number", min = 0, max = 1, text = "quantile of |x0| that is a dynamic threshold" },
-  most = { "number", default = 1, above = 0, text = "cap of that threshold" },
+  most = { "number", default = 1, above = 0, later = true, text = "cap of that threshold" },
 }
 local own = {
-  eta = { "number", default = 0, min = 0, text = "factor of the posterior's standard deviation" },
-  pair = { one_of = { "unclipped", "clipped" }, default = "unclipped", text = "x0 to which eps belongs" },
+  eta = { "number", default = 0, min = 0, later = true, text = "factor of the posterior's standard deviation" },
+  pair = { one_of = { "unclipped", "clipped" }, default = "unclipped", later = true, text = "x0 to which eps belongs" },
 }
 local stride = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" },
-  last = { "integer", default = 0, min = 0, max = 1, text = "level below the first stride" },
+  last = { "integer", default = 0, min = 0, max = 1, later = true, text = "level below the first stride" },
 }
 
 local function joined(...)
@@ -137,6 +137,6 @@ return {
     rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" },
       least = { "number", default = 0, min = 0, text = "smaller variances of a step are none" } } },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true,
-    rules = { learned = { one_of = { "process", "variance" }, default = "process",
+    rules = { learned = { one_of = { "process", "variance" }, default = "process", later = true,
       text = "meaning of a learned variance: the process's, or the variance itself" } } },
 }

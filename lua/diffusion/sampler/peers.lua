@@ -1,7 +1,6 @@
 --- Samplers of other libraries that differ from the publication. Each function reproduces one defect,
 --- so that its results can be compared. The name says the defect. None is in d.sampler.names(), all
 --- are in d.sampler.presets().
-local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
 local dpm2 = require "diffusion.sampler.dpm2"
 local dpmpp = require "diffusion.sampler.dpmpp"
@@ -149,12 +148,13 @@ end
 
 local churn_rules = {
   steps = { "integer", min = 1, default_text = "steps of the run", text = "s_churn is over so many steps" },
-  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", text = "prediction target of the model's output" },
+  of = { one_of = { "eps", "v", "x0", "edm" }, default = "eps", later = true,
+    text = "prediction target of the model's output" },
 }
 for name, rule in pairs(churn.rules) do churn_rules[name] = rule end
 local missing_rules = {
   skipped = { "table", required = true, as = "number[]", text = "the levels before the start" },
-  order = { "integer", default = 4, min = 1, max = 4, text = "values that a step uses" },
+  order = { "integer", default = 4, min = 1, max = 4, later = true, text = "values that a step uses" },
 }
 
 local peers = {

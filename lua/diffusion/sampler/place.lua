@@ -94,6 +94,9 @@ local function named_grid(o, solver)
   if type(make) ~= "function" then make, message = grids.find(o.grid or option.grid.otherwise) end
   if not make then fail.raise("sampler: %s", message) end
   local grid = make(o.process.schedule, o.steps or place.steps(solver, o.process.T))
+  if kind.of(grid) ~= "grid" then
+    fail.raise("sampler: the function given as grid must return a grid, got %s", kind.shown(grid))
+  end
   check_target(o.process, grid[1][1])
   return o.grid and grid or o.init and grid or from_signal(o.process, grid, solver)
 end

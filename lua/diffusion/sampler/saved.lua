@@ -62,13 +62,20 @@ local function numbers_of(grid)
   return out
 end
 
--- A sampler's options as one line.
-local function options_text(options)
+local function is_default(value, rule)
+  local default = rule.default
+  return value == default or type(value) == "table" and type(default) == "table" and #value == 0 and #default == 0
+end
+
+-- A sampler's options as one line. One with the rule `later = true` is younger than files of runs,
+-- which lack it. It is left out at its default.
+local function options_text(options, rules)
   local list = {}
   for name, value in pairs(options) do
     local plain_list = type(value) == "table" and fail.pcall(table.concat, value)
     local text = plain_list and "{" .. table.concat(value, ", ") .. "}" or kind.shown(value)
-    list[#list + 1] = name .. " = " .. text
+    local rule = rules[name] or {}
+    if not (rule.later and is_default(value, rule)) then list[#list + 1] = name .. " = " .. text end
   end
   table.sort(list)
   return #list > 0 and table.concat(list, ", ") or "none"
@@ -80,8 +87,9 @@ local function traits(own)
   for i, step in ipairs(own.grid) do
     levels[i] = ("%.10g %.10g"):format(process.schedule:signal(step[1]), process.schedule:noise(step[1]))
   end
-  return { sampler = own.name, options = options_text(own.sampler_options), shape = own.shape, noise = own.noise,
-           schedule = process.schedule.name, levels = table.concat(levels, ", "), predict = process.predict }
+  return { sampler = own.name, options = options_text(own.sampler_options, own.solver.rules or {}),
+           shape = own.shape, noise = own.noise, schedule = process.schedule.name,
+           levels = table.concat(levels, ", "), predict = process.predict }
 end
 
 --- Writes a run. The file is whole or not written at all.

@@ -81,7 +81,7 @@ local remembers = { past = {}, used = {}, x = { "t", "used" }, t = {} }
 local rules = order_of.rules {
   order = { "integer", default = 2, min = 1, max = 3, text = "values that the predictor uses" },
   variant = { one_of = { "bh1", "bh2" }, default = "bh2", text = "B(h) of the paper: h, or e^h - 1" },
-  uncorrected = { "table", each = { "integer" }, default = {}, as = "integer[]",
+  uncorrected = { "table", each = { "integer" }, default = {}, as = "integer[]", later = true,
     text = "numbers of steps that don't correct x" },
   corrector = { "boolean", default = true, text = "corrects each x with the next step's value" },
 }

@@ -64,14 +64,34 @@ local function pndm(c, o)
   return plan
 end
 
--- s = sin^2(u pi/2) with u = t/T. The network gets the angle of (a, s).
-local function ipndm(c)
-  if c.trained_betas then fail.raise "trained_betas: diffusers takes them for the noise levels of a run, as they stand" end
+-- s = sin^2(u pi/2) with u = t/T.
+local function sine(c)
   local T = c.num_train_timesteps
   local s = named.from_alpha_bar(function(u) return u == 1 and 0 or 1 - math.sin(u * math.pi / 2) ^ 4 end, { T = T })
+  return s, function(N) return grids.trailing(s, N, { round = false }):times(), 0 end
+end
+
+-- diffusers takes trained_betas for the noise levels of the run, in their order and whatever their number.
+local function given(list)
+  local sorted, bars, level = table.move(list, 1, #list, 1, {}), {}, {}
+  table.sort(sorted)
+  for t, noise in ipairs(sorted) do
+    if level[noise] then fail.raise("trained_betas has %g twice, and a run has each level once", noise) end
+    bars[t], level[noise] = 1 - noise ^ 2, t
+  end
+  return named.from_alpha_bar(bars), function()
+    local times = {}
+    for i, noise in ipairs(list) do times[i] = level[noise] end
+    return times, table.remove(times)
+  end
+end
+
+-- The network gets the angle of (a, s).
+local function ipndm(c)
+  local s, times
+  if c.trained_betas then s, times = given(c.trained_betas) else s, times = sine(c) end
   return {
-    schedule = s, predict = "v", sampler = { "diffusers-ipndm-start-without-x0" },
-    times = function(N) return grids.trailing(s, N, { round = false }):times(), 0 end,
+    schedule = s, predict = "v", sampler = { "diffusers-ipndm-start-without-x0" }, times = times,
     shown = function(t) return math.atan(s:noise(t), s:signal(t)) / math.pi * 2 end,
   }
 end
