@@ -4,6 +4,7 @@ local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"
 local hub = require "spec.support.hub_folder"
+local peer_values = require "spec.support.peer_values"
 local refusal = require "spec.support.refusal"
 
 local root
@@ -266,6 +267,24 @@ describe("weights", function()
     assert(d.hub.load(root))
     write { [WEIGHTS .. ".fp16.bin"] = "text" }
     refused({ WEIGHTS .. ".fp16.bin" }, root, { variant = "fp16" })
+  end)
+
+  it("may be PyTorch's, in one file or with an index", function()
+    local bytes, shapes = child.read "spec/fixtures/peers/toy.bin", {}
+    for key, x in pairs(hub.tensors()) do shapes[key] = x:shape() end
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false, [WEIGHTS .. ".bin"] = bytes })
+    local value = peer_values.filled(shapes)["conv_in.bias"][1]
+    assert.near(value, mark(assert(d.hub.load(root))), 1e-7)
+    os.remove(root .. "/" .. WEIGHTS .. ".bin")
+    local map, part = {}, "diffusion_pytorch_model-00001-of-00001.bin"
+    for key in pairs(shapes) do map[key] = part end
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
+    refused({ "1 of its 1 shards is missing: " .. part }, root)
+    write { ["unet/" .. part] = bytes }
+    assert.near(value, mark(assert(d.hub.load(root))), 1e-7)
+    map["other.weight"] = part
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
+    refused({ "tensor 'other.weight' should be in " .. part .. ", which doesn't have it" }, root)
   end)
 
   it("may be cut into shards", function()

@@ -336,6 +336,16 @@ describe("json", function()
     assert.equal(words, assert(json.decode('[NaN, "' .. words .. '"]'))[2])
   end)
 
+  it("has no keys in lists, and strings as keys of objects", function()
+    for text, fault in pairs { ['["a": "b"]'] = "a key in a list", ['{"x": [1, "y": 2]}'] = "a key in a list",
+      ['{"a" 1}'] = "an object with a key that is no string", ['{[1]: 2}'] = "an object with a key that is no string",
+      ['{1: 2}'] = "an object with a key that is no string" } do
+      local v, message = json.decode(text)
+      assert.is_nil(v)
+      assert.equal("json: " .. fault, message)
+    end
+  end)
+
   it("is UTF-8", function()
     local v, message = json.decode '["a\xffb"]'
     assert.is_nil(v)

@@ -1369,14 +1369,14 @@ return {
     text = "Writes a folder that diffusers opens with from_pretrained: configs, weights and model_index.json. A network of this library's own, d.unet, is written as a UNet2DModel if that class can express it. Its classes keep their numbers less one, and a last row of zeros stands for no class. An interrupted save leaves the old folder, or one that no program opens.",
     params = {
       { name = "dir", type = "string" },
-      { name = "parts", type = "diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options", text = "a pipe; a network alone; or {unet =, process =}, and the options" },
-      { name = "options", type = "diffusion.hub_save_options?", optional = true },
+      { name = "parts", type = "any", text = "a pipe; a network, or an average of one, alone; or the options with a unet" },
+      { name = "options", type = "diffusion.hub_save_options?", text = "for a pipe or a network: variant, dtype, max_shard_size", optional = true },
     },
     options = {
       { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
       { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
       { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
-      { name = "process", type = "process", default = "none", text = "what the denoiser was trained for" },
+      { name = "process", type = "process", default = "none", text = "the process that the denoiser was trained for" },
       { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
       { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
       { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
@@ -5376,10 +5376,93 @@ return {
       { name = "path", type = "string|nil", text = "the folder that it was read from" },
       { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
       { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
-      { name = "process", type = "diffusion.process|nil", text = "what the denoiser was trained for; can be written" },
+      { name = "process", type = "diffusion.process|nil", text = "the process that the denoiser was trained for; can be written" },
       { name = "sampler", type = "any", text = "as d.sample takes it" },
       { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
       { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+    },
+  },
+  ["pipe()"] = {
+    signature = "pipe([options])",
+    text = "Draws images.",
+    params = {
+      { name = "options", type = "diffusion.pipe_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "height", type = "integer", range = ">= 1", default = "that of the network", text = "height of an image in pixels" },
+      { name = "init", type = "tensor", default = "none", text = "images {n, H, W, C} in [-1, 1] to start from" },
+      { name = "n", type = "integer", range = ">= 1", default = "one, or one for each class or picture", text = "number of images" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, C} in [-1, 1]" },
+    },
+  },
+  ["pipe:decode"] = {
+    signature = "pipe:decode(x)",
+    text = "Images of a run's x, decoded if they are latents, within [-1, 1].",
+    params = {
+      { name = "x", type = "diffusion.tensor" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, C}" },
+    },
+  },
+  ["pipe:denoiser"] = {
+    signature = "pipe:denoiser()",
+    text = "The network as the denoiser of the pipe's process, for d.objective and d.sample. It is pipe.unet itself unless the scheduler shows it other times or scales than those of the process.",
+    returns = {
+      { type = "any", text = "denoiser" },
+    },
+  },
+  ["pipe:encode"] = {
+    signature = "pipe:encode(images)",
+    text = "Latents of images. Without an autoencoder they are the images.",
+    params = {
+      { name = "images", type = "diffusion.tensor", text = "{n, H, W, C} in [-1, 1]" },
+    },
+    returns = {
+      { type = "diffusion.tensor" },
+    },
+  },
+  ["pipe:steps"] = {
+    signature = "pipe:steps([options])",
+    text = "A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if the pipe has an autoencoder; pipe:decode makes images of them.",
+    params = {
+      { name = "options", type = "diffusion.pipe_options?", optional = true },
+    },
+    options = {
+      { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "height", type = "integer", range = ">= 1", default = "that of the network", text = "height of an image in pixels" },
+      { name = "init", type = "tensor", default = "none", text = "images {n, H, W, C} in [-1, 1] to start from" },
+      { name = "n", type = "integer", range = ">= 1", default = "one, or one for each class or picture", text = "number of images" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
+    },
+    returns = {
+      { type = "diffusion.run" },
     },
   },
   ["plan"] = {
@@ -5788,6 +5871,7 @@ return {
     text = "as another library computes it, including its defect",
     options = {
       { name = "last", type = "integer", range = ">= 0", default = "1", text = "the last level, to which a step adds no noise" },
+      { name = "least", type = "number", range = ">= 0", default = "0", text = "smaller variances of a step are none" },
     },
   },
   ["sampler diffusers-dpm-inverse"] = {

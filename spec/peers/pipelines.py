@@ -47,6 +47,8 @@ DIT = dict(num_attention_heads=2, attention_head_dim=8, in_channels=4, out_chann
 
 BETAS = dict(beta_start=0.0001, beta_end=0.02, num_train_timesteps=1000)
 
+# LDMPipeline scales its noise before it sets the timesteps, so its schedulers of sigma must start at the
+# last timestep: "trailing".
 # name: pipeline, {component: (class, config)}, scheduler class and config, arguments, seeds of generators
 CASES = {
     "ddpm": ("DDPMPipeline", dict(unet=("UNet2DModel", DDPM)), "DDPMScheduler",
@@ -77,9 +79,6 @@ CASES = {
             dict(batch_size=2, num_inference_steps=10), [0]),
     "ldm_euler": ("LDMPipeline", dict(unet=("UNet2DModel", LATENT), vqvae=("VQModel", VQ)), "EulerDiscreteScheduler",
                   dict(BETAS, timestep_spacing="trailing"), dict(batch_size=1, num_inference_steps=6), [0]),
-    "ldm_euler_leading": ("LDMPipeline", dict(unet=("UNet2DModel", LATENT), vqvae=("VQModel", VQ)),
-                          "EulerDiscreteScheduler", dict(BETAS, timestep_spacing="leading", steps_offset=1),
-                          dict(batch_size=1, num_inference_steps=6), [0]),
     "dit": ("DiTPipeline", dict(transformer=("DiTTransformer2DModel", DIT), vae=("AutoencoderTiny", TINY)),
             "DDIMScheduler", dict(BETAS, clip_sample=False),
             dict(class_labels=[3, 999], num_inference_steps=8, guidance_scale=4.0), [33]),
@@ -96,6 +95,29 @@ CASES = {
                  dict(batch_size=1, num_inference_steps=20), [0]),
     "karras_ve": ("KarrasVePipeline", dict(unet=("UNet2DModel", PLAIN)), "KarrasVeScheduler",
                   dict(sigma_min=0.02, sigma_max=0.9, s_churn=2), dict(batch_size=1, num_inference_steps=8), [0]),
+}
+
+
+# Keys and shapes of the class ToyModel of spec/support/hub_folder.lua.
+TOY = {
+    "block.embed.bias": [4],
+    "block.embed.weight": [4, 4],
+    "block.one.conv.bias": [4],
+    "block.one.conv.weight": [4, 4, 3, 3],
+    "block.one.norm.bias": [4],
+    "block.one.norm.weight": [4],
+    "block.two.conv.bias": [4],
+    "block.two.conv.weight": [4, 4, 3, 3],
+    "block.two.norm.bias": [4],
+    "block.two.norm.weight": [4],
+    "conv_in.bias": [4],
+    "conv_in.weight": [4, 3, 3, 3],
+    "conv_out.bias": [3],
+    "conv_out.weight": [3, 4, 3, 3],
+    "time.one.bias": [4],
+    "time.one.weight": [4, 4],
+    "time.two.bias": [4],
+    "time.two.weight": [4, 4],
 }
 
 
@@ -141,6 +163,7 @@ def main():
     save_file(images, os.path.join(HERE, "pipelines.safetensors"), metadata={"diffusers": diffusers.__version__})
     with open(os.path.join(HERE, "pipelines.json"), "w") as f:
         json.dump(cases, f, indent=1, sort_keys=True)
+    torch.save(values.filled(TOY), os.path.join(HERE, "toy.bin"))
 
 
 def randn_in_float32(run):

@@ -52,6 +52,17 @@ local function restore_nan(value)
   return value
 end
 
+-- dkjson reads keys in lists, and any values as keys of objects. Returns what is wrong, or nil.
+local function mixed(value)
+  local is_array = (getmetatable(value) or {}).__jsontype == "array"
+  for key, inner in pairs(value) do
+    if is_array and type(key) ~= "number" then return "a key in a list" end
+    if not is_array and type(key) ~= "string" then return "an object with a key that is no string" end
+    local fault = type(inner) == "table" and inner ~= json.null and mixed(inner)
+    if fault then return fault end
+  end
+end
+
 local function decode(text)
   local length, bad = utf8.len(text)
   if not length then return nil, ("json: byte %d isn't UTF-8"):format(bad) end
@@ -62,6 +73,8 @@ local function decode(text)
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
   if beyond then return nil, ("json: text after the value, at byte %d"):format(beyond) end
+  local fault = type(value) == "table" and value ~= json.null and mixed(value)
+  if fault then return nil, "json: " .. fault end
   if ready ~= text then value = restore_nan(value) end
   return value
 end

@@ -2,6 +2,7 @@
 local as_unet2d = require "diffusion.hub.as_unet2d"
 local families = require "diffusion.nn.family"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 
 local expressed = {}
@@ -25,6 +26,14 @@ local function converted(tensors, dtype)
   return out
 end
 
+-- A config of UNet2DModel with the defaults of that class.
+local function complete(config)
+  local found = families.find "unet2d"
+  local out = peers.config(found, found.peers.diffusers, opts.check("unet2d", nil, found.options))
+  for key, value in pairs(config) do out[key] = value end
+  return out
+end
+
 --- A network as a class of diffusers.
 ---@param net diffusion.model|diffusion.ema
 ---@param dtype string|nil
@@ -42,7 +51,7 @@ function expressed.network(net, dtype)
   if o.kind == "unet" then
     local config, message = as_unet2d.config(o)
     if not config then return legible.refused("this unet can't be a UNet2DModel: %s", message) end
-    return entry.class, config, converted(as_unet2d.tensors(o, entry, net:state()), dtype)
+    return entry.class, complete(config), converted(as_unet2d.tensors(o, entry, net:state()), dtype)
   end
   if o.time_offset and o.time_offset ~= (o.time_embedding_type == "fourier" and 0 or 1) then
     return legible.refused("this %s can't be a %s: its time_offset is %g, and the class has none", o.kind, entry.class,

@@ -53,7 +53,7 @@ end
 
 -- x0 is clipped to a range, or by dynamic thresholding.
 local function clip_of(clip)
-  local out = { clip_sample = type(clip) == "number", clip_sample_range = type(clip) == "number" and clip or 1.0,
+  local out = { clip_sample = type(clip) == "number", clip_sample_range = type(clip) == "number" and clip + 0.0 or 1.0,
     thresholding = false, dynamic_thresholding_ratio = 0.995, sample_max_value = 1.0 }
   if type(clip) == "table" or clip == "dynamic" then
     local t = type(clip) == "table" and clip or {}

@@ -457,11 +457,11 @@ local d = {}
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file
 
----@class (exact) diffusion.hub_save_parts_options
+---@class (exact) diffusion.hub_save_options
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
 ---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
 ---@field pipeline? string class of the pipeline; default by the networks
----@field process? diffusion.process what the denoiser was trained for
+---@field process? diffusion.process the process that the denoiser was trained for
 ---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
 ---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
 ---@field vae? diffusion.model|diffusion.ema an autoencoder
@@ -1118,6 +1118,24 @@ local d = {}
 ---@class (exact) diffusion.oracle_swiss_roll_options
 ---@field noise? number standard deviation of the noise; the set's is 1; range [0, 1); default 0.04
 
+---@class (exact) diffusion.pipe_options
+---@field class? integer|string|(integer|string)[]|diffusion.tensor the class of all images or of each, from 1, or its name; 0 is no class
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default that of the pipeline
+---@field height? integer height of an image in pixels; range >= 1; default that of the network
+---@field init? diffusion.tensor images {n, H, W, C} in [-1, 1] to start from
+---@field n? integer number of images; range >= 1; default one, or one for each class or picture
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field on_step? fun(step: table) called with each step after it
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field strength? number how much of the way to noise init goes; range [0, 1]; default 1
+---@field width? integer width of an image in pixels; range >= 1; default that of the network
+
 ---@class (exact) diffusion.plot_lines_options
 ---@field file? string a file that ends in .png or .svg; default a window, or the terminal
 ---@field height? integer height in pixels; range [100, 10000]; default 600
@@ -1590,10 +1608,11 @@ local oracle = {}
 ---@field path string|nil the folder that it was read from
 ---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
 ---@field vae diffusion.model|nil decodes latents; can be written
----@field process diffusion.process|nil what the denoiser was trained for; can be written
+---@field process diffusion.process|nil the process that the denoiser was trained for; can be written
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
 ---@field labels table<integer, string>|nil the names of classes
+---@overload fun(options?: diffusion.pipe_options?): diffusion.tensor
 local pipe = {}
 
 --- The start and the steps of an edit. It prints as a table.
@@ -2325,8 +2344,8 @@ function d.hub.load(path, options) end
 --- stands for no class. An interrupted save leaves the old folder, or one that no program
 --- opens.
 ---@param dir string
----@param parts diffusion.pipe|diffusion.model|diffusion.ema|diffusion.hub_save_parts_options a pipe; a network alone; or {unet =, process =}, and the options
----@param options? diffusion.hub_save_options?
+---@param parts any a pipe; a network, or an average of one, alone; or the options with a unet
+---@param options? diffusion.hub_save_options? for a pipe or a network: variant, dtype, max_shard_size
 ---@return true|nil done nil with a message if it can't be written, or can't be expressed
 ---@return string|nil message
 function d.hub.save(dir, parts, options) end
@@ -4116,6 +4135,28 @@ function oracle:posterior_mean(x, a, s) end
 ---@param options? diffusion.oracle_sample_options?
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
+
+--- Images of a run's x, decoded if they are latents, within [-1, 1].
+---@param x diffusion.tensor
+---@return diffusion.tensor images {n, H, W, C}
+function pipe:decode(x) end
+
+--- The network as the denoiser of the pipe's process, for d.objective and d.sample. It is
+--- pipe.unet itself unless the scheduler shows it other times or scales than those of the
+--- process.
+---@return any denoiser
+function pipe:denoiser() end
+
+--- Latents of images. Without an autoencoder they are the images.
+---@param images diffusion.tensor {n, H, W, C} in [-1, 1]
+---@return diffusion.tensor
+function pipe:encode(images) end
+
+--- A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are
+--- latents if the pipe has an autoencoder; pipe:decode makes images of them.
+---@param options? diffusion.pipe_options?
+---@return diffusion.run
+function pipe:steps(options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor

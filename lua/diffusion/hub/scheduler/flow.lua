@@ -9,7 +9,10 @@ local ramp = require "diffusion.hub.scheduler.ramp"
 
 -- ==== the w of a run =========================================================================
 
-local function shifted(w, shift) return shift * w / (1 + (shift - 1) * w) end
+local function shifted(w, shift)
+  w = shift * w / (1 + (shift - 1) * w)
+  return math.abs(w - 1) < 1e-12 and 1 or w
+end
 
 -- The shift of a run: that of the config, or mu.
 local function shift_of(c, o)
@@ -92,7 +95,7 @@ local function on_path(c, o, list, last)
     local out, told = {}, {}
     for i, w in ipairs(check_falling(list(c, o, N))) do
       out[i] = level(w)
-      if o.timesteps then told[out[i]] = o.timesteps[i] end
+      if o.timesteps and list == euler_list then told[out[i]] = o.timesteps[i] end
     end
     return out, level(last or 0), told
   end

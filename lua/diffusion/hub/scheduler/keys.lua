@@ -115,7 +115,7 @@ keys.churn = { s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
 function keys.churned(o, of)
   if not o.s_churn then return nil end
   return { "diffusers-euler-churn-after-model", s_churn = o.s_churn, s_tmin = o.s_tmin, s_tmax = o.s_tmax,
-           s_noise = o.s_noise, steps = o.steps, of = of }
+           s_noise = o.s_noise, steps = steps, of = of }
 end
 
 local predicts = { epsilon = "eps", v_prediction = "v", sample = "x0", original_sample = "x0",

@@ -123,6 +123,8 @@ local function check_given(run)
   if not run.o.timesteps then return end
   if run.curve then fail.raise("timesteps can't be given with use_%s_sigmas", run.curve) end
   check_falling("timesteps", run.o.timesteps, "")
+  local first, T = run.o.timesteps[1], run.schedule.T
+  if first >= T then fail.raise("the first of the timesteps is %g, but training has 0..%d", first, T - 1) end
 end
 
 --- The schedule of a run, its levels times(N) and the timestep shown(t). If its sigmas go beyond the levels of
