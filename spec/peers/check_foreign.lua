@@ -7,7 +7,7 @@ local check = require "spec.support.peer_check"
 local foreign = require "diffusion.hub.foreign"
 local foreign_cases = require "spec.support.foreign_cases"
 
-local N = 12
+local N = tonumber(os.getenv "N" or "12")
 
 local pick, seed = check.chooser()
 local function flag() return pick { true, false } end
@@ -57,7 +57,7 @@ function random.lucidrains()
   local image = { 2, config.channels, pick { 8, 16 }, 8 }
   return { class = "Unet", image = image, t = config.learned and { 0.5, -2 } or { pick { 0, 999 }, 40 }, config = config,
     self_cond = config.self_condition and flag() or nil,
-    given = joined(PROCESS, { image = { image[3], 8, image[2] } }, given) }
+    given = joined(PROCESS, { time = config.learned and "log_snr" or nil, image = { image[3], 8, image[2] } }, given) }
 end
 
 function random.edm()

@@ -127,13 +127,13 @@ local processes = {
 
 --- Reads a network of EDM.
 ---@param p table a plan
----@return table {options, tensors, process, adapt}
+---@return table {options, tensors, process, adapt, kind = row of d.precondition}
 function edm.read(p)
   local o = options_of(p)
   local kind = p:ask "precondition"
   local sigma_data = kind == "edm" and p:ask "sigma_data" or nil
   return {
-    options = o, tensors = function() return tensors_of(p) end,
+    options = o, tensors = function() return tensors_of(p) end, kind = kind,
     process = function() return p.o.process or processes[kind](sigma_data) end,
     adapt = function(net, one) return precondition.scaled(net, one, kind) end,
   }

@@ -8,6 +8,7 @@ local parser = require "diffusion.file.parser"
 local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
 local tensors = require "diffusion.file.tensors"
+local trained = require "diffusion.nn.trained"
 
 local foreign = { rules = plan.rules }
 
@@ -99,8 +100,9 @@ local function read(path, o)
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m = network_of(path, one, found, o)
-  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = found.process(), adapt = found.adapt,
+  local m, process = network_of(path, one, found, o), found.process()
+  if found.kind then trained.learn(m, process, found.kind) end
+  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
     classes = { unet = one.name }, entry = one.entry }
 end
 

@@ -2,7 +2,10 @@
 -- The version that stands in files since 1.0 tells how the blocks and the attentions compute.
 local core = require "diffusion.core"
 local family = require "diffusion.network.lucidrains"
+local precondition = require "diffusion.precondition"
+local process = require("diffusion.process").process
 local schedule = require("diffusion.schedule").schedule
+local trained = require "diffusion.nn.trained"
 
 local lucidrains = { name = "lucidrains", title = "a network of denoising-diffusion-pytorch",
   mark = "mid_block1.mlp.1.weight", entry = family.peers.lucidrains, known = family }
@@ -179,17 +182,43 @@ local function tensors_of(p, o)
   return out
 end
 
+-- The denoiser of a network whose time is ln of the SNR.
+local function of_log_snr(net, process)
+  return trained.wrap(function(x, t, given) return net(x, process.schedule:log_snr(t), given) end, net)
+end
+
+-- ElucidatedDiffusion has the preconditioning of EDM, and its network under `net`.
+local function elucidated(p)
+  local sigma_data = p:ask "sigma_data"
+  return function()
+    return p.o.process or process { schedule = schedule.edm {}, predict = "edm", sigma_data = sigma_data }
+  end, function(net, one) return precondition.scaled(net, one, "edm") end
+end
+
+-- Networks with trained waves read timesteps, or a continuous time.
+local function time_of(p, o, found)
+  if found or not o.learned_sinusoidal_cond then return "t" end
+  return p:ask("time", p.outer.prefix:find "%f[%w]net%.$" and "c_noise" or nil)
+end
+
 --- Reads a network of the library.
 ---@param p table a plan
----@return table {options, tensors = function, process = function}
+---@return table {options, tensors = function, process = function, adapt}
 function lucidrains.read(p)
   local o = options_of(p)
   local found, target = buffers(p)
-  return {
-    options = o, tensors = function() return tensors_of(p, o) end,
-    process = p:process { schedule = found, predict = target, clip = 1,
-      variance = o.outputs == 2 and "learned_range" or "fixed_small" },
-  }
+  local time = time_of(p, o, found)
+  local out = { options = o, tensors = function() return tensors_of(p, o) end }
+  if time == "c_noise" then
+    out.kind = "edm"
+    out.process, out.adapt = elucidated(p)
+  else
+    out.process = p:process { schedule = found, predict = target, clip = 1,
+      variance = o.outputs == 2 and "learned_range" or "fixed_small" }
+    out.adapt = time == "log_snr" and of_log_snr or nil
+  end
+  o.time_offset = time == "t" and 1 or 0
+  return out
 end
 
 return lucidrains

@@ -24,6 +24,8 @@ plan.rules = {
     text = "number of classes; the table of DiT may have a row for none behind them" },
   rescale_timesteps = { "boolean", default_text = "that of the file",
     text = "whether the network sees timesteps as if T were 1000" },
+  time = { one_of = { "t", "log_snr", "c_noise" }, default_text = "that of the file",
+    text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
   groups = { "integer", min = 1, default_text = "that of the file", text = "groups of the residual blocks' norms" },
   version = { "string", default_text = "that of the file",
     text = "version of the library that wrote the file: \"1.4\"" },
