@@ -53,6 +53,44 @@ describe("a pipe draws the images of diffusers from torch's generator:", functio
   end
 end)
 
+describe("a pipe of latents", function()
+  it("draws latents without its autoencoder, or images by another", function()
+    peer.pipeline(root, cases.dit)
+    local o = { class = { 4, 1000 }, steps = 8, generator = d.generator { kind = "torch", seed = 33 } }
+    local z = assert(d.hub.load(root, { vae = false }))
+    assert(tostring(z):find("none, latents are drawn", 1, true))
+    local drawn = z(o)
+    assert.same({ 2, 4, 4, 4 }, drawn:shape())
+    assert.is_true(drawn:abs():max():item() > 1)
+    local full = assert(d.hub.load(root, { vae = root .. "/vae" }))
+    assert(peer.gap(full:decode(drawn), images.dit:to(core.real)) < 1e-4)
+    z.vae = full.vae
+    assert.is_true(z:decode(drawn):equal(full:decode(drawn)))
+    local x0 = full:decode(drawn)
+    assert.same({ 2, 4, 4, 4 }, full:encode(x0):shape())
+    assert.same({ 2, 8, 8, 3 }, full { class = { 1, 2 }, init = x0, strength = 0.5, steps = 4 }:shape())
+    assert.same({ 1, 8, 16, 3 }, full { class = 1, steps = 1, height = 8, width = 16 }:shape())
+    fails("height = 7 must be a multiple of 2", full, { class = 1, height = 7 })
+  end)
+
+  it("whose autoencoder isn't followed says how to go on without it", function()
+    peer.pipeline(root, cases.dit)
+    local text = child.read(root .. "/model_index.json"):gsub("AutoencoderTiny", "AutoencoderOther")
+    child.write(root .. "/model_index.json", text)
+    local none, message = d.hub.load(root)
+    assert.is_nil(none)
+    assert(message:find("networks of class AutoencoderOther aren't followed here; vae = false draws latents", 1, true))
+  end)
+
+  it("that has an autoencoder alone has no denoiser", function()
+    peer.pipeline(root, cases.ldm)
+    local pipe = assert(d.hub.load(root .. "/vqvae"))
+    assert.is_nil(pipe.unet)
+    assert.same({ 1, 4, 4, 3 }, pipe.vae:encode(d.randn(1, 8, 8, 3)):shape())
+    fails("there is no denoiser here, only an autoencoder", pipe, {})
+  end)
+end)
+
 describe("a pipe", function()
   local pipe
   local function opened(more, options)
