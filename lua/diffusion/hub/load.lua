@@ -218,11 +218,14 @@ local function absence(here)
     or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
 end
 
--- A path of one of the files of a folder stands for the folder.
+-- A path of one of the files of a folder stands for the folder: an index, a config, or weights with a
+-- config next to them.
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
-  return (name == INDEX or name == CONFIG) and core.place(path) == "file" and dir or path
+  local described = name == INDEX or name == CONFIG
+    or name:find "^diffusion_pytorch_model" and core.place(dir .. "/" .. CONFIG) == "file"
+  return described and core.place(path) == "file" and dir or path
 end
 
 --- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one
