@@ -106,7 +106,8 @@ end
 
 -- ==== pipelines ==========================================================================
 
-local function made(parts)
+local function made(parts, o)
+  parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
   return one
@@ -157,8 +158,8 @@ local function pipeline(here, o)
   for key, value in pairs(known) do
     if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
   end
-  parts.class, parts.path, parts.labels, parts.id2label = class, here.path, labels.read(index.id2label), index.id2label
-  return made(parts)
+  parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
+  return made(parts, o)
 end
 
 -- A folder of one component: a denoiser or an autoencoder.
@@ -172,7 +173,7 @@ local function single(here, o)
   end
   local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
   parts[info.role], parts.classes[info.role] = m, info.class
-  return made(parts)
+  return made(parts, o)
 end
 
 -- A file of another library. Its network may be one of latents.
@@ -186,7 +187,7 @@ local function other(path, o)
     if not parts.vae then return nil, message end
     parts.classes.vae = info.class
   end
-  return made(parts)
+  return made(parts, o)
 end
 
 -- ==== the call ===========================================================================
@@ -201,6 +202,10 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "a type to which the weights are converted" },
   scheduler = { "string|table", default_text = "that of the folder",
     text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+  steps = { "integer", min = 1, default_text = "that of the pipeline",
+    text = "number of steps of a call that has none" },
+  labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
+    text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
