@@ -10,6 +10,7 @@ local child = dofile "spec/support/child.lua"
 local csv = require "diffusion.file.csv"
 local forge = require "spec.support.forge"
 local header = require "diffusion.file.safetensors_header"
+local hub = require "spec.support.hub_folder"
 local json = require "diffusion.file.json"
 local literal = require "diffusion.file.python_literal"
 local parser = require "diffusion.file.parser"
@@ -130,6 +131,28 @@ local average = d.ema(small, { decay = { "power" } })
 average:update()
 assert(average:snapshot(at "snapshot"))
 local snapshot_facts, snapshot_tensors = parts_of(at "snapshot")
+
+-- ==== folders of diffusers =======================================================================
+
+hub.write(at "hub", hub.pipeline())
+d.warnings(false)
+
+-- A row for one description of such a folder.
+local function description(name, path, ...)
+  local whole, seeds = child.read(at "hub/" .. path), { ... }
+  seeds[#seeds + 1] = whole
+  return { name = "hub_" .. name, room = 64 << 20,
+    words = words("_class_name", "_use_default_values", '"unet"', "DDIMPipeline", "LDMPipeline", "[null]", '"relu"',
+      "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", '"trailing"', '"v_prediction"', "-Infinity",
+      "1e999"),
+    seeds = function() return table.move(seeds, 1, #seeds, 1, {}) end,
+    read = function(bytes)
+      written("hub/" .. path, bytes)
+      local pipe, message = d.hub.load(at "hub")
+      written("hub/" .. path, whole)
+      return pipe and tostring(pipe), message
+    end }
+end
 
 -- ==== the table ==================================================================================
 
@@ -261,6 +284,14 @@ return {
     read = function(bytes)
       return d.checkpoint { path = written("checkpoint", bytes), model = small, opt = opt }:load()
     end },
+
+  description("index", "model_index.json"),
+  description("config", "unet/config.json"),
+  description("scheduler", "scheduler/scheduler_config.json",
+    '{"_class_name":"DDPMScheduler","_use_default_values":["thresholding"],"beta_end":0.02,"beta_schedule":"linear",'
+    .. '"beta_start":0.0001,"clip_sample":true,"clip_sample_range":1.0,"lambda_min_clipped":-Infinity,'
+    .. '"num_train_timesteps":1000,"prediction_type":"epsilon","rescale_betas_zero_snr":false,"steps_offset":0,'
+    .. '"timestep_spacing":"leading","trained_betas":null,"variance_type":"fixed_small"}'),
 
   { name = "snapshot", words = MODEL_WORDS, wrap = container("snapshot", snapshot_tensors),
     seeds = function() return { snapshot_facts } end,

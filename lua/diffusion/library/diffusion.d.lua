@@ -443,6 +443,7 @@ local d = {}
 ---@field heads? integer|integer[] number of heads of each attention; or head_channels, the width of a head; range >= 1; default those of the file
 ---@field image? integer|integer[] height and width of an image: 64, {64, 48} or {64, 48, 3}; range >= 1; default that of the file
 ---@field key? string in a PyTorch file, the key under which the network is: "ema", "model"; default the only one
+---@field labels? string[] names of the classes from 1; default those of the folder
 ---@field precondition? "edm"|"vp"|"ve"|"iddpm" how the network's input and output are scaled; see d.precondition; default that of the file
 ---@field predict? "eps"|"x0"|"v" the prediction target; default that of the file
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
@@ -452,6 +453,7 @@ local d = {}
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
+---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
 ---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
