@@ -36,7 +36,8 @@ local function train(pipe, steps, options)
   local m = o.model or pipe.unet
   d.manual_seed(7)
   local ema = d.ema(m, { decay = 0.9 })
-  local report, why = d.trainer { model = m, ema = ema, opt = d.adamw(m, { lr = 1e-2, clip = 1, ema = ema }), quiet = true,
+  local opt = d.adamw(m, { lr = 1e-2, clip = 1, ema = ema })
+  local report, why = d.trainer { model = m, ema = ema, opt = opt, quiet = true,
     objective = d.objective { process = pipe.process }, checkpoint = o.checkpoint,
     batches = set:batches { size = 4, steps = steps, seed = 1 } }:run()
   return assert(report, why), ema
@@ -120,7 +121,8 @@ describe("a network of a folder", function()
       assert.is_true(train(pipe, 60).loss < 0.9 * first)
       local change = (pipe.unet(x, 50) - old):abs():mean(1):mean(1):mean(1):totable()
       for _, c in ipairs(change) do assert.is_true(c > 1e-3) end
-      local o = { model = pipe.unet, process = pipe.process, shape = { 1, 8, 8, 2 }, sampler = "ddpm", steps = 3, seed = 1 }
+      local o = { model = pipe.unet, process = pipe.process, shape = { 1, 8, 8, 2 }, sampler = "ddpm", steps = 3,
+        seed = 1 }
       assert.is_true(d.sample(o):isfinite():all())
     end
   end)
