@@ -132,8 +132,7 @@ average:update()
 assert(average:snapshot(at "snapshot"))
 local snapshot_facts, snapshot_tensors = parts_of(at "snapshot")
 
--- ==== folders of diffusers =======================================================================
-
+-- ==== folders of diffusers ================================================================
 hub.write(at "hub", hub.pipeline())
 d.warnings(false)
 
@@ -153,6 +152,17 @@ local function description(name, path, ...)
       return pipe and tostring(pipe), message
     end }
 end
+=======
+-- ==== adapters ===================================================================================
+
+-- A file of adapters of a linear layer, whose header is a damaged text.
+local adapted = d.nn.model(d.nn.linear(3, 2))
+local ADAPTERS = { '{"__metadata__":{"lora_adapter_metadata":"{\\"unet.lora_alpha\\":2,\\"unet.alpha_pattern\\":'
+  .. '{\\"^a\\":1}}"},"unet.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},'
+  .. '"unet.lora_B.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[24,32]},'
+  .. '"unet.alpha":{"dtype":"F32","shape":[],"data_offsets":[32,36]}}' }
+local ADAPTER_WORDS = words("lora_A", "lora_B", "lora_down", "lora_up", "lora_unet_", "unet.", "processor.to_q_lora",
+  "alpha", "rank_pattern", "use_dora", '"BOOL"', '"C64"', "[2,3,1,1]", "[0]", "1e999", "null")
 
 -- ==== the table ==================================================================================
 
@@ -274,6 +284,13 @@ return {
 
   { name = "unet", words = MODEL_WORDS, room = 64 << 20, wrap = container("model", unet_tensors),
     seeds = function() return { unet_facts } end, read = load_model },
+
+  { name = "adapters", words = ADAPTER_WORDS, seeds = function() return { table.unpack(ADAPTERS) } end,
+    wrap = function(text) return forge.safetensors(text, ("\0\0\x80\x3f"):rep(9)) end,
+    read = function(bytes)
+      local lora, message = d.nn.lora(adapted, { load = written("adapters", bytes) })
+      return lora and lora:remove() and true, message
+    end },
 
   { name = "run", words = MODEL_WORDS, wrap = container("run", run_tensors),
     seeds = function() return { run_facts } end,
