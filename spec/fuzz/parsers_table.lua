@@ -132,7 +132,8 @@ average:update()
 assert(average:snapshot(at "snapshot"))
 local snapshot_facts, snapshot_tensors = parts_of(at "snapshot")
 
--- ==== folders of diffusers ================================================================
+-- ==== folders of diffusers =======================================================================
+
 hub.write(at "hub", hub.pipeline())
 d.warnings(false)
 
@@ -152,7 +153,7 @@ local function description(name, path, ...)
       return pipe and tostring(pipe), message
     end }
 end
-=======
+
 -- ==== adapters ===================================================================================
 
 -- A file of adapters of a linear layer, whose header is a damaged text.

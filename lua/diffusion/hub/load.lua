@@ -223,8 +223,7 @@ local function absence(here)
     or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
 end
 
--- A path of one of the files of a folder stands for the folder: an index, a config, or weights with a
--- config next to them.
+-- The path of an index, of a config, or of weights with a config next to them stands for the folder.
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
