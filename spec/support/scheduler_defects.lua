@@ -52,11 +52,12 @@ local list = {
     has = function(row) return row.c == "SASolverScheduler" and row.from and any(row, curves) end,
   },
   {
-    why = "sigma_down as the root of a difference of squares that cancels: NaN where the sigmas of a step are far apart",
+    why = "sigma_down is the root of a difference of squares, which cancels: NaN where the sigmas of a step are far "
+      .. "apart",
     has = function(row) return row.c == "KDPM2AncestralDiscreteScheduler" end,
   },
   {
-    why = "lambda is infinite at sigma = 0, and the last step multiplies it by 0: NaN, as with final_sigmas_type zero and "
+    why = "lambda is infinite at sigma = 0, and the last step multiplies it by 0: NaN with final_sigmas_type zero and "
       .. "bh1, predict_x0 false or lower_order_final false",
     has = function(row)
       return row.c == "UniPCMultistepScheduler" and row.o.final_sigmas_type ~= "sigma_min"

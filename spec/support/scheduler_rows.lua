@@ -363,7 +363,8 @@ function rows.report(all, verbose)
     end
   end
   for _, line in ipairs(told) do print(line) end
-  print(("%-40s" .. ("%8s"):rep(#outcomes)):format("class", "met", "double", "refused", "both", "peer", "defect", "failed"))
+  print(("%-40s" .. ("%8s"):rep(#outcomes)):format("class", "met", "double", "refused", "both", "peer", "defect",
+    "failed"))
   local failed = 0
   for _, name in ipairs(names) do
     local counts = {}
