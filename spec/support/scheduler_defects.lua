@@ -24,10 +24,14 @@ end
 
 local curves = { "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_flow_sigmas" }
 
--- Whether the first timestep of a run from noise comes twice. Classes of two evaluations have others between.
+-- Classes that round timesteps, and how many calls of the network a step takes.
+local calls = { DPMSolverMultistepScheduler = 1, DPMSolverSinglestepScheduler = 1, UniPCMultistepScheduler = 1,
+  DEISMultistepScheduler = 1, SASolverScheduler = 1, KDPM2DiscreteScheduler = 2, KDPM2AncestralDiscreteScheduler = 2 }
+
+-- Whether the first timestep of a run from noise comes twice.
 local function starts_twice(row)
-  local t = row.t or {}
-  return not row.from and t[1] and (t[1] == t[2] or row.c:find "^KDPM2" and t[1] == t[3])
+  local t, more = row.t or {}, calls[row.c]
+  return more and not row.from and t[1] and t[1] == t[1 + more]
 end
 
 local list = {
