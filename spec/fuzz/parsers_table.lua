@@ -17,6 +17,8 @@ local parser = require "diffusion.file.parser"
 local plain = require "diffusion.file.plain"
 local png_text = require "diffusion.file.png_text"
 local core = require "diffusion.core"
+local keys = dofile "spec/fuzz/keys.lua"
+local pickled = dofile "spec/fuzz/pickled.lua"
 
 local folder = child.folder()
 local function at(name) return folder .. "/" .. name end
@@ -244,6 +246,33 @@ return {
   { name = "png_text", words = { "tEXt", "\0", "IEND" },
     seeds = function() return { forge.png(1, 8, 0, { "a" }, forge.chunk("tEXt", "key\0value")) } end,
     read = function(bytes) return png_text.read(assert(core.map(written("text.png", bytes)))) end },
+
+  { name = "pickle", words = pickled.words, wrap = pickled.file, seeds = pickled.seeds,
+    read = function(bytes)
+      local path, out = written("a.pt", bytes), {}
+      for i, o in ipairs { { key = "" }, { raw = true }, {} } do
+        local value, message = d.load(path, o)
+        out[i] = value and (o.raw and true or all_of(value)) or message
+      end
+      return type(out[1]) ~= "string" and out[1] or nil, out[1]
+    end },
+
+  { name = "pt", words = { "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "\xff\xff\xff\xff", "data.pkl", "byteorder", "big",
+      table.unpack(pickled.words) },
+    seeds = function()
+      local list = {}
+      for i, name in ipairs { "views", "types", "checkpoint5", "module", "opaque" } do
+        list[i] = forge.bytes_of(("spec/fixtures/peers/pt/%s.pt"):format(name))
+      end
+      return list
+    end,
+    read = function(bytes) return all_of(d.load(written("a.pt", bytes), { key = "" })) end },
+
+  { name = "foreign", words = keys.words, wrap = keys.file, seeds = keys.seeds, room = 64 << 20,
+    read = function(bytes)
+      local pipe, message = d.hub.load(written("b.safetensors", bytes), keys.options)
+      return pipe and tostring(pipe), message
+    end },
 
   { name = "csv", words = { "1,", "\n", "99999999999999999999,", "-1,", "nan,", "1e5," },
     seeds = function() return { "step,loss\n1,0.5\n2,0.25\n3,0.125\n" } end,

@@ -1,12 +1,18 @@
+<<<<<<< HEAD
 -- Compares networks of other libraries with references of their formulas, forward and backward, in random
 -- configurations. Then networks of published sizes are read from PyTorch's files and timed. SEED chooses other configurations. FULL=0 leaves the large networks out.
+=======
+-- Compares networks of other libraries with references of their formulas: random configurations, forward
+-- and backward, then networks of published sizes, read from PyTorch's files, with their times. SEED
+-- chooses other configurations. FULL=words takes the large networks whose names have them; FULL=none none.
+>>>>>>> w-C
 package.path = "./?.lua;" .. package.path
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
 local foreign = require "diffusion.hub.foreign"
 local foreign_cases = require "spec.support.foreign_cases"
 
-local N = tonumber(os.getenv "N" or "12")
+local N = tonumber(os.getenv "N" or "12") -- of each library
 
 local pick, seed = check.chooser()
 local function flag() return pick { true, false } end
@@ -141,7 +147,8 @@ local function full_size(title, script, case)
   check.line(("%s, %d parameters"):format(title, net:count()), off, times)
 end
 
-if os.getenv "FULL" ~= "0" then
-  for _, one in ipairs(large) do full_size(table.unpack(one)) end
+local wanted = os.getenv "FULL" or ""
+for _, one in ipairs(large) do
+  if one[1]:find(wanted, 1, true) then full_size(table.unpack(one)) end
 end
 check.finish "foreign"
