@@ -1,11 +1,6 @@
-<<<<<<< HEAD
--- Compares networks of other libraries with references of their formulas, forward and backward, in random
--- configurations. Then networks of published sizes are read from PyTorch's files and timed. SEED chooses other configurations. FULL=0 leaves the large networks out.
-=======
 -- Compares networks of other libraries with references of their formulas: random configurations, forward
 -- and backward, then networks of published sizes, read from PyTorch's files, with their times. SEED
 -- chooses other configurations. FULL=words takes the large networks whose names have them; FULL=none none.
->>>>>>> w-C
 package.path = "./?.lua;" .. package.path
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
