@@ -10,6 +10,7 @@ local child = dofile "spec/support/child.lua"
 local csv = require "diffusion.file.csv"
 local forge = require "spec.support.forge"
 local header = require "diffusion.file.safetensors_header"
+local hub = require "spec.support.hub_folder"
 local json = require "diffusion.file.json"
 local literal = require "diffusion.file.python_literal"
 local parser = require "diffusion.file.parser"
@@ -132,6 +133,39 @@ local average = d.ema(small, { decay = { "power" } })
 average:update()
 assert(average:snapshot(at "snapshot"))
 local snapshot_facts, snapshot_tensors = parts_of(at "snapshot")
+
+-- ==== folders of diffusers =======================================================================
+
+hub.write(at "hub", hub.pipeline())
+d.warnings(false)
+
+-- A row for one description of such a folder.
+local function description(name, path, ...)
+  local whole, seeds = child.read(at "hub/" .. path), { ... }
+  seeds[#seeds + 1] = whole
+  return { name = "hub_" .. name, room = 64 << 20,
+    words = words("_class_name", "_use_default_values", '"unet"', "DDIMPipeline", "LDMPipeline", "[null]", '"relu"',
+      "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", '"trailing"', '"v_prediction"', "-Infinity",
+      "1e999"),
+    seeds = function() return table.move(seeds, 1, #seeds, 1, {}) end,
+    read = function(bytes)
+      written("hub/" .. path, bytes)
+      local pipe, message = d.hub.load(at "hub")
+      written("hub/" .. path, whole)
+      return pipe and tostring(pipe), message
+    end }
+end
+
+-- ==== adapters ===================================================================================
+
+-- A file of adapters of a linear layer, whose header is a damaged text.
+local adapted = d.nn.model(d.nn.linear(3, 2))
+local ADAPTERS = { '{"__metadata__":{"lora_adapter_metadata":"{\\"unet.lora_alpha\\":2,\\"unet.alpha_pattern\\":'
+  .. '{\\"^a\\":1}}"},"unet.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},'
+  .. '"unet.lora_B.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[24,32]},'
+  .. '"unet.alpha":{"dtype":"F32","shape":[],"data_offsets":[32,36]}}' }
+local ADAPTER_WORDS = words("lora_A", "lora_B", "lora_down", "lora_up", "lora_unet_", "unet.", "processor.to_q_lora",
+  "alpha", "rank_pattern", "use_dora", '"BOOL"', '"C64"', "[2,3,1,1]", "[0]", "1e999", "null")
 
 -- ==== the table ==================================================================================
 
@@ -281,6 +315,13 @@ return {
   { name = "unet", words = MODEL_WORDS, room = 64 << 20, wrap = container("model", unet_tensors),
     seeds = function() return { unet_facts } end, read = load_model },
 
+  { name = "adapters", words = ADAPTER_WORDS, seeds = function() return { table.unpack(ADAPTERS) } end,
+    wrap = function(text) return forge.safetensors(text, ("\0\0\x80\x3f"):rep(9)) end,
+    read = function(bytes)
+      local lora, message = d.nn.lora(adapted, { load = written("adapters", bytes) })
+      return lora and lora:remove() and true, message
+    end },
+
   { name = "run", words = MODEL_WORDS, wrap = container("run", run_tensors),
     seeds = function() return { run_facts } end,
     read = function(bytes) return sampling():load(written("run", bytes)) end },
@@ -290,6 +331,14 @@ return {
     read = function(bytes)
       return d.checkpoint { path = written("checkpoint", bytes), model = small, opt = opt }:load()
     end },
+
+  description("index", "model_index.json"),
+  description("config", "unet/config.json"),
+  description("scheduler", "scheduler/scheduler_config.json",
+    '{"_class_name":"DDPMScheduler","_use_default_values":["thresholding"],"beta_end":0.02,"beta_schedule":"linear",'
+    .. '"beta_start":0.0001,"clip_sample":true,"clip_sample_range":1.0,"lambda_min_clipped":-Infinity,'
+    .. '"num_train_timesteps":1000,"prediction_type":"epsilon","rescale_betas_zero_snr":false,"steps_offset":0,'
+    .. '"timestep_spacing":"leading","trained_betas":null,"variance_type":"fixed_small"}'),
 
   { name = "snapshot", words = MODEL_WORDS, wrap = container("snapshot", snapshot_tensors),
     seeds = function() return { snapshot_facts } end,

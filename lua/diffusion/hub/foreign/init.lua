@@ -4,6 +4,7 @@ local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local model = require "diffusion.nn.model"
+local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
 local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
@@ -52,6 +53,8 @@ end
 
 -- The kind of a file's network, and the prefix of its keys.
 local function recognised(path, shapes)
+  local other = others.find(shapes)
+  if other then fault("%s: %s", path, other) end
   for _, one in ipairs(kinds) do
     local list = one.find and one.find(shapes) or prefixes(shapes, one.mark)
     if #list > 0 then return one, one_prefix(path, list) end
