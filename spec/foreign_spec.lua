@@ -131,6 +131,27 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
     assert.is_true(pipe.unet:state()["out.bias"]:equal(want:to(core.real)))
   end)
 
+  it("reads a trainer's checkpoint: the key that is asked for, and the version that it was written by", function()
+    local network, average, ema = {}, {}, { initted = d.ones(1) }
+    for key, x in pairs(values.filled(older.shapes, 1)) do network["model." .. key] = x end
+    for key, x in pairs(values.filled(older.shapes, 2)) do
+      average["model." .. key], ema["ema_model.model." .. key], ema["online_model.model." .. key] = x, x, x * 0
+    end
+    for key, x in pairs(buffers(schedule, function(snr) return snr end)) do
+      network[key], ema["ema_model." .. key] = x:to "f32", x:to "f32"
+    end
+    local path = forge.folder() .. "/model-1.pt"
+    local file <close> = assert(io.open(path, "wb"))
+    file:write(forge.pt { step = 7, version = "1.6.4", model = network, ema = ema })
+    file:close()
+    refused("tensors are in", path, { image = 8, groups = 4 })
+    local pipe = assert(d.hub.load(path, { image = 8, groups = 4, key = "ema" }))
+    local c = pipe.unet:config()
+    assert.same({ true, true, "layer", 4 }, { c.standard_conv, c.divide_values, c.attn_norm, c.attn_heads[1] })
+    assert.is_true(pipe.unet:state()["out.bias"]:equal(average["model.final_conv.bias"]:to(core.real)))
+    assert.equal("x0", pipe.process.predict)
+  end)
+
   it("lists all that the keys don't tell", function()
     local message = refused("its keys don't tell these options of d.hub.load: ", file_of(case))
     for _, name in ipairs { "image (height", "schedule (the noise", "T (steps", "predict of eps, x0, v" } do
