@@ -1,13 +1,13 @@
 -- Compares networks of other libraries with references of their formulas: random configurations, forward
 -- and backward, then networks of published sizes, read from PyTorch's files, with their times. SEED
--- chooses other configurations. FULL=0 leaves the large networks out.
+-- chooses other configurations. FULL=words takes the large networks whose names have them; FULL=none none.
 package.path = "./?.lua;" .. package.path
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
 local foreign = require "diffusion.hub.foreign"
 local foreign_cases = require "spec.support.foreign_cases"
 
-local N = 12
+local N = tonumber(os.getenv "N" or "12") -- of each library
 
 local pick, seed = check.chooser()
 local function flag() return pick { true, false } end
@@ -57,7 +57,7 @@ function random.lucidrains()
   local image = { 2, config.channels, pick { 8, 16 }, 8 }
   return { class = "Unet", image = image, t = config.learned and { 0.5, -2 } or { pick { 0, 999 }, 40 }, config = config,
     self_cond = config.self_condition and flag() or nil,
-    given = joined(PROCESS, { image = { image[3], 8, image[2] } }, given) }
+    given = joined(PROCESS, { time = config.learned and "log_snr" or nil, image = { image[3], 8, image[2] } }, given) }
 end
 
 function random.edm()
@@ -142,7 +142,8 @@ local function full_size(title, script, case)
   check.line(("%s, %d parameters"):format(title, net:count()), off, times)
 end
 
-if os.getenv "FULL" ~= "0" then
-  for _, one in ipairs(large) do full_size(table.unpack(one)) end
+local wanted = os.getenv "FULL" or ""
+for _, one in ipairs(large) do
+  if one[1]:find(wanted, 1, true) then full_size(table.unpack(one)) end
 end
 check.finish "foreign"
