@@ -4213,7 +4213,7 @@ return {
   },
   ["lora:remove"] = {
     signature = "lora:remove()",
-    text = "Removes the adapters from the model. Merged ones stay in its weights for good.",
+    text = "Removes the adapters from the model, which stays frozen. Merged ones stay in its weights for good.",
     returns = {
       { type = "diffusion.model", text = "model without them" },
     },

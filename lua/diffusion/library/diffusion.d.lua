@@ -3651,7 +3651,8 @@ function lora:merge() end
 ---@return function iterator
 function lora:parameters() end
 
---- Removes the adapters from the model. Merged ones stay in its weights for good.
+--- Removes the adapters from the model, which stays frozen. Merged ones stay in its weights
+--- for good.
 ---@return diffusion.model model without them
 function lora:remove() end
 
