@@ -40,6 +40,11 @@ local list = {
     unmet = true, has = starts_twice,
   },
   {
+    why = "trailing: numpy.arange makes a step too many, at timestep -1",
+    unmet = true,
+    has = function(row) return row.o.timestep_spacing == "trailing" and row.t and row.t[#row.t] == -1 end,
+  },
+  {
     why = "solver_type heun divides by h, which is 0 in a step from a level to itself: NaN",
     has = function(row) return row.c:find "^DPMSolver" and row.o.solver_type == "heun" end,
   },
