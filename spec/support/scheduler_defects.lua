@@ -45,8 +45,10 @@ local list = {
     has = function(row) return row.o.timestep_spacing == "trailing" and row.t and row.t[#row.t] == -1 end,
   },
   {
-    why = "solver_type heun divides by h, which is 0 in a step from a level to itself: NaN",
-    has = function(row) return row.c:find "^DPMSolver" and row.o.solver_type == "heun" end,
+    why = "solver_type heun and order 3 divide by h, which is 0 in a step from a level to itself: NaN",
+    has = function(row)
+      return row.c:find "^DPMSolver" and (row.o.solver_type == "heun" or row.o.solver_order == 3)
+    end,
   },
   {
     why = "invert_sigmas: scale_noise gives the image the noise's share, so a later start has noise where the image "
@@ -74,6 +76,23 @@ local list = {
     end,
   },
 }
+
+--- Timesteps of a curve are truncated, so the rounding of a level that is a whole one decides whether it is shown as the
+--- one before. Whether that alone makes a run's times others than the peer's.
+---@param told number[] the times that our network was shown
+---@param times number[] the levels of our grid
+function defects.truncates(row, told, times)
+  local whole, differ = {}, false
+  for _, t in ipairs(times) do whole[math.floor(t + 0.5) - 1] = math.abs(t - math.floor(t + 0.5)) < 1e-9 end
+  for i, t in ipairs(told) do
+    local wanted = row.t and row.t[i]
+    if type(wanted) == "number" and wanted ~= t then
+      if not (wanted == t - 1 and whole[t]) then return nil end
+      differ = true
+    end
+  end
+  return differ and "a level that is a whole one is shown as the one before, since its timestep is truncated" or nil
+end
 
 --- The defect that a row may show.
 function defects.of(row)
