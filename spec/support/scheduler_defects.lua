@@ -77,23 +77,6 @@ local list = {
   },
 }
 
---- Timesteps of a curve are truncated, so the rounding of a level that is a whole one decides whether it is shown as the
---- one before. Whether that alone makes a run's times others than the peer's.
----@param told number[] the times that our network was shown
----@param times number[] the levels of our grid
-function defects.truncates(row, told, times)
-  local whole, differ = {}, false
-  for _, t in ipairs(times) do whole[math.floor(t + 0.5) - 1] = math.abs(t - math.floor(t + 0.5)) < 1e-9 end
-  for i, t in ipairs(told) do
-    local wanted = row.t and row.t[i]
-    if type(wanted) == "number" and wanted ~= t then
-      if not (wanted == t - 1 and whole[t]) then return nil end
-      differ = true
-    end
-  end
-  return differ and "a level that is a whole one is shown as the one before, since its timestep is truncated" or nil
-end
-
 --- The defect that a row may show.
 function defects.of(row)
   for _, defect in ipairs(list) do
