@@ -1,4 +1,4 @@
--- Rows of spec/peers/schedulers.py where diffusers is wrong, and why. of(row) returns {why, start}, or nil. Some begin
+-- Rows of spec/peers/schedulers.py where diffusers is wrong. `defects.of(row)` is {why, start}, or nil. Some begin
 -- wrong: with `start` the steps are still compared, from diffusers' own start.
 local d = require "diffusion"
 

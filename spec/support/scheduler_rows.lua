@@ -348,7 +348,7 @@ end
 
 local outcomes = { "met", "met in double", "refused", "refused by both", "raised by the peer", "defect", "failed" }
 
--- The outcomes of rows by class, the classes in order, and what is told about them.
+-- Counts the outcomes of rows by class. It returns the classes in order, and sentences about them, too.
 local function outcomes_of(all)
   local by_class, names, told = {}, {}, {}
   local function tell(line)
