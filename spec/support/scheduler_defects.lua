@@ -45,8 +45,10 @@ local list = {
     has = function(row) return row.o.timestep_spacing == "trailing" and row.t and row.t[#row.t] == -1 end,
   },
   {
-    why = "solver_type heun divides by h, which is 0 in a step from a level to itself: NaN",
-    has = function(row) return row.c:find "^DPMSolver" and row.o.solver_type == "heun" end,
+    why = "solver_type heun and order 3 divide by h, which is 0 in a step from a level to itself: NaN",
+    has = function(row)
+      return row.c:find "^DPMSolver" and (row.o.solver_type == "heun" or row.o.solver_order == 3)
+    end,
   },
   {
     why = "invert_sigmas: scale_noise gives the image the noise's share, so a later start has noise where the image "

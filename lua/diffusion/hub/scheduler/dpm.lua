@@ -103,13 +103,16 @@ local function rising(c, plan, N)
   return out, told
 end
 
--- The same from noise to data. diffusers counts a rounded timestep once, and so it leaves out the last levels.
+-- The same from noise to data. diffusers counts a rounded timestep once, and so it leaves out the last levels. Those
+-- that it truncates are truncated later.
 local function falling(c, plan)
+  local name = curve.name(c)
+  local rounds = not name or name == "karras"
   return function(N)
     local levels, told = rising(c, plan, N)
     local times, map, seen, n = {}, {}, {}, 0
     for _, step in ipairs(told) do
-      if not seen[step] then n, seen[step] = n + 1, true end
+      if not (rounds and seen[step]) then n, seen[step] = n + 1, true end
       if not map[levels[n]] then map[levels[n]] = step end
     end
     for i = 1, n do times[i] = levels[n + 2 - i] end
