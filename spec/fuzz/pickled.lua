@@ -1,4 +1,4 @@
--- Pickles of PyTorch's files for the fuzzer, with one storage of the numbers 1 to 4.
+-- Makes pickles of PyTorch's files for the fuzzer. They have one storage of the numbers 1 to 4.
 local forge = require "spec.support.forge"
 
 local pickled = {}

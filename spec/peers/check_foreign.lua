@@ -1,5 +1,5 @@
--- Compares networks of other libraries with references of their formulas: random configurations, forward
--- and backward, then networks of published sizes, read from PyTorch's files, with their times. SEED
+-- Compares networks of other libraries with references of their formulas, forward and backward, in random
+-- configurations. Then it reads networks of published sizes from PyTorch's files, with their times. SEED
 -- chooses other configurations. FULL=words takes the large networks whose names have them; FULL=none none.
 package.path = "./?.lua;" .. package.path
 local cases = require "spec.support.peer_cases"
@@ -7,7 +7,7 @@ local check = require "spec.support.peer_check"
 local foreign = require "diffusion.hub.foreign"
 local foreign_cases = require "spec.support.foreign_cases"
 
-local N = tonumber(os.getenv "N" or "12") -- of each library
+local N = tonumber(os.getenv "N" or "12") -- cases for each library
 
 local pick, seed = check.chooser()
 local function flag() return pick { true, false } end
