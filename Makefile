@@ -15,6 +15,9 @@
 #                   ONLY=pattern selects by name; the guide on performance has more
 #   make peers      install PyTorch and diffusers in a virtual environment: build/peers
 #   make check-peers     compare models, schedulers and files with diffusers; ONLY=words
+#   make fuzz       give damaged files to every reader: the C ones under libFuzzer until
+#                   SECONDS=300 pass without a new edge and RUNS=1000000 are over, the Lua
+#                   ones CASES=100000 times; ONLY=words
 #   make doc        write d.help and LuaLS definitions from comments, and build/doc/*.html
 #   make deps       install packages that demo, test and lint need
 #   make install    install under DESTDIR and PREFIX (/usr/local)
@@ -229,6 +232,38 @@ $(BUILD)/emulator.so: spec/support/amx_emulator.c
 CPPCHECK := --quiet --std=c11 -j$(JOBS) -Icsrc --enable=warning,performance,portability \
             --suppress=invalidPointerCast --inline-suppr --error-exitcode=1
 
+# -- damaged files ---------------------------------------------------------------------------------
+SECONDS ?= 300
+RUNS    ?= 1000000
+CASES   ?= 100000
+
+FUZZERS      := $(filter-out fuzz,$(patsubst spec/fuzz/%.c,%,$(wildcard spec/fuzz/*.c)))
+fuzz_OBJECTS := $(patsubst csrc/%.c,$(BUILD)/fuzz/%.o,$(wildcard csrc/base/*.c csrc/io/*.c \
+                csrc/tensor/*.c)) $(filter $(BUILD)/core/kernels/%,$(core_OBJECTS))
+FUZZ_CC      := clang -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+                -fno-sanitize-recover=undefined -D__SANITIZE_ADDRESS__
+
+fuzz:
+	@.ci/deps build test fuzz
+	@$(MAKE) $(PARALLEL) all $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@$(IN_TREE) $(LUA) spec/fuzz/run.lua $(SECONDS) $(RUNS) "$(ONLY)"
+	@$(MAKE) $(PARALLEL) BUILD=build/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  CHECKS="$(SANITIZED)" all
+	@$(MAKE) BUILD=build/sanitize fuzz-parsers
+
+fuzz-parsers:
+	@$(IN_TREE) LD_PRELOAD=$(ASAN) $(SANITIZER) $(LUA) spec/fuzz/parsers.lua $(CASES) "$(ONLY)"
+
+$(BUILD)/fuzz/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(SHOW)$(FUZZ_CC) -fsanitize=fuzzer-no-link $(filter-out $(WARN),$(OURS)) -MMD -MP -c $< -o $@
+
+$(FUZZERS:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: spec/fuzz/%.c spec/fuzz/fuzz.c spec/fuzz/fuzz.h \
+  $(fuzz_OBJECTS)
+	$(SHOW)$(FUZZ_CC) -fsanitize=fuzzer $(OURS) -Ispec/fuzz -o $@ $(filter-out %.h,$^) $(LDLIBS)
+
+-include $(fuzz_OBJECTS:.o=.d)
+
 lint:
 	@.ci/deps build lint
 	@$(MAKE) $(PARALLEL) BUILD=build/lint CFLAGS="-O2 -Werror" all
@@ -264,5 +299,5 @@ clean:
 
 MAKEFLAGS += --no-print-directory
 .PHONY: all alloc-host always bench check-alloc check-alloc-sanitized check-amx check-peers \
-        check-kernels check-neon clean demo deps doc install install-command install-module \
+        check-kernels check-neon clean demo deps doc fuzz fuzz-parsers install install-command install-module \
         lint peers sanitize specs-amx specs-sanitized stress test

@@ -195,6 +195,13 @@ describe("hostile files:", function()
     refused(f, good:sub(1, -13) .. ("<I2"):pack(500) .. good:sub(-10), "directory")
   end)
 
+  it("idx: sizes that overflow, next to a size of 0 too", function()
+    local huge = 0xffffffff
+    refused(formats.idx, forge.idx({ huge, huge, huge, 1 }, ""), "sizes overflow")
+    refused(formats.idx, forge.idx({ 0, huge, huge, huge }, ""), "sizes overflow")
+    refused(formats.idx, forge.idx({ huge, huge, huge, 0 }, ""), "sizes overflow")
+  end)
+
   it("safetensors: the format's own hostile files", function()
     local f, bytes16 = formats.safetensors, ("\0"):rep(16)
     local function one(member) return '{"test":{"dtype":"I32",' .. member .. "}}" end

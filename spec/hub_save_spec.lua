@@ -85,6 +85,13 @@ describe("a pipe that is saved", function()
     assert.same({ "zero", "one" }, again.labels)
   end)
 
+  it("needs a network, and a process", function()
+    local pipe = opened()
+    pipe.unet = function(x) return x end
+    fails("a network, or an average of one, can be saved; the pipe has a function", d.hub.save, root .. "/b", pipe)
+    fails("process or scheduler is missing", d.hub.save, root .. "/b", assert(d.hub.load(root .. "/a/unet")))
+  end)
+
   it("can be saved into its own folder", function()
     local pipe = opened()
     local before = pipe { steps = 2, seed = 1 }

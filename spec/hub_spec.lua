@@ -4,6 +4,7 @@ local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"
 local hub = require "spec.support.hub_folder"
+local peer_values = require "spec.support.peer_values"
 local refusal = require "spec.support.refusal"
 
 local root
@@ -48,6 +49,17 @@ describe("a folder of a pipeline", function()
     assert(d.hub.load(root .. "/"))
     assert(d.hub.load(root .. "/model_index.json"))
     assert(d.hub.load(root .. "/unet/config.json"))
+    assert.equal("ToyModel", assert(d.hub.load(root .. "/unet/diffusion_pytorch_model.safetensors")).class)
+  end)
+
+  it("is asked for if a file of weights is given alone", function()
+    for key, words in pairs { ["down_blocks.0.resnets.0.conv1.weight"] = "open its folder, which has config.json",
+      ["control_model.time_embed.0.weight"] = "a ControlNet", ["image_proj.norm.weight"] = "an IP-Adapter",
+      ["unet.mid.to_q.lora_A.weight"] = "low-rank adapters", ["double_blocks.0.img_attn.qkv.weight"] = "a Flux",
+      ["joint_blocks.0.x_block.attn.qkv.weight"] = "Stable Diffusion 3" } do
+      assert(d.save(root .. "/a.safetensors", { [key] = d.ones(1) }))
+      refused({ root .. "/a.safetensors: ", words }, root .. "/a.safetensors")
+    end
   end)
 
   it("has the weights as they are, mapped, until training begins", function()
@@ -129,6 +141,12 @@ describe("a folder of a pipeline", function()
     refused({ "scheduler_config.json: no such file" }, root)
     write(hub.pipeline { ["unet/config.json"] = false }, "b")
     refused({ root .. "/b/unet/config.json: no such file" }, root .. "/b")
+    write({ ["model_index.json"] = hub.index, ["scheduler/scheduler_config.json"] = hub.scheduler }, "h")
+    refused({ root .. "/h/unet/config.json: no such file" }, root .. "/h")
+    write(hub.pipeline { ["unet/config.json"] = false, ["unet/config.json.part"] = "half" }, "i")
+    refused({ "unet/config.json: no such file; the download of ", "config.json.part isn't finished" }, root .. "/i")
+    write({ ["model_index.json"] = hub.index }, "j")
+    refused({ root .. "/j/scheduler/scheduler_config.json: no such file" }, root .. "/j")
     write(hub.pipeline { ["model_index.json"] = false }, "c")
     refused({ "no model_index.json: its download, or its saving, was interrupted" }, root .. "/c")
     write({ ["readme.md"] = "hello" }, "e")
@@ -266,6 +284,24 @@ describe("weights", function()
     assert(d.hub.load(root))
     write { [WEIGHTS .. ".fp16.bin"] = "text" }
     refused({ WEIGHTS .. ".fp16.bin" }, root, { variant = "fp16" })
+  end)
+
+  it("may be PyTorch's, in one file or with an index", function()
+    local bytes, shapes = child.read "spec/fixtures/peers/toy.bin", {}
+    for key, x in pairs(hub.tensors()) do shapes[key] = x:shape() end
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false, [WEIGHTS .. ".bin"] = bytes })
+    local value = peer_values.filled(shapes)["conv_in.bias"][1]
+    assert.near(value, mark(assert(d.hub.load(root))), 1e-7)
+    os.remove(root .. "/" .. WEIGHTS .. ".bin")
+    local map, part = {}, "diffusion_pytorch_model-00001-of-00001.bin"
+    for key in pairs(shapes) do map[key] = part end
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
+    refused({ "1 of its 1 shards is missing: " .. part }, root)
+    write { ["unet/" .. part] = bytes }
+    assert.near(value, mark(assert(d.hub.load(root))), 1e-7)
+    map["other.weight"] = part
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
+    refused({ "tensor 'other.weight' should be in " .. part .. ", which doesn't have it" }, root)
   end)
 
   it("may be cut into shards", function()

@@ -336,9 +336,10 @@ describe("json", function()
     assert.equal(words, assert(json.decode('[NaN, "' .. words .. '"]'))[2])
   end)
 
-  it("has no keys in lists, and no objects without keys", function()
+  it("has no keys in lists, and strings as keys of objects", function()
     for text, fault in pairs { ['["a": "b"]'] = "a key in a list", ['{"x": [1, "y": 2]}'] = "a key in a list",
-      ['{"a" 1}'] = "an object without a key", ['{1: 2}'] = "an object without a key" } do
+      ['{"a" 1}'] = "an object with a key that is no string", ['{[1]: 2}'] = "an object with a key that is no string",
+      ['{1: 2}'] = "an object with a key that is no string" } do
       local v, message = json.decode(text)
       assert.is_nil(v)
       assert.equal("json: " .. fault, message)

@@ -40,18 +40,22 @@ static const char *sizes_text(const df_idx *x, char *text, size_t n) {
   return text;
 }
 
+/* A size of 0 makes the count 0, but the other sizes must not overflow either. */
 static int read_sizes(df_idx *x, source *s) {
   uint8_t b[4];
-  x->count = 1;
+  size_t most = 1;
+  bool empty = false;
   for (int k = 0; k < x->ndim; k++) {
     if (source_read(s, b, 4) != DF_OK) return df_error_code();
     uint32_t size =
         (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     x->size[k] = (df_int)size;
-    if (size > 0 && x->count > (SIZE_MAX >> 1) / size)
+    if (size > 0 && most > (SIZE_MAX >> 1) / size)
       return df_fail(DF_WORLD, "idx: the header's sizes overflow");
-    x->count *= size;
+    if (size > 0) most *= size;
+    empty = empty || size == 0;
   }
+  x->count = empty ? 0 : most;
   return DF_OK;
 }
 

@@ -34,7 +34,8 @@ class Unet(Named):
         return F.conv2d(x, w, b, stride=stride, padding=kernel // 2)
 
     def linear(self, x, name, out):
-        return F.linear(x, self.p(name + ".weight", out, x.shape[1]), self.p(name + ".bias", out))
+        w = self.p(name + ".weight", out, x.shape[1])
+        return F.linear(x.to(w.dtype), w, self.p(name + ".bias", out))
 
     def norm(self, x, name):
         C = x.shape[1]

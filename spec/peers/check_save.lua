@@ -1,10 +1,11 @@
 -- Folders that d.hub.save writes, opened by diffusers: no missing or unexpected key, and the same
--- output. The networks are random d.unets; UNet2DModels that diffusers saved, which come back
--- byte by byte; and pipes, which draw the same image there.
+-- output. The networks are random d.unets, and UNet2DModels that diffusers saved, which come back
+-- byte by byte. Pipelines of all classes draw the same image there.
 package.path = "./?.lua;" .. package.path
 local d = require "diffusion"
 local child = require "spec.support.child"
 local json = require "diffusion.file.json"
+local peer = require "spec.support.peer_folder"
 
 local LIMIT = 2e-4
 local python, script = os.getenv "PEERS" .. "/bin/python", "spec/peers/saved.py"
@@ -64,6 +65,21 @@ local function ours(name, jobs)
   jobs[#jobs + 1] = job
 end
 
+-- Loads and saves the pipelines of spec/hub_pipe_spec.lua.
+local function pipelines(jobs)
+  local images = "spec/fixtures/peers/pipelines"
+  local cases, names = assert(json.decode(child.read(images .. ".json"))), {}
+  for name in pairs(cases) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local case = cases[name]
+    peer.pipeline(root .. "/" .. name, case)
+    local dir = root .. "/" .. name .. "-saved"
+    assert(d.hub.save(dir, assert(d.hub.load(root .. "/" .. name))))
+    jobs[#jobs + 1] = { name = name, path = dir, case = case, io = images .. ".safetensors" }
+  end
+end
+
 local function differing(one, other)
   local list = assert(io.popen(("cd %s && find . -type f"):format(child.quote(one))))
   for name in list:lines() do
@@ -72,19 +88,20 @@ local function differing(one, other)
   end
 end
 
--- A folder of diffusers, loaded and saved: all its files, to the byte.
+-- A folder of diffusers that is loaded and saved has the same files, to the byte.
 local function theirs(name)
   local from, to = root .. "/" .. name .. "/theirs", root .. "/" .. name .. "/ours"
   local pipe = assert(d.hub.load(from))
   assert(d.hub.save(to, pipe))
   local other = differing(from, to) or differing(to, from)
-  check(not other, "%-8s saved again: %s", name, other and "differs in " .. other or "the same bytes")
+  check(not other, "%-14s saved again: %s", name, other and "differs in " .. other or "the same bytes")
 end
 
 math.randomseed(11)
 d.manual_seed(11)
 local jobs = {}
 for i = 1, 12 do ours(("ours%d"):format(i), jobs) end
+pipelines(jobs)
 child.write(root .. "/jobs.json", json.encode(jobs))
 local out = assert(io.popen(("%s %s open %s"):format(python, script, child.quote(root))))
 local count = 0
@@ -92,7 +109,7 @@ for line in out:lines() do
   local r = assert(json.decode(line))
   count = count + 1
   local image = r.image and (", image %.1e"):format(r.image) or ""
-  check(r.gap < LIMIT and not next(r.wrong) and (r.image or 0) < LIMIT, "%-8s opened: output %.1e of its range%s%s",
+  check(r.gap < LIMIT and not next(r.wrong) and (r.image or 0) < LIMIT, "%-14s opened: output %.1e of its range%s%s",
     r.name, r.gap, image, next(r.wrong) and " " .. json.encode(r.wrong) or "")
 end
 out:close()

@@ -49,7 +49,7 @@ class Net(Named):
 
     def linear(self, x, name, out, bias=True):
         w = self.p(f"model.{name}.weight", out, x.shape[1])
-        return F.linear(x, w, self.p(f"model.{name}.bias", out) if bias else None)
+        return F.linear(x.to(w.dtype), w, self.p(f"model.{name}.bias", out) if bias else None)
 
     def norm(self, x, name, eps):
         C = x.shape[1]

@@ -44,7 +44,8 @@ class Unet(Named):
         return F.conv2d(x, w, self.p(name + ".bias", out) if bias else None, **how)
 
     def linear(self, x, name, out):
-        return F.linear(x, self.p(name + ".weight", out, x.shape[1]), self.p(name + ".bias", out))
+        w = self.p(name + ".weight", out, x.shape[1])
+        return F.linear(x.to(w.dtype), w, self.p(name + ".bias", out))
 
     def rms(self, x, name):
         length = x.norm(dim=1, keepdim=True).clamp(min=1e-12)

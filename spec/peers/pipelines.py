@@ -98,6 +98,29 @@ CASES = {
 }
 
 
+# Keys and shapes of the class ToyModel of spec/support/hub_folder.lua.
+TOY = {
+    "block.embed.bias": [4],
+    "block.embed.weight": [4, 4],
+    "block.one.conv.bias": [4],
+    "block.one.conv.weight": [4, 4, 3, 3],
+    "block.one.norm.bias": [4],
+    "block.one.norm.weight": [4],
+    "block.two.conv.bias": [4],
+    "block.two.conv.weight": [4, 4, 3, 3],
+    "block.two.norm.bias": [4],
+    "block.two.norm.weight": [4],
+    "conv_in.bias": [4],
+    "conv_in.weight": [4, 3, 3, 3],
+    "conv_out.bias": [3],
+    "conv_out.weight": [3, 4, 3, 3],
+    "time.one.bias": [4],
+    "time.one.weight": [4, 4],
+    "time.two.bias": [4],
+    "time.two.weight": [4, 4],
+}
+
+
 def drawn(name, fill, dtype):
     pipeline, parts, scheduler, config, args, seeds = copy.deepcopy(CASES[name])
     made = {key: values.fill(getattr(diffusers, cls)(**c), fill).to(dtype) for key, (cls, c) in parts.items()}
@@ -140,6 +163,7 @@ def main():
     save_file(images, os.path.join(HERE, "pipelines.safetensors"), metadata={"diffusers": diffusers.__version__})
     with open(os.path.join(HERE, "pipelines.json"), "w") as f:
         json.dump(cases, f, indent=1, sort_keys=True)
+    torch.save(values.filled(TOY), os.path.join(HERE, "toy.bin"))
 
 
 def randn_in_float32(run):

@@ -6,8 +6,8 @@ share, and "cases", each {class, config, inputs, keys: which table, shapes}. Cas
 parameter, in the order of its table, sum(g u) and sum(|g|) of its gradient g, with u from
 uniform(shape, PROBE).
 
-A case may say "full": a path. Then the weights are written there, nothing is differentiated, and
-the case gets "ms": milliseconds of each forward pass, in float32 and bfloat16.
+A case may say "full": a path. Then the weights are written there (with the buffers, in PyTorch's form, if
+it ends in .pt), nothing is differentiated, and the case gets "ms": milliseconds of each forward pass, in float32 and bfloat16.
 """
 import json
 import sys
@@ -74,7 +74,11 @@ def full(run, passes, model, case, tensors, k):
     """Writes the weights, and records the outputs and the times of a model of full size."""
     outputs, _ = run(model, case)
     tensors.update({f"{k}.{name}": y.contiguous() for name, y in outputs.items()})
-    save_file({key: p.detach().contiguous() for key, p in model.named_parameters()}, case["full"])
+    weights = {key: p.detach().contiguous() for key, p in model.named_parameters()}
+    if case["full"].endswith(".pt"):
+        torch.save({"ema": {**weights, **dict(model.named_buffers())}, "step": 1}, case["full"])
+    else:
+        save_file(weights, case["full"])
     return timed(passes, model, case)
 
 

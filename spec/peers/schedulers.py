@@ -632,10 +632,10 @@ def singles(name):
             yield accompanied(name, option, value)
 
 
-def drawn(name, rng):
-    """Two or three options, at random."""
+def drawn(name, rng, sizes=(2, 2, 3, 3, 4)):
+    """Some options, at random."""
     open_options = [o for o in parameters_of(name)]
-    count = min(len(open_options), rng.choice((2, 2, 3, 3, 4)))
+    count = min(len(open_options), rng.choice(sizes))
     options = {}
     for option in rng.sample(open_options, count):
         options = {**accompanied(name, option, rng.choice(values_of(name, option))), **options}
@@ -728,15 +728,60 @@ def fixture_rows():
             yield from {json.dumps(r, sort_keys=True): r for r in chosen}.values()
 
 
+KEPT = ("trained_betas", "num_train_timesteps", "original_inference_steps", "steps_offset", "solver_order",
+        "predictor_order", "corrector_order", "correct_steps", "base_image_seq_len", "max_image_seq_len")
+
+
+def varied(options, rng):
+    """The same options with other numbers."""
+    out = dict(options)
+    for key, value in options.items():
+        if isinstance(value, float) and key not in KEPT and math.isfinite(value) and value != 0:
+            out[key] = float("%.4g" % (value * rng.uniform(0.8, 1.2)))
+        elif key == "num_train_timesteps" and "trained_betas" not in options:
+            out[key] = rng.choice([value, 30, 77, 250, 640, 1000, 1999])
+        elif key == "steps_offset":
+            out[key] = rng.choice([0, 1, 2, 5])
+    if out.get("base_image_seq_len") == out.get("max_image_seq_len"):
+        out.pop("base_image_seq_len", None)
+    for key, most in (("dynamic_thresholding_ratio", 1.0), ("sigma_max", 1.0 if "use_flow_sigmas" in out else math.inf)):
+        if key in out:
+            out[key] = min(out[key], most)
+    return out
+
+
+def lists(name, rng, steps):
+    """Timesteps or sigmas of the user's, or arguments of step."""
+    options = list(further(name))
+    if not options or rng.random() < 0.75:
+        return {}
+    more = dict(rng.choice(options))
+    if more.get("set", {}).get("timesteps") == TIMES:
+        more["set"] = {"timesteps": [int(t * steps / 1000) for t in TIMES]}
+    count = more.pop("count", None)
+    for key, values in more.get("set", {}).items():
+        inner = sorted(set(rng.uniform(min(values), max(values)) for _ in values[1:-1]), reverse=values[0] > values[-1])
+        kind = int if all(isinstance(v, int) for v in values) else lambda v: float("%.5g" % v)
+        new = [values[0]] + [kind(v) for v in inner] + [values[-1]]
+        if len(set(new)) == len(values):
+            more["set"] = {key: new}
+    return {**more, "n": count} if count else more
+
+
 def random_rows(seed, count, only):
     rng = random.Random(seed)
     all_names = [n for n in names() if only is None or n.startswith(only)]
     for _ in range(count):
         name = rng.choice(all_names)
-        options = drawn(name, rng)
-        n, later = rng.choice(STEPS + (3, 5, 11)), rng.random() < 0.5
-        step = rng.choice([{}, {}, {}] + STEP_OPTIONS.get(name, []))
-        yield row_of(name, options, n, later, rng.random() < 0.7, **({"step": step} if step else {}))
+        options = drawn(name, rng, (1, 2, 3, 4, 6))
+        if rng.random() < 0.7:
+            options = varied(options, rng)
+        more = lists(name, rng, options.get("num_train_timesteps", 1000))
+        n = more.pop("n", None) or rng.choice(STEPS + (3, 4, 5, 6, 9, 11, 14, 15, 16, 25))
+        row = row_of(name, options, n, rng.random() < 0.5, rng.random() < 0.7, **more)
+        if "from" in row:
+            row["from"] = rng.randrange(n)
+        yield row
 
 
 def main():

@@ -262,7 +262,7 @@ add("sample with the gradient of a guide", sampling { sampler = "ddim",
 
 -- ---- reading and writing ---------------------------------------------------------------------
 
-local folder
+local folder, hub_folder
 
 local function path(name) return folder .. "/" .. name end
 
@@ -338,6 +338,15 @@ add("read a model that is frozen, and run it", loading(function()
   return model and { tostring(kept), model(d.ones(1, 2), 5) }, kept
 end))
 
+add("open a folder of diffusers, and draw", loading(function()
+  if not hub_folder then
+    hub_folder = require "spec.support.hub_folder"
+    hub_folder.write(path "hub", hub_folder.pipeline())
+  end
+  local pipe, why = d.hub.load(path "hub")
+  return pipe and { tostring(pipe), pipe { steps = 2, seed = 1, n = 2 } }, why
+end))
+
 -- A file must be complete at any time, with its old contents or the new ones.
 local function writing(name, new, save)
   return {
@@ -357,6 +366,30 @@ local function writing(name, new, save)
     told = function() return forge.bytes_of(path(name)) end,
   }
 end
+
+local function folder_text(dir)
+  local parts = {}
+  for _, name in ipairs { "model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors" } do
+    parts[#parts + 1] = forge.bytes_of(dir .. "/" .. name)
+  end
+  return table.concat(parts)
+end
+
+-- A folder opens, or has no index.
+add("write a folder of diffusers", {
+  spares = "system",
+  new = function()
+    if not folder then furnish() end
+    local net = d.unet { image = { 4, 4, 1 }, channels = 4, mult = { 1, 2 }, blocks = 1, groups = 2, classes = 2 }
+    return { unet = net, process = process }
+  end,
+  run = function(state) assert(d.hub.save(path "saved", { unet = state.unet, process = state.process })) end,
+  failed = function()
+    local pipe, message = d.hub.load(path "saved")
+    assert(pipe or message:find "no model_index.json" or message:find "no such file", message)
+  end,
+  told = function() return folder_text(path "saved") end,
+})
 
 local function tensors() return { x = d.arange(1, 6):reshape(2, 3), y = d.zeros(2, { dtype = "i64" }) } end
 

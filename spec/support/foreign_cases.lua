@@ -101,7 +101,8 @@ local function gradient_ratio(case, net, probe, groups)
   return worst, where
 end
 
-local function inputs_of(case, net)
+--- The inputs of a case for our network.
+function M.inputs(case, net)
   local t, class = {}, case.classes and {}
   local offset = net:config().time_offset or 1
   for k, v in ipairs(case.t) do t[k] = v + offset end
@@ -125,7 +126,7 @@ function M.compare(case, given)
     given).unet:state()
   model.trains(net)
   net:eval() -- no class is forgotten
-  local x, t, extra = inputs_of(case, net)
+  local x, t, extra = M.inputs(case, net)
   local y
   d.record(function()
     y = net(x, t, extra)

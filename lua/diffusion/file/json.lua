@@ -52,11 +52,12 @@ local function restore_nan(value)
   return value
 end
 
--- dkjson reads keys in lists, and objects without keys. Returns what is wrong, or nil.
+-- dkjson reads keys in lists, and any values as keys of objects. Returns what is wrong, or nil.
 local function mixed(value)
   local is_array = (getmetatable(value) or {}).__jsontype == "array"
   for key, inner in pairs(value) do
-    if is_array ~= (type(key) == "number") then return is_array and "a key in a list" or "an object without a key" end
+    if is_array and type(key) ~= "number" then return "a key in a list" end
+    if not is_array and type(key) ~= "string" then return "an object with a key that is no string" end
     local fault = type(inner) == "table" and inner ~= json.null and mixed(inner)
     if fault then return fault end
   end

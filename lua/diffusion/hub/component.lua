@@ -53,9 +53,7 @@ local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" 
 
 local function described(here, class, o)
   local path = folder.join(here, "config.json")
-  if not here.files["config.json"] then
-    return legible.refused("%s: no such file", path)
-  end
+  if not here.files["config.json"] then return folder.missing(here, "config.json") end
   local given, message = config.read(path)
   if not given then return nil, message end
   local own, why = config.class(path, given)

@@ -74,6 +74,17 @@ function folder.unfinished(here)
     or unfinished_in((folder.below(here, ".cache/huggingface/download")))
 end
 
+--- The sentence about a file that isn't in a folder.
+---@param here diffusion.hub_folder
+---@param name string
+---@return nil
+---@return string message
+function folder.missing(here, name)
+  local unfinished = folder.unfinished(here)
+  return legible.refused("%s: no such file%s", folder.join(here, name),
+    unfinished and ("; the download of %s isn't finished"):format(unfinished) or "")
+end
+
 -- ==== the cache of huggingface_hub =======================================================
 
 local function environment(name, below)

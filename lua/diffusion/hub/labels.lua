@@ -19,6 +19,16 @@ function labels.read(given)
   return next(out) and out or nil
 end
 
+--- id2label of the names by class.
+---@param names table<integer, string>|nil
+---@return table<string, string>|nil
+function labels.written(names)
+  if not names then return nil end
+  local out = {}
+  for k, name in pairs(names) do out[("%d"):format(k - 1)] = name end
+  return out
+end
+
 local function class_of(where, names, wanted)
   local all = {}
   for k, text in pairs(names or {}) do

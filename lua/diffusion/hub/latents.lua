@@ -14,8 +14,10 @@ function latents.encode(own, images)
   return own.vae and own.vae:encode(x) * scale(own.vae) or x
 end
 
--- Whether a denoiser's x are latents, and no autoencoder is there to decode them.
-local function are_bare(own)
+--- Whether a denoiser's x are latents, and no autoencoder is there to decode them.
+---@param own table {class =, vae =}
+---@return boolean
+function latents.are_bare(own)
   local known = pipelines.find(own.class)
   return known ~= nil and known.vae ~= nil and not own.vae
 end
@@ -25,7 +27,7 @@ end
 ---@param x diffusion.tensor
 ---@return diffusion.tensor images {n, H, W, C}
 function latents.decode(own, x)
-  if are_bare(own) then return x end
+  if latents.are_bare(own) then return x end
   if own.vae then x = own.vae:decode(x * (1 / scale(own.vae))) end
   if own.unit then x = x * 2 - 1 end
   return x:clamp(-1, 1)

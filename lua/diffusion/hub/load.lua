@@ -18,10 +18,13 @@ local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
 
 -- ==== parts of a pipeline ================================================================
 
--- The folder of a component. Old repositories have all files at their root.
-local function folder_of(here, name)
+local CONFIG = "config.json"
+
+-- The folder of a component that has this description. Old repositories have all files at their root.
+local function folder_of(here, name, file)
   if here.folders[name] then return folder.below(here, name) end
-  return here
+  if here.files[file] then return here end
+  return folder.missing(here, name .. "/" .. file)
 end
 
 -- The class that an index gives to a component.
@@ -40,13 +43,11 @@ end
 
 -- The config of the scheduler, of the class that the pipeline makes of it.
 local function scheduler_of(here, class)
-  local own = folder_of(here, "scheduler")
-  if not own.files[SCHEDULER] then
-    local unfinished = folder.unfinished(own)
-    return legible.refused("%s: no such file%s", folder.join(own, SCHEDULER),
-      unfinished and ("; the download of %s isn't finished"):format(unfinished) or "")
-  end
-  local given, message = config.read(folder.join(own, SCHEDULER))
+  local own, message = folder_of(here, "scheduler", SCHEDULER)
+  if not own then return nil, message end
+  if not own.files[SCHEDULER] then return folder.missing(own, SCHEDULER) end
+  local given
+  given, message = config.read(folder.join(own, SCHEDULER))
   if not given then return nil, message end
   given._class_name = class
   return given
@@ -68,27 +69,35 @@ local function chosen_scheduler(o, own)
   return legible.refused("scheduler = '%s': no such file, and there is no config of which it could be the class", given)
 end
 
--- The options for a component: a variant that only other components have is left out.
-local function for_part(here, names, name, o)
-  if not o.variant then return o end
-  local known = false
-  for _, one in ipairs(names) do known = known or weights.variants(folder_of(here, one), "diffusers")[o.variant] end
-  if not known or weights.variants(folder_of(here, name), "diffusers")[o.variant] then return o end
-  local out = opts.joined(o)
-  out.variant = nil
-  return out
+-- Whether a component has weights of the variant that is wanted.
+local function has_variant(here, name, o)
+  local own = folder_of(here, name, CONFIG)
+  return own ~= nil and weights.variants(own, "diffusers")[o.variant] ~= nil
 end
 
-local function vae_of(here, path, index, name, o)
+-- The network of a component. A variant that only other components have is left out.
+local function network_of(here, names, name, class, o)
+  local own, message = folder_of(here, name, CONFIG)
+  if not own then return nil, message end
+  local known = false
+  for _, one in ipairs(o.variant and names or {}) do known = known or has_variant(here, one, o) end
+  if known and not has_variant(here, name, o) then
+    o = opts.joined(o)
+    o.variant = nil
+  end
+  return component.load(own, class, o)
+end
+
+local function vae_of(here, path, index, names, o)
   if o.vae == false then return nil end
   if o.vae then
     local there, message = folder.find(o.vae, o)
     if not there then return nil, message end
     return component.load(there, nil, opts.joined(o, { class_name = false }))
   end
-  local class, message = class_of(path, index, name)
+  local class, message = class_of(path, index, names[2])
   if not class then return nil, message end
-  local vae, why, info = component.load(folder_of(here, name), class, o)
+  local vae, why, info = network_of(here, names, names[2], class, o)
   if not vae then
     return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
   end
@@ -97,29 +106,35 @@ end
 
 -- ==== pipelines ==========================================================================
 
-local function made(parts)
+local function made(parts, o)
+  parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
   return one
 end
 
-local function parts_of(here, path, index, known, o)
-  local name = known.denoiser or "unet"
-  local class, message = class_of(path, index, name)
+-- The config of the scheduler of an index, or the one that the options name.
+local function pipeline_scheduler(here, path, index, known, o)
+  local class, message = class_of(path, index, "scheduler")
   if not class then return nil, message end
-  local scheduler
-  class, message = class_of(path, index, "scheduler")
-  if class then scheduler, message = scheduler_of(here, known.scheduler or class) end
-  if scheduler then scheduler, message = chosen_scheduler(o, scheduler) end
-  if not scheduler then return nil, message end
-  local info
-  local out, names = { scheduler = scheduler, classes = {} }, { name, known.vae }
-  out.unet, message, info = component.load(folder_of(here, name), (class_of(path, index, name)),
-    for_part(here, names, name, o))
+  local own
+  own, message = scheduler_of(here, known.scheduler or class)
+  if not own then return nil, message end
+  return chosen_scheduler(o, own)
+end
+
+local function parts_of(here, path, index, known, o)
+  local names = { known.denoiser or "unet", known.vae }
+  local class, message = class_of(path, index, names[1])
+  if not class then return nil, message end
+  local out, info = { classes = {} }
+  out.scheduler, message = pipeline_scheduler(here, path, index, known, o)
+  if not out.scheduler then return nil, message end
+  out.unet, message, info = network_of(here, names, names[1], class, o)
   if not out.unet then return nil, message end
   out.classes.unet = info.class
   if known.vae then
-    out.vae, message, info = vae_of(here, path, index, known.vae, for_part(here, names, known.vae, o))
+    out.vae, message, info = vae_of(here, path, index, names, o)
     if message then return nil, message end
     out.classes.vae = info and info.class
   end
@@ -143,8 +158,8 @@ local function pipeline(here, o)
   for key, value in pairs(known) do
     if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
   end
-  parts.class, parts.path, parts.labels, parts.id2label = class, here.path, labels.read(index.id2label), index.id2label
-  return made(parts)
+  parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
+  return made(parts, o)
 end
 
 -- A folder of one component: a denoiser or an autoencoder.
@@ -158,7 +173,7 @@ local function single(here, o)
   end
   local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
   parts[info.role], parts.classes[info.role] = m, info.class
-  return made(parts)
+  return made(parts, o)
 end
 
 -- A file of another library. Its network may be one of latents.
@@ -172,7 +187,7 @@ local function other(path, o)
     if not parts.vae then return nil, message end
     parts.classes.vae = info.class
   end
-  return made(parts)
+  return made(parts, o)
 end
 
 -- ==== the call ===========================================================================
@@ -187,6 +202,10 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "a type to which the weights are converted" },
   scheduler = { "string|table", default_text = "that of the folder",
     text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
+  steps = { "integer", min = 1, default_text = "that of the pipeline",
+    text = "number of steps of a call that has none" },
+  labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
+    text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
@@ -204,16 +223,19 @@ local function absence(here)
     or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
 end
 
--- A path of one of the files of a folder stands for the folder.
+-- The path of an index, of a config, or of weights with a config next to them stands for the folder.
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
-  return (name == INDEX or name == "config.json") and core.place(path) == "file" and dir or path
+  local described = name == INDEX or name == CONFIG
+    or name:find "^diffusion_pytorch_model" and core.place(dir .. "/" .. CONFIG) == "file"
+  return described and core.place(path) == "file" and dir or path
 end
 
---- Opens a model that others trained: a folder of diffusers (model_index.json, or config.json of one
---- component), its name in the cache of huggingface_hub, or a PyTorch or safetensors file of guided-diffusion,
---- improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights are windows on
+--- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
+--- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
+--- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM.
+--- Nothing is fetched. Weights are windows on
 --- mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the
 --- pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are
 --- asked for: image, heads, schedule and so on.
@@ -231,7 +253,7 @@ local function load(path, options)
   local here, message = folder.find(place, o)
   if not here then return nil, message end
   if here.files[INDEX] then return pipeline(here, o) end
-  if here.files["config.json"] then return single(here, o) end
+  if here.files[CONFIG] then return single(here, o) end
   return legible.refused("%s: %s", here.path, absence(here))
 end
 

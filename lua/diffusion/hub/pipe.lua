@@ -85,6 +85,7 @@ local function tostring_pipe(self)
   local function add(text) lines[#lines + 1] = text end
   add(network_text("unet", classes.unet, own.unet))
   add(network_text("vae", classes.vae, own.vae))
+  if latents.are_bare(own) then add(line("vae", "none, latents are drawn")) end
   if own.process then add(process_text(own.process)) end
   if own.scheduler then add(line("scheduler", "%s", own.scheduler._class_name)) end
   if own.process then add(sampler_text(own.sampler, own.steps)) end

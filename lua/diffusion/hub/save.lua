@@ -2,6 +2,7 @@
 local expressed = require "diffusion.hub.expressed"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
@@ -59,7 +60,7 @@ local function given(parts, options)
   if pipe.is_pipe(parts) then
     local own = pipe.parts(parts)
     local class = pipelines.find(own.class) and own.class or nil
-    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.id2label,
+    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = labels.written(own.labels),
       process = own.scheduler == nil and own.process or nil, pipeline = class },
       opts.check("hub.save", options, how, 3)
   end
@@ -84,6 +85,9 @@ end
 
 -- A network as a part of a folder.
 local function network_part(name, net, o)
+  if not is_network(net) then
+    fail.raise("hub.save: a network, or an average of one, can be saved; the pipe has a %s", kind.of(net))
+  end
   model.whole("hub.save", net)
   local class, config, tensors = expressed.network(net, o.dtype)
   if not class then return nil, config end

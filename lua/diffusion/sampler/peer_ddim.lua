@@ -101,7 +101,8 @@ local function ddpm_without_last_noise(denoise, process, opts)
   return function(x, pair)
     local x0 = denoise(x, pair.t)
     local c0, ct, variance = process:posterior_coefficients(pair.t, pair.s)
-    return opts.mix_noise(pair.s > opts.last and math.sqrt(variance) or 0, c0, x0, ct, x)
+    local noise = pair.s > opts.last and variance > opts.least and math.sqrt(variance) or 0
+    return opts.mix_noise(noise, c0, x0, ct, x)
   end
 end
 
@@ -133,7 +134,8 @@ return {
   ["diffusers-ddim-inverse-told-next-time"] = { make = ddim_inverse_told_next_time, upward = true,
                                                 rules = joined(clip, stride) },
   ["diffusers-ddpm-without-last-noise"] = { make = ddpm_without_last_noise, stochastic = true,
-    rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" } } },
+    rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" },
+      least = { "number", default = 0, min = 0, text = "smaller variances of a step are none" } } },
   ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true,
     rules = { learned = { one_of = { "process", "variance" }, default = "process", later = true,
       text = "meaning of a learned variance: the process's, or the variance itself" } } },

@@ -1,7 +1,6 @@
 --- Samplers of other libraries that differ from the publication. Each function reproduces one defect,
 --- so that its results can be compared. The name says the defect. None is in d.sampler.names(), all
 --- are in d.sampler.presets().
-local fail = require "diffusion.fail"
 local churn = require "diffusion.sampler.churn"
 local dpm2 = require "diffusion.sampler.dpm2"
 local dpmpp = require "diffusion.sampler.dpmpp"

@@ -67,8 +67,8 @@ local function is_default(value, rule)
   return value == default or type(value) == "table" and type(default) == "table" and #value == 0 and #default == 0
 end
 
--- A sampler's options as one line. One with the rule `later = true` is younger than files of runs, which lack it. It is
--- left out at its default.
+-- A sampler's options as one line. One with the rule `later = true` is younger than files of runs,
+-- which lack it. It is left out at its default.
 local function options_text(options, rules)
   local list = {}
   for name, value in pairs(options) do
@@ -87,8 +87,9 @@ local function traits(own)
   for i, step in ipairs(own.grid) do
     levels[i] = ("%.10g %.10g"):format(process.schedule:signal(step[1]), process.schedule:noise(step[1]))
   end
-  return { sampler = own.name, options = options_text(own.sampler_options, own.solver.rules or {}), shape = own.shape, noise = own.noise,
-           schedule = process.schedule.name, levels = table.concat(levels, ", "), predict = process.predict }
+  return { sampler = own.name, options = options_text(own.sampler_options, own.solver.rules or {}),
+           shape = own.shape, noise = own.noise, schedule = process.schedule.name,
+           levels = table.concat(levels, ", "), predict = process.predict }
 end
 
 --- Writes a run. The file is whole or not written at all.

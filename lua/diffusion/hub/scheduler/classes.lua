@@ -5,8 +5,8 @@
 --   plan   function(c, o) of the checked config and options; it returns
 --            schedule, predict, clip, variance, sigma_data   fields of the process
 --            sampler    as d.sample takes it
---            upward     if the sampler goes from data to noise: "from t" if it evaluates the network at t, "from s"
---                       if at s
+--            upward     true if the sampler goes from data to noise, and asked_ahead if its network gets the timestep
+--                       to which a step goes
 --            times(N)   the levels of N steps, the latest first, and the level at which they end
 --            shown(t)   the timestep that the network gets at level t; t - 1 if absent
 --            input(t), shift, skip(t), out(t)   scales of wrap.lua

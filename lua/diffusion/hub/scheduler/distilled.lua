@@ -67,7 +67,7 @@ local function wuerstchen_levels(c)
     local u = (t - 1) / (T - 1)
     local moved = k > 1 and 1 - (1 - u) ^ k or k < 1 and u ^ k or u
     local value = math.cos((moved + s) / (1 + s) * math.pi / 2) ^ 2 / first
-    return math.max(1e-4, math.min(0.9999, value)) * (1 - 1e-9 * u) -- falls where diffusers' is flat
+    return math.max(1e-4, math.min(0.9999, value)) * (1 - 2e-11 * u) -- falls where diffusers' is flat
   end
   return named.from_alpha_bar(alpha_bar, { T = T }), T
 end
@@ -77,7 +77,7 @@ local function wuerstchen(c, o)
   local s, T = wuerstchen_levels(c)
   local function level(u) return 1 + u * (T - 1) end
   return {
-    schedule = s, predict = "eps", sampler = { "diffusers-ddpm-without-last-noise", last = 1 },
+    schedule = s, predict = "eps", sampler = { "diffusers-ddpm-without-last-noise", last = 1, least = 1e-10 },
     shown = function(t) return (t - 1) / (T - 1) end,
     times = function(N)
       local times = {}

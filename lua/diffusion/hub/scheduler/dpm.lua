@@ -72,7 +72,8 @@ local function singlestep(c, o)
   local of = settled(c)
   c.timestep_spacing, c.steps_offset = "linspace", 0
   local plan, sde = solver.plan(c, o, { of = of }), c.algorithm_type:find "^sde"
-  local name = of == "eps" and "dpm_solver_singlestep" or sde and "diffusers-dpmpp-singlestep-sde-wrong-sign" or "dpmpp_singlestep"
+  local name = of == "eps" and "dpm_solver_singlestep"
+    or sde and "diffusers-dpmpp-singlestep-sde-wrong-sign" or "dpmpp_singlestep"
   plan.sampler = { name, order = c.solver_order, form = c.solver_type }
   if o.steps then
     local orders = orders_of(c, #plan.times(o.steps))
@@ -125,12 +126,12 @@ local function inverse(c, o)
     fail.raise("algorithm_type '%s': backwards, its noise has a negative variance in diffusers", c.algorithm_type)
   end
   if c.use_flow_sigmas then fail.raise "use_flow_sigmas: diffusers takes its levels from noise to data here" end
-  if c.sigma_min or c.sigma_max then fail.raise "sigma_min and sigma_max: diffusers takes them in the wrong order here" end
+  if c.sigma_min or c.sigma_max then fail.raise "sigma_min and sigma_max, which diffusers takes for each other here" end
   local plan = solver.plan(c, o, { of = of })
   plan.times = falling(c, plan)
   plan.sampler = dpm.multistep(c, of, solver.lowered(c, plan, o.steps))
   plan.sampler[1] = upward_of[of][c.solver_order]
-  plan.upward = "from s"
+  plan.upward = true
   return plan
 end
 

@@ -1,6 +1,7 @@
 -- EDM and consistency models: classes with a range of sigma of their own, and outputs that are not
 -- one of our targets as they are.
 local dpm = require "diffusion.hub.scheduler.dpm"
+local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local named = require("diffusion.schedule").schedule
 
@@ -33,7 +34,7 @@ end
 
 local function euler(c, o)
   local plan = preconditioned(c)
-  plan.sampler = keys.churned(o, "edm") or { "euler" }
+  plan.sampler = keys.churned(o, "edm", o.steps) or { "euler" }
   return plan
 end
 
@@ -41,12 +42,23 @@ local function multistep(c, o)
   local plan = preconditioned(c, 1)
   plan.clip = keys.clip_of(c)
   if c.solver_type ~= "heun" then c.solver_type = "midpoint" end
-  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
+  local lower = o.steps and (o.steps < 15 and math.maxinteger or 0) or 15
+  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and lower or 0)
   return plan
+end
+
+-- Raises unless timesteps of the user's are whole, falling and in training.
+local function check_timesteps(list, T)
+  for i, step in ipairs(list or {}) do
+    if not (math.tointeger(step) and step < (list[i - 1] or T)) then
+      fail.raise("timestep %d of %d is %g; whole ones that fall from at most %d expected", i, #list, step, T - 1)
+    end
+  end
 end
 
 -- c_skip x + c_out F, which is x itself at the first level.
 local function consistency(c, o)
+  check_timesteps(o.timesteps, c.num_train_timesteps)
   local s = named.edm { T = c.num_train_timesteps, sigma_min = c.sigma_min, sigma_max = c.sigma_max, rho = c.rho }
   local data = c.sigma_data
   local function root(t) return math.sqrt(s:sigma(t) ^ 2 + data ^ 2) end

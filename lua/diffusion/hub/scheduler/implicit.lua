@@ -51,7 +51,7 @@ local function ddim_inverse(c, o)
   local _, last = plan.times(o.steps or 1)
   plan.sampler = { "diffusers-ddim-inverse-told-next-time", clip = c.clip_sample and c.clip_sample_range or nil,
                    steps = o.steps, last = last }
-  plan.upward = "from t"
+  plan.upward, plan.asked_ahead = true, true
   return plan
 end
 

@@ -11,13 +11,16 @@ local rules = opts.declare("hub_scheduler", {
   first = { "integer", default = 1, min = 1, text = "number of the step to start at; later ones start from an image" },
   eta = { "number", min = 0, default_text = "that of the class",
     text = "factor of the noise of DDIM and TCD" },
-  use_clipped_model_output = { "boolean", default_text = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
+  use_clipped_model_output = { "boolean", default_text = "that of diffusers",
+    text = "DDIM's eps is that of the clipped x0" },
   original_inference_steps = { "integer", min = 1, default_text = "that of the config",
     text = "number of timesteps at which LCM's network was distilled" },
   max_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's first angle" },
-  intermediate_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's second angle of two" },
+  intermediate_timesteps = { "number", above = 0, default_text = "that of diffusers",
+    text = "SCM's second angle of two" },
   jump_length = { "integer", min = 1, default_text = "that of diffusers", text = "RePaint's steps of a jump back" },
-  jump_n_sample = { "integer", min = 1, default_text = "that of diffusers", text = "times that RePaint takes each stretch" },
+  jump_n_sample = { "integer", min = 1, default_text = "that of diffusers",
+    text = "times that RePaint takes each stretch" },
   original = { "tensor", default_text = "none", text = "RePaint's picture, whose known part stays" },
   mask = { "tensor", default_text = "none", text = "RePaint's mask, 1 where the picture is known" },
   mu = { "number", text = "shift of the path, for use_dynamic_shifting" },
@@ -26,9 +29,11 @@ local rules = opts.declare("hub_scheduler", {
   sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
   order = { "integer", min = 1, max = 4, default_text = "that of diffusers", text = "order of LMS" },
-  s_churn = { "number", min = 0, default_text = "that of diffusers", text = "noise that Euler adds before steps, over all of them" },
+  s_churn = { "number", min = 0, default_text = "that of diffusers",
+    text = "noise that Euler adds before steps, over all of them" },
   s_tmin = { "number", min = 0, default_text = "that of diffusers", text = "least sigma at which it does" },
-  s_tmax = { "number", min = 0, infinite = true, default_text = "that of diffusers", text = "greatest sigma at which it does" },
+  s_tmax = { "number", min = 0, infinite = true, default_text = "that of diffusers",
+    text = "greatest sigma at which it does" },
   s_noise = { "number", min = 0, default_text = "that of diffusers", text = "factor of that noise" },
 })
 local general = { steps = true, first = true }
@@ -62,7 +67,7 @@ end
 -- Raises if the network's output can't tell x0 at the start, where x has no signal.
 local function check_start(plan, grid)
   local t = grid[1][1]
-  if plan.predict == "eps" and not plan.upward and plan.schedule:snr(t) == 0 then
+  if plan.predict == "eps" and plan.schedule:snr(t) == 0 then
     fail.raise("x holds no signal at timestep %g, so eps doesn't determine x0 there; a network that predicts v or x0 "
       .. "expected, or another timestep_spacing", t - 1)
   end
@@ -85,7 +90,7 @@ end
 local function timesteps_of(plan, grid)
   local out = {}
   for i, step in ipairs(grid) do
-    local t = step[plan.upward == "from s" and 2 or 1]
+    local t = step[plan.upward and not plan.asked_ahead and 2 or 1]
     out[plan.upward and #grid + 1 - i or i] = plan.told[t] or plan.shown and plan.shown(t) or t - 1
   end
   return out
@@ -121,7 +126,7 @@ local function scheduler(config, options)
   local grid = function(_, N) return grid_of(name, plan, N, 1) end
   if o.steps then grid, why = fail.try(grid_of, name, plan, o.steps, o.first) end
   if not grid then return nil, ("%s: %s"):format(name, why) end
-  local facts = { class = name, unit = plan.unit, upward = plan.upward and true }
+  local facts = { class = name, unit = plan.unit, upward = plan.upward }
   if o.steps then
     facts.timesteps, facts.start = timesteps_of(plan, grid), plan.start and plan.start(grid[1][1]) or 1
   end

@@ -79,11 +79,11 @@ local function list(run, N)
   return sigmas, steps, last
 end
 
-local function check_falling(what, list, remedy)
-  for i = 2, #list do
-    if not (list[i] < list[i - 1]) then
-      fail.raise("%s %d and %d of %d are %.6g and %.6g, which must fall%s", what, i - 1, i, #list, list[i - 1],
-        list[i], remedy)
+local function check_falling(what, values, advice)
+  for i = 2, #values do
+    if not (values[i] < values[i - 1]) then
+      fail.raise("%s %d and %d of %d are %.6g and %.6g, which must fall%s", what, i - 1, i, #values, values[i - 1],
+        values[i], advice)
     end
   end
 end
@@ -123,6 +123,8 @@ local function check_given(run)
   if not run.o.timesteps then return end
   if run.curve then fail.raise("timesteps can't be given with use_%s_sigmas", run.curve) end
   check_falling("timesteps", run.o.timesteps, "")
+  local first, T = run.o.timesteps[1], run.schedule.T
+  if first >= T then fail.raise("the first of the timesteps is %g, but training has 0..%d", first, T - 1) end
 end
 
 --- The schedule of a run, its levels times(N) and the timestep shown(t). If its sigmas go beyond the levels of

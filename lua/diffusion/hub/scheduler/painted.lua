@@ -39,7 +39,7 @@ local function repaint(c, o)
 end
 
 local own = opts.joined(keys.betas { kinds = { "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid" } },
-  { eta = keys.number(0, { min = 0 }), clip_sample = keys.flag(true) })
+  { eta = keys.number(0, { min = 0, max = 1 }), clip_sample = keys.flag(true) })
 
 return {
   RePaintScheduler = { keys = own, plan = repaint,

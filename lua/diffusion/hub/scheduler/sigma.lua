@@ -73,8 +73,10 @@ end
 
 -- ==== samplers ===============================================================================
 
+-- The noise of churn is over all sigmas less one. log_linear has one more than it takes steps.
 local function churned(plan, c, o)
-  plan.sampler = keys.churned(o, keys.predict(c)) or plan.sampler
+  local more = c.interpolation_type == "log_linear" and not curve.name(c) and not o.sigmas and 1 or 0
+  plan.sampler = keys.churned(o, keys.predict(c), o.steps and o.steps + more) or plan.sampler
   return plan
 end
 

@@ -49,7 +49,8 @@ end
 local function in_time(plan, c, o)
   local T = c.num_train_timesteps
   function plan.times(N)
-    local steps = o.timesteps and spacing.given(o.timesteps) or spacing.dropped(c, N, solver.unclipped(c, plan.schedule))
+    local steps = o.timesteps and spacing.given(o.timesteps)
+      or spacing.dropped(c, N, solver.unclipped(c, plan.schedule))
     return spacing.levels(steps, T, N), last_of(c)
   end
   return plan
@@ -112,7 +113,8 @@ end
 local function on_path(plan, c, o, form)
   local T, name = c.num_train_timesteps, curve.name(c)
   if name and not (form.path == "unipc" and name == "karras") then
-    fail.raise("use_flow_sigmas with the curve %s: its sigmas are above 1, so diffusers gets a negative 1 - sigma", name)
+    fail.raise("use_flow_sigmas with the curve %s: its sigmas are above 1, so diffusers has a negative 1 - sigma",
+      name)
   end
   plan.schedule = named.flow { T = T, shift = c.flow_shift }
   function plan.times(N)
@@ -156,8 +158,13 @@ end
 -- Raises where diffusers would not make the scheduler or its steps.
 local function check(c, o, form)
   local flow = form.path == "unipc"
-  local curves = (c.use_karras_sigmas and 1 or 0) + (c.use_exponential_sigmas and 1 or 0) + (c.use_beta_sigmas and 1 or 0)
-  if curves > 1 then fail.raise "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true" end
+  local curves = 0
+  for _, key in ipairs { "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas" } do
+    if c[key] then curves = curves + 1 end
+  end
+  if curves > 1 then
+    fail.raise "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true"
+  end
   if o.timesteps and curve.name(c) then fail.raise "timesteps of your own can't be used with a curve of sigmas" end
   if o.mu and not c.use_dynamic_shifting then fail.raise "mu is for use_dynamic_shifting = true" end
   if o.mu and not flow and c.time_shift_type == "linear" then fail.raise "mu needs time_shift_type 'exponential'" end
@@ -175,7 +182,8 @@ end
 ---@return table
 function solver.plan(c, o, form)
   check(c, o, form)
-  local plan = { predict = keys.predict(c), clip = c.thresholding and keys.clip_of(c) or nil, variance = c.variance_type }
+  local plan = { predict = keys.predict(c), variance = c.variance_type }
+  if c.thresholding then plan.clip = keys.clip_of(c) end
   if c.use_flow_sigmas then return converted(on_path(plan, c, o, form), c, form.of) end
   local lost
   plan.schedule, lost = betas.schedule(c, true)

@@ -40,7 +40,9 @@ end
 
 local function sa(c, o)
   local of = c.algorithm_type == "data_prediction" and "x0" or "eps"
-  if of == "eps" and c.thresholding then fail.raise "thresholding with algorithm_type 'noise_prediction' fails in diffusers" end
+  if of == "eps" and c.thresholding then
+    fail.raise "thresholding with algorithm_type 'noise_prediction' fails in diffusers"
+  end
   local plan = solver.plan(c, o, { of = of, ends = "own" })
   -- 1 between diffusers' timesteps 200 and 800
   local function tau(t)
