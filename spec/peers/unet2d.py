@@ -235,7 +235,7 @@ def keys(paths):
 def main(args):
     warnings.filterwarnings("ignore")
     diffusers.logging.set_verbosity_error()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     if args[:1] == ["random"]:
         rng = random.Random(int(args[1]))
         record([random_case(rng) for _ in range(int(args[2]))], args[3], may_fail=True)
