@@ -1,6 +1,6 @@
 -- Folders that d.hub.save writes, opened by diffusers: no missing or unexpected key, and the same
--- output. The networks are random d.unets; UNet2DModels that diffusers saved, which come back
--- byte by byte; and pipelines of all classes, which draw the same image there.
+-- output. The networks are random d.unets. Pipelines of all classes draw the same image there.
+-- UNet2DModels that diffusers saved come back byte by byte.
 package.path = "./?.lua;" .. package.path
 local d = require "diffusion"
 local child = require "spec.support.child"
