@@ -36,7 +36,8 @@ local function train(pipe, steps, options)
   local m = o.model or pipe.unet
   d.manual_seed(7)
   local ema = d.ema(m, { decay = 0.9 })
-  local report, why = d.trainer { model = m, ema = ema, opt = d.adamw(m, { lr = 1e-2, clip = 1, ema = ema }), quiet = true,
+  local opt = d.adamw(m, { lr = 1e-2, clip = 1, ema = ema })
+  local report, why = d.trainer { model = m, ema = ema, opt = opt, quiet = true,
     objective = d.objective { process = pipe.process }, checkpoint = o.checkpoint,
     batches = set:batches { size = 4, steps = steps, seed = 1 } }:run()
   return assert(report, why), ema
@@ -120,7 +121,60 @@ describe("a network of a folder", function()
       assert.is_true(train(pipe, 60).loss < 0.9 * first)
       local change = (pipe.unet(x, 50) - old):abs():mean(1):mean(1):mean(1):totable()
       for _, c in ipairs(change) do assert.is_true(c > 1e-3) end
-      assert.is_true(pipe { n = 1, steps = 3, seed = 1 }:isfinite():all())
+      local o = { model = pipe.unet, process = pipe.process, shape = { 1, 8, 8, 2 }, sampler = "ddpm", steps = 3,
+        seed = 1 }
+      assert.is_true(d.sample(o):isfinite():all())
+    end
+  end)
+
+  it("may be a transformer, with classes and a learned variance", function()
+    d.manual_seed(1)
+    local net = d.dittransformer2d { sample_size = 8, in_channels = 2, out_channels = 4, num_attention_heads = 2,
+      attention_head_dim = 8, num_layers = 2, num_embeds_ada_norm = 3, patch_size = 2 }
+    for at, p in net:parameters() do p:add_(d.randn(p:shape(), { seed = #at }) * 0.1) end
+    assert(d.hub.save(root .. "/dit", net))
+    local classes = d.data.set { x = x, class = { 1, 2, 3, 1, 2, 3 } }
+    for _, part in ipairs { "all", "adapters" } do
+      local pipe = assert(d.hub.load(root .. "/dit", { scheduler = ddpm { variance_type = "learned_range" } }))
+      local m = part == "all" and pipe.unet or d.nn.lora(pipe.unet, { rank = 2, on = "attn1" })
+      local old, first, last = pipe.unet(x, 50, { class = 2 }), nil, nil
+      local opt, objective = d.adamw(m, { lr = 1e-2, clip = 1 }), d.objective { process = pipe.process }
+      for _, x0, class in classes:batches { size = 6, steps = 40, seed = 1 } do
+        d.manual_seed(3)
+        local loss = d.record(objective, m, x0, { class = class })
+        loss:backward()
+        opt:step()
+        first, last = first or loss:item(), loss:item()
+      end
+      assert.is_true(last < 0.95 * first, ("%s: %g after %g"):format(part, last, first))
+      local change = (pipe.unet(x, 50, { class = 2 }) - old):abs():mean(1):mean(1):mean(1):totable()
+      for _, c in ipairs(change) do assert.is_true(c > 1e-3) end
+    end
+  end)
+
+  it("may be an autoencoder, which learns to give images back", function()
+    d.manual_seed(1)
+    local vae = d.vq { in_channels = 2, out_channels = 2, block_out_channels = { 8, 8 }, layers_per_block = 1,
+      down_block_types = { "DownEncoderBlock2D", "DownEncoderBlock2D" },
+      up_block_types = { "UpDecoderBlock2D", "UpDecoderBlock2D" }, latent_channels = 3, num_vq_embeddings = 8,
+      norm_num_groups = 4 }
+    assert(d.hub.save(root .. "/vq", vae))
+    for _, part in ipairs { "decoder", "adapters" } do
+      local m = assert(d.hub.load(root .. "/vq")).vae
+      local learner = part == "adapters" and d.nn.lora(m, { rank = 2, on = "^decoder" }) or m:freeze "^encoder"
+      local opt, first, last = d.adamw(learner, { lr = 1e-2 }), nil, nil
+      for _ = 1, 40 do
+        local z = m:encode(x)
+        local loss = d.record(function() return d.mse(m:decode(z), x) end)
+        loss:backward()
+        opt:step()
+        first, last = first or loss:item(), loss:item()
+      end
+      assert.is_true(last < 0.9 * first, ("%s: %g after %g"):format(part, last, first))
+      for name, p in m:parameters() do
+        local still = name:find "^encoder" or part == "adapters"
+        if still then assert.equal(bits(vae:state()[name]), bits(p), name) end
+      end
     end
   end)
 

@@ -3,10 +3,12 @@
 local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
 local core = require "diffusion.core"
+local draw = require "diffusion.hub.draw"
 local family = require "diffusion.nn.family"
 local fails = require "spec.support.fails"
 local forge = require "spec.support.forge"
 local foreign_cases = require "spec.support.foreign_cases"
+local pipe_of = require("diffusion.object").private
 local values = require "spec.support.peer_values"
 
 local TOLERANCE = 2e-5
@@ -30,7 +32,8 @@ local function fixture(name) return cases.read(("spec/fixtures/peers/%s.safetens
 -- Options that the keys of each library don't tell.
 local usual = {
   Unet = function(case)
-    return { image = { case.image[3], case.image[4], case.image[2] }, schedule = "linear", T = 1000, predict = "eps" }
+    return { image = { case.image[3], case.image[4], case.image[2] }, schedule = "linear", T = 1000, predict = "eps",
+      time = case.config.learned and "log_snr" or nil }
   end,
   SongUNet = function() return { precondition = "edm", sigma_data = 0.5 } end,
   DhariwalUNet = function() return { precondition = "edm", sigma_data = 0.5, head_channels = 4 } end,
@@ -128,6 +131,27 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
     assert.is_true(pipe.unet:state()["out.bias"]:equal(want:to(core.real)))
   end)
 
+  it("reads a trainer's checkpoint: the key that is asked for, and the version that it was written by", function()
+    local network, average, ema = {}, {}, { initted = d.ones(1) }
+    for key, x in pairs(values.filled(older.shapes, 1)) do network["model." .. key] = x end
+    for key, x in pairs(values.filled(older.shapes, 2)) do
+      average["model." .. key], ema["ema_model.model." .. key], ema["online_model.model." .. key] = x, x, x * 0
+    end
+    for key, x in pairs(buffers(schedule, function(snr) return snr end)) do
+      network[key], ema["ema_model." .. key] = x:to "f32", x:to "f32"
+    end
+    local path = forge.folder() .. "/model-1.pt"
+    local file <close> = assert(io.open(path, "wb"))
+    file:write(forge.pt { step = 7, version = "1.6.4", model = network, ema = ema })
+    file:close()
+    refused("tensors are in", path, { image = 8, groups = 4 })
+    local pipe = assert(d.hub.load(path, { image = 8, groups = 4, key = "ema" }))
+    local c = pipe.unet:config()
+    assert.same({ true, true, "layer", 4 }, { c.standard_conv, c.divide_values, c.attn_norm, c.attn_heads[1] })
+    assert.is_true(pipe.unet:state()["out.bias"]:equal(average["model.final_conv.bias"]:to(core.real)))
+    assert.equal("x0", pipe.process.predict)
+  end)
+
   it("lists all that the keys don't tell", function()
     local message = refused("its keys don't tell these options of d.hub.load: ", file_of(case))
     for _, name in ipairs { "image (height", "schedule (the noise", "T (steps", "predict of eps, x0, v" } do
@@ -138,6 +162,23 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
       assert(message:find(name, 1, true), message)
     end
     assert.is_nil(message:find("image (", 1, true))
+  end)
+
+  it("shows a network its own time", function()
+    local waves = fixture "lucidrains"[5]
+    local o, x = given_of(waves), d.randn({ 2, 8, 12, 3 }, { seed = 1 })
+    refused("time of t, log_snr, c_noise", file_of(waves), without(o, "time"))
+    local pipe = assert(d.hub.load(file_of(waves), joined(o, { time = "log_snr" })))
+    local c = { process = pipe.process, wrap = function(net) return net end }
+    local got = draw.denoiser(pipe_of[pipe], c)(x, { 5, 900 })
+    local s = pipe.process.schedule
+    assert.is_true(got:equal(pipe.unet(x, { s:log_snr(5), s:log_snr(900) })))
+    pipe = assert(d.hub.load(file_of(waves, "net."), { image = { 8, 12 }, sigma_data = 0.5 }))
+    assert.equal("edm", pipe.process.predict)
+    got = draw.denoiser(pipe_of[pipe], { process = pipe.process, wrap = c.wrap })(x, 700)
+    assert.is_true(got:equal(d.precondition(pipe.unet, pipe.process)(x, 700)))
+    pipe = assert(d.hub.load(file_of(waves), joined(o, { time = "t" })))
+    assert.equal(1, pipe.unet:config().time_offset)
   end)
 
   it("refuses what doesn't fit", function()
@@ -170,6 +211,7 @@ describe("d.hub.load of EDM", function()
     local direct = d.sample { model = d.precondition(pipe.unet, pipe.process), process = pipe.process,
       shape = { 1, 8, 8, 3 }, steps = 2, seed = 3, sampler = "heun" }
     assert.is_true(run:finish():equal(direct))
+    fails("trained with precondition = 'edm'", d.precondition, pipe.unet, pipe.process, { kind = "vp" })
     for _, kind in ipairs { "vp", "ve", "iddpm" } do
       local other = assert(d.hub.load(file_of(case), { precondition = kind }))
       assert.equal("eps", other.process.predict)

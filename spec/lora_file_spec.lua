@@ -265,6 +265,17 @@ describe("a file of adapters", function()
     assert.equal(with, bits(m(images)))
   end)
 
+  it("may be for a network that is one layer", function()
+    local m = nn.model(nn.linear(3, 2))
+    local lora, point = moved(m, { rank = 1, alpha = 3 }), d.ones(1, 3)
+    local with = bits(m(point))
+    assert(lora:save(path))
+    assert.same({ 1, 3 }, contents()["unet.lora_A.weight"]:shape())
+    lora:remove()
+    assert(nn.lora(m, { load = path }))
+    assert.equal(with, bits(m(point)))
+  end)
+
   it("is refused with a sentence if it doesn't fit", function()
     local m = unet()
     local function save(tensors, metadata) assert(d.save(path, tensors, metadata)) end

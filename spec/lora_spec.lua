@@ -178,6 +178,22 @@ describe("adapters", function()
     assert.equal(bits(before), bits(output(m)))
   end)
 
+  it("give the same bits for any number of threads, and alone or in a batch", function()
+    local m = unet()
+    moved(m, { rank = 5 })
+    local threads = d.threads()
+    local want = output(m)
+    for n = 1, 3 do
+      d.threads(n)
+      assert.equal(bits(want), bits(output(m)))
+    end
+    d.threads(threads)
+    for k = 1, 3 do
+      local alone = m(x:narrow(1, k, 1), t[k], { class = class[k] })
+      assert.equal(bits(want:narrow(1, k, 1)), bits(alone))
+    end
+  end)
+
   it("stay in the weights if they are removed while merged", function()
     local m = unet()
     local before = output(m)

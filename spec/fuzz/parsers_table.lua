@@ -17,6 +17,8 @@ local parser = require "diffusion.file.parser"
 local plain = require "diffusion.file.plain"
 local png_text = require "diffusion.file.png_text"
 local core = require "diffusion.core"
+local keys = dofile "spec/fuzz/keys.lua"
+local pickled = dofile "spec/fuzz/pickled.lua"
 
 local folder = child.folder()
 local function at(name) return folder .. "/" .. name end
@@ -154,6 +156,17 @@ local function description(name, path, ...)
     end }
 end
 
+-- ==== adapters ===================================================================================
+
+-- A file of adapters of a linear layer, whose header is a damaged text.
+local adapted = d.nn.model(d.nn.linear(3, 2))
+local ADAPTERS = { '{"__metadata__":{"lora_adapter_metadata":"{\\"unet.lora_alpha\\":2,\\"unet.alpha_pattern\\":'
+  .. '{\\"^a\\":1}}"},"unet.lora_A.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},'
+  .. '"unet.lora_B.weight":{"dtype":"F16","shape":[2,2],"data_offsets":[24,32]},'
+  .. '"unet.alpha":{"dtype":"F32","shape":[],"data_offsets":[32,36]}}' }
+local ADAPTER_WORDS = words("lora_A", "lora_B", "lora_down", "lora_up", "lora_unet_", "unet.", "processor.to_q_lora",
+  "alpha", "rank_pattern", "use_dora", '"BOOL"', '"C64"', "[2,3,1,1]", "[0]", "1e999", "null")
+
 -- ==== the table ==================================================================================
 
 return {
@@ -234,6 +247,33 @@ return {
     seeds = function() return { forge.png(1, 8, 0, { "a" }, forge.chunk("tEXt", "key\0value")) } end,
     read = function(bytes) return png_text.read(assert(core.map(written("text.png", bytes)))) end },
 
+  { name = "pickle", words = pickled.words, wrap = pickled.file, seeds = pickled.seeds,
+    read = function(bytes)
+      local path, out = written("a.pt", bytes), {}
+      for i, o in ipairs { { key = "" }, { raw = true }, {} } do
+        local value, message = d.load(path, o)
+        out[i] = value and (o.raw and true or all_of(value)) or message
+      end
+      return type(out[1]) ~= "string" and out[1] or nil, out[1]
+    end },
+
+  { name = "pt", words = { "PK\1\2", "PK\3\4", "PK\5\6", "PK\6\6", "\xff\xff\xff\xff", "data.pkl", "byteorder", "big",
+      table.unpack(pickled.words) },
+    seeds = function()
+      local list = {}
+      for i, name in ipairs { "views", "types", "checkpoint5", "module", "opaque" } do
+        list[i] = forge.bytes_of(("spec/fixtures/peers/pt/%s.pt"):format(name))
+      end
+      return list
+    end,
+    read = function(bytes) return all_of(d.load(written("a.pt", bytes), { key = "" })) end },
+
+  { name = "foreign", words = keys.words, wrap = keys.file, seeds = keys.seeds, room = 64 << 20,
+    read = function(bytes)
+      local pipe, message = d.hub.load(written("b.safetensors", bytes), keys.options)
+      return pipe and tostring(pipe), message
+    end },
+
   { name = "csv", words = { "1,", "\n", "99999999999999999999,", "-1,", "nan,", "1e5," },
     seeds = function() return { "step,loss\n1,0.5\n2,0.25\n3,0.125\n" } end,
     read = function(bytes)
@@ -274,6 +314,13 @@ return {
 
   { name = "unet", words = MODEL_WORDS, room = 64 << 20, wrap = container("model", unet_tensors),
     seeds = function() return { unet_facts } end, read = load_model },
+
+  { name = "adapters", words = ADAPTER_WORDS, seeds = function() return { table.unpack(ADAPTERS) } end,
+    wrap = function(text) return forge.safetensors(text, ("\0\0\x80\x3f"):rep(9)) end,
+    read = function(bytes)
+      local lora, message = d.nn.lora(adapted, { load = written("adapters", bytes) })
+      return lora and lora:remove() and true, message
+    end },
 
   { name = "run", words = MODEL_WORDS, wrap = container("run", run_tensors),
     seeds = function() return { run_facts } end,

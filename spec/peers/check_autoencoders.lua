@@ -2,9 +2,12 @@
 -- then TAESD and LDM's VQ-f4 of full size with their times. SEED chooses other configurations. FULL=0
 -- leaves the large models out.
 package.path = "./?.lua;" .. package.path
+local d = require "diffusion"
 local autoencoders = require "spec.support.peer_autoencoders"
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
+local family = require "diffusion.nn.family"
+local peers = require "diffusion.nn.peers"
 
 local N = 20
 
@@ -38,6 +41,7 @@ local function random_tiny()
     z = { pick { 1, 2 }, latents, 2, 3 } }
 end
 
+-- Groups of few numbers with nearly one value would multiply any rounding, so images aren't too small.
 local function random_vq()
   local levels, latents, spatial = pick { 1, 2, 3 }, pick { 3, 4 }, pick { true, false, false }
   local groups = spatial and 32 or pick { 1, 2, 4 }
@@ -45,13 +49,13 @@ local function random_vq()
     in_channels = pick { 1, 3 }, out_channels = pick { 1, 3 }, act_fn = pick(acts), latent_channels = latents,
     down_block_types = several(levels, { "DownEncoderBlock2D", "AttnDownEncoderBlock2D" }),
     up_block_types = several(levels, { "UpDecoderBlock2D", "AttnUpDecoderBlock2D" }),
-    block_out_channels = several(levels, spatial and { 32, 64 } or { 4, 8, 12 }), layers_per_block = pick { 1, 2 },
+    block_out_channels = several(levels, spatial and { 32, 64 } or { 8, 12, 16 }), layers_per_block = pick { 1, 2 },
     num_vq_embeddings = pick { 1, 7, 30 }, norm_num_groups = groups, norm_type = spatial and "spatial" or "group",
     vq_embed_dim = not spatial and pick { latents, 2, 5 } or latents, mid_block_add_attention = flag(),
     lookup_from_codebook = flag(), sample_size = pick { 8, 32 },
   }
-  return { class = "VQModel", config = config, x = { pick { 1, 2 }, config.in_channels, 8, pick { 8, 10, 11 } },
-    z = { pick { 1, 2 }, config.vq_embed_dim, 3, 2 } }
+  return { class = "VQModel", config = config, x = { pick { 1, 2 }, config.in_channels, 16, pick { 16, 18, 19 } },
+    z = { pick { 1, 2 }, config.vq_embed_dim, 4, 3 } }
 end
 
 local list = {}
@@ -59,6 +63,18 @@ for i = 1, N do list[i] = (i % 2 == 0 and random_tiny or random_vq)() end
 for i, case in ipairs(check.recorded("autoencoders", list)) do
   check.line(("autoencoders %d.%d %s %s"):format(seed, i, case.class, case.config.act_fn), autoencoders.compare(case))
 end
+
+-- A network of random values, saved. A tiny one is decoded only, since its call rounds.
+local function saved(case)
+  local name = autoencoders.family(case.class)
+  local model = d[name]((peers.options(family.find(name), family.find(name).peers.diffusers, case.config)))
+  for _, p in model:parameters() do p:add_(d.randn(p:shape()) * 0.1) end
+  local z = cases.input(case.z, 5)
+  return { name = ("autoencoders %d %s"):format(seed, case.class), model = model,
+    io = { z = cases.theirs(z), y = cases.theirs((model:decode(z))) } }
+end
+
+check.reopened { saved(random_tiny()), saved(random_vq()), saved(random_tiny()), saved(random_vq()) }
 
 local function full_size(name, case)
   case.full = os.tmpname()

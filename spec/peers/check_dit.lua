@@ -1,6 +1,7 @@
 -- Compares DiTTransformer2DModel with diffusers: random configurations, forward and backward, then
 -- DiT-XL/2 of full size with its times. SEED chooses other configurations. FULL=0 leaves DiT-XL/2 out.
 package.path = "./?.lua;" .. package.path
+local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
 local dit = require "spec.support.peer_dit"
@@ -34,6 +35,18 @@ for i = 1, N do list[i] = random_case() end
 for i, case in ipairs(check.recorded("dit", list)) do
   check.line(("dit %d.%d %s"):format(seed, i, case.config.activation_fn), dit.compare(case))
 end
+
+-- A network of random values, saved.
+local function saved(config)
+  local model = d.dittransformer2d(config)
+  for _, p in model:parameters() do p:copy_(d.randn(p:shape()) * 0.1) end
+  local x = d.randn(2, config.sample_size, config.sample_size, config.in_channels)
+  local io = { x = cases.theirs(x), t = d.tensor { 7, 500 }, label = d.tensor({ 0, config.num_embeds_ada_norm },
+    { dtype = "i64" }), y = cases.theirs(model(x, { 8, 501 }, { class = { 1, 0 } })) }
+  return { name = ("dit %d %s"):format(seed, config.activation_fn), model = model, io = io }
+end
+
+check.reopened { saved(random_case().config), saved(random_case().config), saved(random_case().config) }
 
 -- DiT-XL/2 at 256 x 256 pixels: 32 x 32 latents.
 local function full_size()

@@ -1,13 +1,13 @@
 -- Compares networks of other libraries with references of their formulas: random configurations, forward
 -- and backward, then networks of published sizes, read from PyTorch's files, with their times. SEED
--- chooses other configurations. FULL=0 leaves the large networks out.
+-- chooses other configurations. FULL=words takes the large networks whose names have them; FULL=none none.
 package.path = "./?.lua;" .. package.path
 local cases = require "spec.support.peer_cases"
 local check = require "spec.support.peer_check"
 local foreign = require "diffusion.hub.foreign"
 local foreign_cases = require "spec.support.foreign_cases"
 
-local N = 12
+local N = tonumber(os.getenv "N" or "12") -- of each library
 
 local pick, seed = check.chooser()
 local function flag() return pick { true, false } end
@@ -27,7 +27,8 @@ local function fixed(learned) return not learned and "fixed_small" or nil end
 
 local random = {}
 
-local versions = { { "0.22.0", layer = "bias" }, { "0.27.12", cosine = 10, standard = true, spread = true, layer = true },
+local versions = { { "0.22.0", layer = "bias" },
+  { "0.27.12", cosine = 10, standard = true, spread = true, layer = true },
   { "0.28.0", standard = true, spread = true, layer = true }, { "1.6.4", standard = true, spread = true, layer = true },
   { "1.7.0", standard = true, spread = true }, { "1.7.3", spread = true }, { "1.9.4" } }
 
@@ -55,9 +56,10 @@ function random.lucidrains()
   config.self_condition, config.outputs, config.learned = flag(), pick { 1, 2 }, flag()
   if flag() then lucidrains_of_group(config, given) end
   local image = { 2, config.channels, pick { 8, 16 }, 8 }
-  return { class = "Unet", image = image, t = config.learned and { 0.5, -2 } or { pick { 0, 999 }, 40 }, config = config,
+  local t = config.learned and { 0.5, -2 } or { pick { 0, 999 }, 40 }
+  return { class = "Unet", image = image, t = t, config = config,
     self_cond = config.self_condition and flag() or nil,
-    given = joined(PROCESS, { image = { image[3], 8, image[2] } }, given) }
+    given = joined(PROCESS, { time = config.learned and "log_snr" or nil, image = { image[3], 8, image[2] } }, given) }
 end
 
 function random.edm()
@@ -91,7 +93,8 @@ end
 local function random_dit()
   local config = { width = pick { 16, 24 }, heads = pick { 1, 2, 4 }, depth = pick { 1, 3 }, patch = pick { 1, 2, 4 },
     classes = 5, none = flag(), out = pick { 3, 6 } }
-  return { class = "DiT", image = { 2, 3, 8, 8 }, t = { 0, 731 }, config = config, classes = { config.none and -1 or 0, 4 },
+  return { class = "DiT", image = { 2, 3, 8, 8 }, t = { 0, 731 }, config = config,
+    classes = { config.none and -1 or 0, 4 },
     given = joined(PROCESS, { heads = config.heads, classes = 5, variance = fixed(config.out == 6) }) }
 end
 
@@ -142,7 +145,8 @@ local function full_size(title, script, case)
   check.line(("%s, %d parameters"):format(title, net:count()), off, times)
 end
 
-if os.getenv "FULL" ~= "0" then
-  for _, one in ipairs(large) do full_size(table.unpack(one)) end
+local wanted = os.getenv "FULL" or ""
+for _, one in ipairs(large) do
+  if one[1]:find(wanted, 1, true) then full_size(table.unpack(one)) end
 end
 check.finish "foreign"

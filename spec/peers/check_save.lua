@@ -1,6 +1,6 @@
 -- Folders that d.hub.save writes, opened by diffusers: no missing or unexpected key, and the same
--- output. The networks are random d.unets. Pipelines of all classes draw the same image there.
--- UNet2DModels that diffusers saved come back byte by byte.
+-- output. The networks are random d.unets, and UNet2DModels that diffusers saved, which come back
+-- byte by byte. Pipelines of all classes draw the same image there.
 package.path = "./?.lua;" .. package.path
 local d = require "diffusion"
 local child = require "spec.support.child"

@@ -1,24 +1,30 @@
 -- The whole matrix of spec/peers/schedulers.py: every combination of options, steps and start, and
--- COUNT combinations drawn from SEED that are new for every seed. It prints how the rows of each
--- class come out, and the failures. CLASS= chooses classes whose names begin so.
-local rows = dofile "spec/support/scheduler_rows.lua"
+-- combinations drawn from a seed that is new every day. Both builds of the core run it. For each class it
+-- prints how the rows come out, then the refusals, the peer's defects and the failures. SEED= runs COUNT=
+-- combinations of that seed alone, CLASS= the classes whose names begin so.
+local path = arg[1]
+if path then os.exit(dofile("spec/support/scheduler_rows.lua").report(path) == 0) end
 
-local python = os.getenv "PEERS" .. "/bin/python"
+local python, lua = os.getenv "PEERS" .. "/bin/python", os.getenv "LUA" or "lua5.4"
 local seed, count, class = os.getenv "SEED", os.getenv "COUNT" or "2000", os.getenv "CLASS" or ""
 
--- Rows that the peer makes, in a temporary file.
-local function made(arguments)
-  local path = os.tmpname()
-  local done = os.execute(("%s spec/peers/schedulers.py %s > %s"):format(python, arguments, path))
-  local all = done and rows.read(path)
-  os.remove(path)
-  return assert(all, "spec/peers/schedulers.py failed")
+local function run(command) return os.execute(command) == true end
+
+-- Whether all rows that the peer makes are met, refused or a defect of the peer.
+local function check(arguments)
+  local file, agree = os.tmpname(), true
+  if not run(("%s spec/peers/schedulers.py %s > %s"):format(python, arguments, file)) then
+    error("spec/peers/schedulers.py " .. arguments .. " failed")
+  end
+  for _, precision in ipairs { "single", "double" } do
+    print(("-- schedulers.py %s, %s precision here"):format(arguments, precision))
+    io.stdout:flush()
+    agree = run(("DIFFUSION_PRECISION=%s %s spec/peers/check_schedulers.lua %s"):format(precision, lua, file)) and agree
+  end
+  os.remove(file)
+  return agree
 end
 
-local failed = 0
-for _, arguments in ipairs(seed and { ("random %s %s %s"):format(seed, count, class) }
-  or { "all " .. class, ("random %d 1000 %s"):format(os.time(), class) }) do
-  print("-- schedulers.py " .. arguments)
-  failed = failed + rows.report(made(arguments), os.getenv "VERBOSE")
-end
-os.exit(failed == 0)
+local random = ("random %s %s %s"):format(seed or os.date "%Y%m%d", count, class)
+local agree = seed ~= nil or check("all " .. class)
+os.exit(check(random) and agree)

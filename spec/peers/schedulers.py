@@ -632,10 +632,10 @@ def singles(name):
             yield accompanied(name, option, value)
 
 
-def drawn(name, rng):
-    """Two or three options, at random."""
+def drawn(name, rng, sizes=(2, 2, 3, 3, 4)):
+    """Some options, at random."""
     open_options = [o for o in parameters_of(name)]
-    count = min(len(open_options), rng.choice((2, 2, 3, 3, 4)))
+    count = min(len(open_options), rng.choice(sizes))
     options = {}
     for option in rng.sample(open_options, count):
         options = {**accompanied(name, option, rng.choice(values_of(name, option))), **options}
@@ -773,7 +773,7 @@ def random_rows(seed, count, only):
     all_names = [n for n in names() if only is None or n.startswith(only)]
     for _ in range(count):
         name = rng.choice(all_names)
-        options = drawn(name, rng)
+        options = drawn(name, rng, (1, 2, 3, 4, 6))
         if rng.random() < 0.7:
             options = varied(options, rng)
         more = lists(name, rng, options.get("num_train_timesteps", 1000))

@@ -130,6 +130,40 @@ function forge.zip(entries)
     .. ("<I2I2I2I2I4I4I2"):pack(0, 0, #entries, #entries, #directory, #body, 0)
 end
 
+local function pickled_text(s) return "X" .. ("<I4"):pack(#s) .. s end
+local function pickled_integer(n) return "J" .. ("<i4"):pack(n) end
+
+-- A tensor of f32 whose storage is entry `key` of the zip.
+local function pickled_tensor(key, x)
+  local sizes, strides, step, shape = "", "", 1, x:shape()
+  for i = #shape, 1, -1 do
+    sizes, strides = pickled_integer(shape[i]) .. sizes, pickled_integer(step) .. strides
+    step = step * shape[i]
+  end
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" .. pickled_text "storage" .. "ctorch\nFloatStorage\n"
+    .. pickled_text(key) .. pickled_text "cpu" .. pickled_integer(step) .. "tQK\0(" .. sizes .. "t(" .. strides
+    .. "t\x89ccollections\nOrderedDict\n)RtR"
+end
+
+--- A PyTorch file of nested tables of tensors of f32, strings and integers.
+function forge.pt(value)
+  local entries = { { "model/data.pkl" } }
+  local function write(v)
+    if type(v) == "string" then return pickled_text(v) end
+    if math.type(v) == "integer" then return pickled_integer(v) end
+    if type(v) == "userdata" then
+      local key = tostring(#entries - 1)
+      entries[#entries + 1] = { "model/data/" .. key, v:contiguous():bytes(), nil, 0 }
+      return pickled_tensor(key, v)
+    end
+    local parts = {}
+    for key, one in pairs(v) do parts[#parts + 1] = pickled_text(key) .. write(one) end
+    return "}(" .. table.concat(parts) .. "u"
+  end
+  entries[1] = { "model/data.pkl", "\x80\2" .. write(value) .. ".", nil, 0 }
+  return forge.zip(entries)
+end
+
 --- A safetensors file with the text of a header and data.
 function forge.safetensors(header, data)
   return ("<I8"):pack(#header) .. header .. (data or "")

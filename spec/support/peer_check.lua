@@ -90,6 +90,28 @@ function M.times(case, passes)
   return table.concat(words, ", ")
 end
 
+--- Saves networks, opens them with diffusers, and prints a line for each: no key is missing or
+--- unexpected, and the output is the same.
+---@param list table[] {name =, model =, io = the inputs and the output y, as the peer takes them}
+function M.reopened(list)
+  local root, folders = os.tmpname(), {}
+  os.remove(root)
+  for i, one in ipairs(list) do
+    folders[i] = ("%s/%d"):format(root, i)
+    assert(os.execute("mkdir -p " .. folders[i]))
+    assert(d.hub.save(folders[i], one.model))
+    assert(d.save(folders[i] .. "/io.safetensors", one.io))
+  end
+  local pipe <close> = assert(io.popen(("%s/bin/python spec/peers/reopened.py %s"):format(os.getenv "PEERS",
+    table.concat(folders, " "))))
+  for _, one in ipairs(list) do
+    local found = assert(json.decode(assert(pipe:read "l", "diffusers can't open " .. one.name)))
+    local wrong = next(found.wrong) and json.encode(found.wrong) or nil
+    M.line(one.name .. " saved", { y = wrong and math.huge or found.gap }, wrong)
+  end
+  assert(os.execute("rm -r " .. root))
+end
+
 --- Ends the script: with an error if a line failed.
 function M.finish(what)
   print(("%s: %s"):format(what, M.failed == 0 and "all agree" or M.failed .. " failed"))

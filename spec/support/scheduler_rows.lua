@@ -348,27 +348,35 @@ end
 
 local outcomes = { "met", "met in double", "refused", "refused by both", "raised by the peer", "defect", "failed" }
 
---- Judges rows and prints a line for each class, the refusals and the failures. Returns the number of
---- failures.
-function rows.report(all, verbose)
+-- The outcomes of rows by class, the classes in order, and what is told about them.
+local function outcomes_of(all)
   local by_class, names, told = {}, {}, {}
+  local function tell(line)
+    if not told[line] then told[#told + 1], told[line] = line, true end
+  end
   for _, row in ipairs(all) do
     local how, why = rows.judge(row)
     if not by_class[row.c] then by_class[row.c], names[#names + 1] = {}, row.c end
     by_class[row.c][how] = (by_class[row.c][how] or 0) + 1
-    if how == "failed" then print(("failed: %s: %s"):format(rows.name(row), why)) end
-    if how == "refused" or how == "defect" or verbose then
-      local key = ("%s: %s"):format(how, how == "refused" and why or row.c .. ": " .. why)
-      if not told[key] then told[#told + 1], told[key] = key, true end
-    end
+    if how == "failed" then tell(("failed: %s: %s"):format(rows.name(row), why)) end
+    if how == "refused" then tell("refused: " .. why) end
+    if how == "defect" then tell(("defect: %s: %s"):format(row.c, why)) end
   end
+  return by_class, names, told
+end
+
+--- Judges the rows of a file. Prints the failures, the refusals, the defects and a line for each class. Returns the
+--- number of failures.
+function rows.report(path)
+  local by_class, names, told = outcomes_of(rows.read(path))
   for _, line in ipairs(told) do print(line) end
-  print(("%-40s" .. ("%8s"):rep(#outcomes)):format("class", "met", "double", "refused", "both", "peer", "defect", "failed"))
+  local form = "%-40s" .. ("%10s"):rep(#outcomes)
+  print(form:format("class", "met", "in double", "refused", "by both", "by peer", "defect", "failed"))
   local failed = 0
   for _, name in ipairs(names) do
     local counts = {}
     for i, how in ipairs(outcomes) do counts[i] = by_class[name][how] or 0 end
-    print(("%-40s" .. ("%8d"):rep(#outcomes)):format(name, table.unpack(counts)))
+    print(form:format(name, table.unpack(counts)))
     failed = failed + counts[#outcomes]
   end
   return failed

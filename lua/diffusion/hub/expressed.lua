@@ -57,7 +57,9 @@ function expressed.network(net, dtype)
     return legible.refused("this %s can't be a %s: its time_offset is %g, and the class has none", o.kind, entry.class,
       o.time_offset)
   end
-  return entry.class, peers.config(found, entry, o), converted(peers.saved(entry, net:state()), dtype)
+  local config, message = peers.config(found, entry, o)
+  if not config then return nil, message end
+  return entry.class, config, converted(peers.saved(entry, net:state()), dtype)
 end
 
 return expressed

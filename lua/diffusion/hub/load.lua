@@ -223,7 +223,7 @@ local function absence(here)
     or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
 end
 
--- A path of one of a folder's files stands for the folder: an index, a config, or weights next to one.
+-- The path of an index, of a config, or of weights with a config next to them stands for the folder.
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
@@ -232,12 +232,12 @@ local function meant(path)
   return described and core.place(path) == "file" and dir or path
 end
 
---- Opens a model that others trained: a folder of diffusers, of a pipeline or of one component, or its name
---- in the cache of huggingface_hub. Nothing is fetched. Weights are windows on mapped files, so a model opens
---- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed
---- over. A file is one of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM, of
---- PyTorch or safetensors. Its keys tell sizes. Options that they don't tell are asked for: image, heads,
---- schedule and so on.
+--- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
+--- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
+--- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM.
+--- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
+--- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
+--- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message

@@ -1,6 +1,7 @@
 -- DiTTransformer2DModel of diffusers is the diffusion transformer of Peebles & Xie 2023, with an
 -- embedding of time and class in each block. Parameters have the paths of that class.
 local family = require "diffusion.nn.family"
+local legible = require "diffusion.legible"
 local peers = require "diffusion.nn.peers"
 
 local dit = { name = "dittransformer2d" }
@@ -129,9 +130,10 @@ end
 
 local ours = { "freq_shift", "class_dropout", "recompute" }
 
+-- Nil with a message if that class can't have the model.
 local function config_of(o)
   if o.freq_shift ~= 1 then
-    family.fail("dittransformer2d: DiTTransformer2DModel has times of freq_shift 1; it can't have this model's %g",
+    return legible.refused("DiTTransformer2DModel has times of freq_shift = 1; it can't have this model's %g",
       o.freq_shift)
   end
   return peers.config(dit, { ours = ours }, o)

@@ -121,6 +121,7 @@ local function scaled(net, h, factor) return factor == 1 and h or net:scale(h, {
 -- (x + attention(norm(x))) factor
 local function attended(b, x, o, style)
   local heads = o.kind == "song" and 1 or x.width // o.head_channels
+  if heads < 1 then family.fail("edm: a head has %d channels, but an attention has %d", o.head_channels, x.width) end
   local y = b:group_norm("norm2", x, { groups = groups(x.width), epsilon = style.epsilon })
   return scaled(b, b:add { b:attention("attend", y, { heads = heads, fused = false }), x }, style.factor)
 end

@@ -124,7 +124,7 @@ local function detach(self, own)
   for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
 end
 
---- Removes the adapters from the model. Merged ones stay in its weights for good.
+--- Removes the adapters from the model, which stays frozen. Merged ones stay in its weights for good.
 ---@return diffusion.model model without them
 function Lora:remove()
   local own = private[self]

@@ -61,7 +61,7 @@ end
 function files.write(path, prefix, list, dropout)
   local tensors, described = {}, {}
   for _, a in ipairs(list) do
-    local name = prefix .. "." .. a.name
+    local name = a.name == "" and prefix or prefix .. "." .. a.name
     tensors[name .. ".lora_A.weight"], tensors[name .. ".lora_B.weight"] = outward(a.down), outward(a.up)
   end
   for key, value in pairs(config(list, dropout)) do described[prefix .. "." .. key] = value end
@@ -104,16 +104,17 @@ local function without_part(name, wanted)
   return rest, PARTS[part] == PARTS[wanted]
 end
 
--- "PATH.lora_A.weight" -> path, "down".
+-- "PATH.lora_A.weight" -> path, "down". The path of a network that is one layer is empty.
 local function split(name)
+  local whole = "." .. name
   for _, e in ipairs(ENDS) do
     for i, which in ipairs { "down", "up" } do
-      local at, _, letter = name:find(e[i])
-      if at then return name:sub(1, at - 1) .. (e[3] or ""):format(letter), which end
+      local at, _, letter = whole:find(e[i])
+      if at then return whole:sub(2, at - 1) .. (e[3] or ""):format(letter), which end
     end
   end
-  local path = name:match "^(.*)%.alpha$"
-  return path, path and "alpha"
+  local path = whole:match "^(.*)%.alpha$"
+  return path and path:sub(2), path and "alpha"
 end
 
 local function foreign_of(name)

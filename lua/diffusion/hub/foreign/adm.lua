@@ -104,7 +104,7 @@ local function tensors_of(p, list, heads)
   for _, one in ipairs(list) do
     local from, to, kind = table.unpack(one)
     if kind == "attention" then
-      move_attention(left, out, from, to, heads and heads(p:shape(from .. ".norm.weight")[1]))
+      move_attention(left, out, from, to, heads and heads(p:size(from .. ".norm.weight", 1)))
     elseif kind == "resnet" then
       for _, pair in ipairs(RESNET) do move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
     else move(left, out, from, to) end
@@ -122,7 +122,7 @@ local function read_levels(p, o, at)
     local attends = p:shape(first .. ".1.qkv.weight")
     local plain = at.resnets and { "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D" }
       or { "DownBlock2D", "UpBlock2D" }
-    o.block_out_channels[level + 1] = p:shape(first .. ".0.out_layers.3.weight")[1]
+    o.block_out_channels[level + 1] = p:size(first .. ".0.out_layers.3.weight", 1)
     o.down_block_types[level + 1] = attends and "AttnDownBlock2D" or plain[1]
     table.insert(o.up_block_types, 1, attends and "AttnUpBlock2D" or plain[2])
   end
@@ -144,14 +144,14 @@ end
 
 local function has_heads(p, list, heads)
   for _, one in ipairs(list) do
-    if one[3] == "attention" and (heads(p:shape(one[1] .. ".norm.weight")[1]) or 1) > 1 then return true end
+    if one[3] == "attention" and (heads(p:size(one[1] .. ".norm.weight", 1)) or 1) > 1 then return true end
   end
   return false
 end
 
 local function check_heads(p, list, heads)
   for _, one in ipairs(list) do
-    local width = one[3] == "attention" and p:shape(one[1] .. ".norm.weight")[1]
+    local width = one[3] == "attention" and p:size(one[1] .. ".norm.weight", 1)
     local n = width and heads(width)
     if n and width % n ~= 0 then p:refuse("%d heads don't divide %d channels", n, width) end
   end
@@ -161,7 +161,7 @@ end
 local function settle_heads(p, o, list)
   local width
   for _, one in ipairs(list) do
-    local own = one[3] == "attention" and p:shape(one[1] .. ".norm.weight")[1]
+    local own = one[3] == "attention" and p:size(one[1] .. ".norm.weight", 1)
     if own and (width or own) ~= own then return end
     width = own or width
   end
@@ -171,7 +171,7 @@ local function settle_heads(p, o, list)
 end
 
 local function read_channels(p, o)
-  local inp, out = p:shape("input_blocks.0.0.weight")[2], p:shape("out.2.weight")[1]
+  local inp, out = p:size("input_blocks.0.0.weight", 2), p:size("out.2.weight", 1)
   if out ~= inp and out ~= 2 * inp then
     p:refuse("it makes %d channels of %d, so it isn't a denoiser of images alone", out, inp)
   end
@@ -184,13 +184,12 @@ local function options_of(p, at)
   local o = { norm_num_groups = 32, attn_norm_num_groups = 32, norm_eps = 1e-5, time_offset = 1 }
   read_levels(p, o, at)
   read_channels(p, o)
-  local waves = p:shape "time_embed.0.weight"
-  o.time_embedding_dim = waves[1]
-  o.time_width = waves[2] ~= o.block_out_channels[1] and waves[2] or nil
-  local embed = p:shape "middle_block.0.emb_layers.1.weight"
-  o.resnet_time_scale_shift = embed[1] == 2 * o.block_out_channels[at.n] and "scale_shift" or "default"
-  local classes = p:shape "label_emb.weight"
-  o.num_class_embeds = classes and classes[1]
+  local waves = p:size("time_embed.0.weight", 2)
+  o.time_embedding_dim = p:size("time_embed.0.weight", 1)
+  o.time_width = waves ~= o.block_out_channels[1] and waves or nil
+  local embed = p:size("middle_block.0.emb_layers.1.weight", 1)
+  o.resnet_time_scale_shift = embed == 2 * o.block_out_channels[at.n] and "scale_shift" or "default"
+  o.num_class_embeds = p:shape "label_emb.weight" and p:size("label_emb.weight", 1)
   return o
 end
 

@@ -62,6 +62,9 @@ end
 -- The file's table of places must be the one that is computed here. Some of its rows are compared.
 local function check_places(p, width, side)
   local table_of = p.tensors.pos_embed
+  if p:size("pos_embed", 1) ~= 1 or p:size("pos_embed", 3) ~= width or #p:shape "pos_embed" ~= 3 then
+    p:refuse("its pos_embed isn't a table of rows of %d numbers", width)
+  end
   for _, at in ipairs { { 0, 0 }, { 0, side - 1 }, { side // 2, 1 % side }, { side - 1, side // 3 } } do
     local row, column = at[1], at[2]
     local got = table_of[1][row * side + column + 1]:to("f32"):totable()
@@ -84,13 +87,13 @@ local function side_of(p, patches)
 end
 
 local function options_of(p)
-  local inp, places = p:shape "x_embedder.proj.weight", p:shape "pos_embed"
-  if not (inp and places) then p:refuse "x_embedder or pos_embed is missing" end
-  local width, patch = inp[1], inp[3]
-  local side = side_of(p, places[2])
+  local key = "x_embedder.proj.weight"
+  local width, patch = p:size(key, 1), p:size(key, 3)
+  local side = side_of(p, p:size("pos_embed", 2))
   check_places(p, width, side)
-  local o = { in_channels = inp[2], patch_size = patch, sample_size = side * patch, num_layers = p:parts "blocks",
-    out_channels = p:shape("final_layer.linear.weight")[1] // (patch * patch), norm_eps = 1e-6, freq_shift = 0 }
+  local o = { in_channels = p:size(key, 2), patch_size = patch, sample_size = side * patch,
+    num_layers = p:parts "blocks",
+    out_channels = p:size("final_layer.linear.weight", 1) // (patch * patch), norm_eps = 1e-6, freq_shift = 0 }
   local heads = p:ask "heads"
   if type(heads) == "table" or heads and width % heads ~= 0 then
     p:refuse("heads is one number that divides the width %d", width)
@@ -101,7 +104,7 @@ end
 
 -- The table has a row for no class if classes were dropped in training. Returns true if it has none.
 local function read_classes(p, o)
-  local rows = p:shape("y_embedder.embedding_table.weight")[1]
+  local rows = p:size("y_embedder.embedding_table.weight", 1)
   local classes = p:ask "classes"
   o.num_embeds_ada_norm = classes
   if classes and classes ~= rows and classes ~= rows - 1 then

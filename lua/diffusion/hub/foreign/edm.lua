@@ -47,9 +47,9 @@ end
 local function read_levels(p, o, list)
   o.channel_mult, o.attn_resolutions = {}, {}
   for level, height in ipairs(list) do
-    local first = p:shape(stem_of("enc", height) .. "block0.conv0.weight")
-    if not first then p:refuse("its level of %d x %d pixels has no blocks", height, height) end
-    o.channel_mult[level] = first[1] // o.model_channels
+    local first = stem_of("enc", height) .. "block0.conv0.weight"
+    if not p:shape(first) then p:refuse("its level of %d x %d pixels has no blocks", height, height) end
+    o.channel_mult[level] = p:size(first, 1) // o.model_channels
     if p:shape(stem_of("enc", height) .. "block0.qkv.weight") then
       o.attn_resolutions[#o.attn_resolutions + 1] = height
     end
@@ -66,8 +66,8 @@ end
 
 -- The first width of the waves' product is model_channels in dhariwal, and a multiple of it in song.
 local function read_widths(p, o, first)
-  local wide, waves = table.unpack(p:shape "map_layer0.weight")
-  o.model_channels = o.kind == "song" and p:shape(first)[1] or waves
+  local wide, waves = p:size("map_layer0.weight", 1), p:size("map_layer0.weight", 2)
+  o.model_channels = o.kind == "song" and p:size(first, 1) or waves
   o.channel_mult_emb, o.channel_mult_noise = wide // o.model_channels, waves // o.model_channels
 end
 
@@ -75,13 +75,12 @@ local function options_of(p)
   local list = heights(p)
   local first = stem_of("enc", list[1]) .. "conv.weight"
   local o = { kind = p:shape "out_conv.weight" and "dhariwal" or "song" }
-  o.image = { list[1], list[1], p:shape(first)[2] }
-  local last = p:shape(o.kind == "dhariwal" and "out_conv.weight" or stem_of("dec", list[1]) .. "aux_conv.weight")
-  o.out_channels = last and last[1]
+  o.image = { list[1], list[1], p:size(first, 2) }
+  o.out_channels = p:size(o.kind == "dhariwal" and "out_conv.weight" or stem_of("dec", list[1]) .. "aux_conv.weight", 1)
   read_widths(p, o, first)
   read_levels(p, o, list)
-  local label, augment = p:shape "map_label.weight", p:shape "map_augment.weight"
-  o.classes, o.augment_dim = label and label[2] or 0, augment and augment[2] or 0
+  o.classes = p:shape "map_label.weight" and p:size("map_label.weight", 2) or 0
+  o.augment_dim = p:shape "map_augment.weight" and p:size("map_augment.weight", 2) or 0
   if o.kind == "dhariwal" then
     o.head_channels = p.o.head_channels or 64
     return o
@@ -127,13 +126,13 @@ local processes = {
 
 --- Reads a network of EDM.
 ---@param p table a plan
----@return table {options, tensors, process, adapt}
+---@return table {options, tensors, process, adapt, kind = row of d.precondition}
 function edm.read(p)
   local o = options_of(p)
   local kind = p:ask "precondition"
   local sigma_data = kind == "edm" and p:ask "sigma_data" or nil
   return {
-    options = o, tensors = function() return tensors_of(p) end,
+    options = o, tensors = function() return tensors_of(p) end, kind = kind,
     process = function() return p.o.process or processes[kind](sigma_data) end,
     adapt = function(net, one) return precondition.scaled(net, one, kind) end,
   }

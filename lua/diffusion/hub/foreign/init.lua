@@ -9,6 +9,7 @@ local parser = require "diffusion.file.parser"
 local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
 local tensors = require "diffusion.file.tensors"
+local trained = require "diffusion.nn.trained"
 
 local foreign = { rules = plan.rules }
 
@@ -19,7 +20,13 @@ local kinds = {
   (require "diffusion.hub.foreign.dit"), -- require also returns its path
 }
 
-local fault, need = parser.fault(), parser.need
+local fault = parser.fault()
+
+-- The value of a call that returns nil and a message when it fails. The message becomes the file's fault.
+local function need(path, value, message)
+  if value ~= nil then return value end
+  fault("%s%s", message:sub(1, #path) == path and "" or path .. ": ", message)
+end
 
 -- ==== recognising ========================================================================
 
@@ -57,12 +64,14 @@ end
 
 -- ==== reading ============================================================================
 
-local function parts_of(all, shapes, prefix)
+local function taken(all, key) return all[key] end -- raises for an array that no tensor holds
+
+local function parts_of(path, all, shapes, prefix)
   local inside, sizes = {}, {}
   for key, shape in pairs(shapes) do
     if key:sub(1, #prefix) == prefix then
       local own = key:sub(#prefix + 1)
-      inside[own], sizes[own] = all[key], shape
+      inside[own], sizes[own] = need(path, fail.try(taken, all, key)), shape
     end
   end
   return inside, sizes
@@ -72,7 +81,7 @@ end
 local function outer_of(all, facts, prefix)
   local stem = prefix:gsub("[^.]*%.$", "")
   return { facts = type(facts) == "table" and facts or {}, prefix = prefix,
-    get = function(name) return all[stem .. name] end }
+    get = function(name) return (fail.try(taken, all, stem .. name)) end }
 end
 
 local function adoptable(list)
@@ -83,27 +92,28 @@ local function adoptable(list)
 end
 
 local function network_of(path, one, found, o)
-  local list = adoptable(found.tensors())
+  local list = adoptable(need(path, fail.try(found.tensors)))
   local m, message = fail.try(peers.model, one.known, found.options, list,
     { frozen = o.frozen ~= false, entry = one.entry })
-  if not m then fault("%s: %s", path, message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message) end
+  m = need(path, m, message and (message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message))
   if o.frozen == nil then model.defer(m) end
   return m
 end
 
 local function read(path, o)
   local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
-  need(all, facts)
-  if core.is_tensor(all) then fault("%s: one tensor, not the weights of a network", path) end
+  need(path, all, facts)
+  if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
   local shapes = arrays.shapes(all)
   local one, prefix = recognised(path, shapes)
-  local inside, sizes = parts_of(all, shapes, prefix)
+  local inside, sizes = parts_of(path, all, shapes, prefix)
   local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m = network_of(path, one, found, o)
-  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = found.process(), adapt = found.adapt,
+  local m, process = network_of(path, one, found, o), found.process()
+  if found.kind then trained.learn(m, process, found.kind) end
+  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
     classes = { unet = one.name }, entry = one.entry }
 end
 

@@ -1,8 +1,12 @@
 -- Files of denoising-diffusion-pytorch: {step, model, opt, ema, version}, or a state dict of its Unet.
 -- The version that stands in files since 1.0 tells how the blocks and the attentions compute.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local family = require "diffusion.network.lucidrains"
+local precondition = require "diffusion.precondition"
+local process = require("diffusion.process").process
 local schedule = require("diffusion.schedule").schedule
+local trained = require "diffusion.nn.trained"
 
 local lucidrains = { name = "lucidrains", title = "a network of denoising-diffusion-pytorch",
   mark = "mid_block1.mlp.1.weight", entry = family.peers.lucidrains, known = family }
@@ -38,11 +42,11 @@ end
 local function heads_of(p, stem)
   local memory = p:shape(stem .. ".mem_kv")
   if memory then
-    local full = is_full(p, stem)
-    return memory[2], memory[full and 4 or 3], memory[full and 3 or 4]
+    local key, full = stem .. ".mem_kv", is_full(p, stem)
+    return p:size(key, 2), p:size(key, full and 4 or 3), p:size(key, full and 3 or 4)
   end
-  local qkv = p:shape(stem .. ".to_qkv.weight") or p:shape(stem .. ".fn.fn.to_qkv.weight")
-  return nil, qkv[1] // 3, 0
+  local old = stem .. ".fn.fn.to_qkv.weight"
+  return nil, p:size(p:shape(old) and old or stem .. ".to_qkv.weight", 1) // 3, 0
 end
 
 local function attentions(n)
@@ -73,9 +77,9 @@ end
 local function read_levels(p, o)
   local n = p:parts "downs"
   for i = 0, n - 1 do
-    local down = p:shape(("downs.%d.3.weight"):format(i)) or p:shape(("downs.%d.3.1.weight"):format(i))
-    if not down then p:refuse "it is of a version before 0.22, which has other levels" end
-    o.dim_mults[i + 1] = down[1] // o.dim
+    local conv, shrink = ("downs.%d.3.weight"):format(i), ("downs.%d.3.1.weight"):format(i)
+    if not (p:shape(conv) or p:shape(shrink)) then p:refuse "it is of a version before 0.22, which has other levels" end
+    o.dim_mults[i + 1] = p:size(p:shape(conv) and conv or shrink, 1) // o.dim
   end
   local first = p:shape "downs.0.3.weight"
   o.downsample = n > 1 and first and first[4] == 4 and "conv" or "unshuffle"
@@ -84,7 +88,7 @@ end
 
 -- Channels of images, from those of the first and the last convolution: C or 2 C each.
 local function read_channels(p, o)
-  local inp, out = p:shape("init_conv.weight")[2], p:shape("final_conv.weight")[1]
+  local inp, out = p:size("init_conv.weight", 2), p:size("final_conv.weight", 1)
   local image = p:image((inp ~= out or inp % 2 == 1) and math.min(inp, out) or nil)
   local C = image and image[3]
   if image and not C then
@@ -115,12 +119,11 @@ local function version_of(p)
 end
 
 local function options_of(p)
-  local o = { dim = p:shape("time_mlp.1.weight")[1] // 4, init_dim = p:shape("init_conv.weight")[1], dim_mults = {},
-    full_attn = {} }
-  local waves = p:shape "time_mlp.0.weights"
-  o.learned_sinusoidal_cond, o.learned_sinusoidal_dim = waves ~= nil, waves and 2 * waves[1] or nil
-  local classes = p:shape "classes_emb.weight"
-  o.classes = classes and classes[1] or 0
+  local o = { dim = math.max(1, p:size("time_mlp.1.weight", 1) // 4), init_dim = p:size("init_conv.weight", 1),
+    dim_mults = {}, full_attn = {} }
+  o.learned_sinusoidal_cond = p:shape "time_mlp.0.weights" ~= nil
+  o.learned_sinusoidal_dim = o.learned_sinusoidal_cond and 2 * p:size("time_mlp.0.weights", 1) or nil
+  o.classes = p:shape "classes_emb.weight" and p:size("classes_emb.weight", 1) or 0
   local version = version_of(p)
   local how = version and computes(version)
   local n = read_levels(p, o)
@@ -147,11 +150,12 @@ local function target_of(weight, alpha_bar)
 end
 
 local function buffers(p)
-  local get = p.outer.get
-  local betas, alpha_bar, weight = get "betas", get "alphas_cumprod", get "loss_weight"
+  local betas, alpha_bar, weight = p.outer.get "betas", p.outer.get "alphas_cumprod", p.outer.get "loss_weight"
   if not betas then return nil end
-  return schedule.from_beta(betas:totable(), { name = "betas of the file" }),
-    weight and alpha_bar and target_of(weight:totable(), alpha_bar:totable())
+  local found, message = fail.try(schedule.from_beta, betas:flatten():totable(), { name = "betas of the file" })
+  if not found then p:refuse("its betas make no schedule: %s", message) end
+  if not (weight and alpha_bar) or weight:numel() ~= alpha_bar:numel() then return found end
+  return found, target_of(weight:flatten():totable(), alpha_bar:flatten():totable())
 end
 
 -- ==== tensors ============================================================================
@@ -161,35 +165,58 @@ local function tensors_of(p, o)
   local out = {}
   for key, x in pairs(p.tensors) do
     local own = key
-    if key:find "mem_kv$" then
-      local s = x:shape()
-      x = x:view(2 * s[2], s[3], s[4])
+    if key:find "mem_kv$" then x = x:reshape(2 * p:size(key, 2), p:size(key, 3), p:size(key, 4))
     elseif key:find "^downs%.%d+%.3%.1%.weight$" then -- its channels are those of 2x2 pixels
-      local s = x:shape()
-      x = x:view(s[1], s[2] // 4, 2, 2)
+      x = x:reshape(p:size(key, 1), p:size(key, 2) // 4, 2, 2)
     elseif key == "init_conv.weight" and o.self_condition then
       local C = o.image[3]
       x = core.ops.cat({ x:narrow(2, C + 1, C), x:narrow(2, 1, C) }, 2)
     elseif key == "classes_emb.weight" then
       own = "class.rows.weight"
-      x = core.ops.cat({ x, p.tensors.null_classes_emb:unsqueeze(1) }, 1)
+      x = core.ops.cat({ x, p.tensors.null_classes_emb:reshape(1, p:size("null_classes_emb", 1)) }, 1)
     end
     if key ~= "null_classes_emb" then out[own] = x end
   end
   return out
 end
 
+-- The denoiser of a network whose time is ln of the SNR.
+local function of_log_snr(net, one)
+  return trained.wrap(function(x, t, given) return net(x, one.schedule:log_snr(t), given) end, net)
+end
+
+-- ElucidatedDiffusion has the preconditioning of EDM, and its network under `net`.
+local function elucidated(p)
+  local sigma_data = p:ask "sigma_data"
+  return function()
+    return p.o.process or process { schedule = schedule.edm {}, predict = "edm", sigma_data = sigma_data }
+  end, function(net, one) return precondition.scaled(net, one, "edm") end
+end
+
+-- Networks with trained waves read timesteps, or a continuous time.
+local function time_of(p, o, found)
+  if found or not o.learned_sinusoidal_cond then return "t" end
+  return p:ask("time", p.outer.prefix:find "%f[%w]net%.$" and "c_noise" or nil)
+end
+
 --- Reads a network of the library.
 ---@param p table a plan
----@return table {options, tensors = function, process = function}
+---@return table {options, tensors = function, process = function, adapt}
 function lucidrains.read(p)
   local o = options_of(p)
   local found, target = buffers(p)
-  return {
-    options = o, tensors = function() return tensors_of(p, o) end,
-    process = p:process { schedule = found, predict = target, clip = 1,
-      variance = o.outputs == 2 and "learned_range" or "fixed_small" },
-  }
+  local time = time_of(p, o, found)
+  local out = { options = o, tensors = function() return tensors_of(p, o) end }
+  if time == "c_noise" then
+    out.kind = "edm"
+    out.process, out.adapt = elucidated(p)
+  else
+    out.process = p:process { schedule = found, predict = target, clip = 1,
+      variance = o.outputs == 2 and "learned_range" or "fixed_small" }
+    out.adapt = time == "log_snr" and of_log_snr or nil
+  end
+  o.time_offset = time == "t" and 1 or 0
+  return out
 end
 
 return lucidrains

@@ -24,6 +24,8 @@ plan.rules = {
     text = "number of classes; the table of DiT may have a row for none behind them" },
   rescale_timesteps = { "boolean", default_text = "that of the file",
     text = "whether the network sees timesteps as if T were 1000" },
+  time = { one_of = { "t", "log_snr", "c_noise" }, default_text = "that of the file",
+    text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
   groups = { "integer", min = 1, default_text = "that of the file", text = "groups of the residual blocks' norms" },
   version = { "string", default_text = "that of the file",
     text = "version of the library that wrote the file: \"1.4\"" },
@@ -95,16 +97,31 @@ end
 ---@return integer[]|nil
 function Plan:shape(key) return self.shapes[key] end
 
---- The number of parts of a list: "downs" has parts downs.0, downs.1.
+--- The size of one dimension of a key's tensor. The file is refused without it.
+---@param key string
+---@param dim integer
+---@return integer
+function Plan:size(key, dim)
+  local shape = self.shapes[key]
+  if not shape then self:refuse("'%s' is missing", key) end
+  local size = shape[dim]
+  if not size or size < 1 then
+    self:refuse("'%s' is [%s], so it has no dimension %d of a size", key, table.concat(shape, ","), dim)
+  end
+  return size
+end
+
+--- The number of parts of a list, counted from 0: "downs" has parts downs.0, downs.1.
 ---@param stem string
 ---@return integer
 function Plan:parts(stem)
-  local most, pattern = -1, "^" .. stem:gsub("%p", "%%%0") .. "%.(%d+)%."
+  local seen, n, pattern = {}, 0, "^" .. stem:gsub("%p", "%%%0") .. "%.(%d+)%."
   for key in pairs(self.shapes) do
     local k = math.tointeger(tonumber(key:match(pattern)))
-    if k and k > most then most = k end
+    if k then seen[k] = true end
   end
-  return most + 1
+  while seen[n] do n = n + 1 end
+  return n
 end
 
 --- Height, width and channels of an image.

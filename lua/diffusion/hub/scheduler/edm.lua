@@ -42,7 +42,8 @@ local function multistep(c, o)
   local plan = preconditioned(c, 1)
   plan.clip = keys.clip_of(c)
   if c.solver_type ~= "heun" then c.solver_type = "midpoint" end
-  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and (not o.steps and 15 or o.steps < 15 and math.maxinteger) or 0)
+  local lower = o.steps and (o.steps < 15 and math.maxinteger or 0) or 15
+  plan.sampler = dpm.multistep(c, "x0", c.lower_order_final and lower or 0)
   return plan
 end
 

@@ -43,7 +43,9 @@ end
 -- The w stretched so that the last is `terminal`.
 local function stretched(list, terminal)
   local whole = 1 - list[#list]
-  if whole == 0 then fail.raise("shift_terminal = %g: a single step is at w = 1, which can't be moved there", terminal) end
+  if whole == 0 then
+    fail.raise("shift_terminal = %g: a single step is at w = 1, which can't be moved there", terminal)
+  end
   for i, w in ipairs(list) do list[i] = 1 - (1 - w) * (1 - terminal) / whole end
   return list
 end
@@ -181,7 +183,10 @@ local euler_keys = opts.joined(shift, keys.curves, {
 local modes = { "nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact" }
 local lcm_keys = opts.joined(euler_keys,
   { scale_factors = { "table", each = { "number" } }, upscale_mode = keys.choice("bicubic", modes) })
-local ancestral_keys = opts.joined(euler_keys, { eta = keys.number(1, { min = 0 }), s_noise = keys.number(1, { min = 0 }) })
+local ancestral_keys = opts.joined(euler_keys,
+  { eta = keys.number(1, { min = 0 }), s_noise = keys.number(1, { min = 0 }) })
+
+local points_keys = { shift = keys.number(12, { above = 0 }) }
 
 local lists = { mu = true, sigmas = true, timesteps = true }
 
@@ -191,5 +196,5 @@ return {
   FlowMatchLCMScheduler = { keys = lcm_keys, plan = lcm, call = lists },
   FlowMapEulerDiscreteScheduler = { keys = shift, plan = map, call = { sigmas = true, timesteps = true } },
   LTXEulerAncestralRFScheduler = { keys = ancestral_keys, plan = ancestral, call = { mu = true, sigmas = "ends" } },
-  MiniMaxH3Scheduler = { keys = { shift = keys.number(12, { above = 0 }) }, plan = points, call = { sigmas = "ends" } },
+  MiniMaxH3Scheduler = { keys = points_keys, plan = points, call = { sigmas = "ends" } },
 }

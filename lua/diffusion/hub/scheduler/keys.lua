@@ -111,8 +111,9 @@ keys.churn = { s_churn = true, s_tmin = true, s_tmax = true, s_noise = true }
 --- Euler with churn as diffusers has it, which evaluates the network before it adds the noise. nil without s_churn.
 ---@param o table options of d.hub.scheduler
 ---@param of string the prediction target of the network
+---@param steps integer|nil the number over which the noise is spread
 ---@return table|nil sampler
-function keys.churned(o, of)
+function keys.churned(o, of, steps)
   if not o.s_churn then return nil end
   return { "diffusers-euler-churn-after-model", s_churn = o.s_churn, s_tmin = o.s_tmin, s_tmax = o.s_tmax,
            s_noise = o.s_noise, steps = steps, of = of }

@@ -79,11 +79,11 @@ local function list(run, N)
   return sigmas, steps, last
 end
 
-local function check_falling(what, list, remedy)
-  for i = 2, #list do
-    if not (list[i] < list[i - 1]) then
-      fail.raise("%s %d and %d of %d are %.6g and %.6g, which must fall%s", what, i - 1, i, #list, list[i - 1],
-        list[i], remedy)
+local function check_falling(what, values, advice)
+  for i = 2, #values do
+    if not (values[i] < values[i - 1]) then
+      fail.raise("%s %d and %d of %d are %.6g and %.6g, which must fall%s", what, i - 1, i, #values, values[i - 1],
+        values[i], advice)
     end
   end
 end

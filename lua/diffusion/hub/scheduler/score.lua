@@ -24,8 +24,11 @@ local function ve(c)
     return out, 0, told
   end
   local function start() return c.sigma_max end
-  return { schedule = s, predict = "score", times = times, start = start, sampler = { "predictor_corrector", predictor = "reverse",
-    corrections = c.correct_steps, snr = c.snr, corrector = "before", norms = "batch" } }
+  return {
+    schedule = s, predict = "score", times = times, start = start,
+    sampler = { "predictor_corrector", predictor = "reverse", corrections = c.correct_steps, snr = c.snr,
+                corrector = "before", norms = "batch" },
+  }
 end
 
 -- Times u = t/T from 1 to sampling_eps. The steps are of 1/N, whatever the distance of the times.
@@ -54,7 +57,8 @@ local function karras(c, o)
     schedule = s, predict = "eps", shown = half, times = function(N) return line(top, 1, N), 0 end,
     sampler = { "heun", s_churn = c.s_churn, s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close),
                 s_noise = c.s_noise },
-    start = function() return c.sigma_max end, input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
+    start = function() return c.sigma_max end,
+    input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
   }
 end
 

@@ -1,0 +1,37 @@
+"""Opens networks that d.hub.save wrote: reopened.py FOLDER...
+
+Each folder holds io.safetensors with inputs x, z, t, label and an output y. Prints a line of JSON for
+each: the largest difference over the largest output, and the keys that are missing or unexpected.
+"""
+import json
+import os
+import sys
+
+import diffusers
+import torch
+from diffusers.utils import logging
+from safetensors.torch import load_file
+
+logging.set_verbosity_error()
+
+
+def output(net, io):
+    if "label" in io:
+        return net(io["x"], io["t"], class_labels=io["label"]).sample
+    return net.decode(io["z"]).sample if "z" in io else net(io["x"]).sample
+
+
+def opened(folder):
+    with open(os.path.join(folder, "config.json")) as f:
+        cls = getattr(diffusers, json.load(f)["_class_name"])
+    net, info = cls.from_pretrained(folder, output_loading_info=True)
+    io = load_file(os.path.join(folder, "io.safetensors"))
+    with torch.no_grad():
+        y = output(net.eval(), io)
+    gap = ((y - io["y"]).abs().max() / y.abs().max()).item()
+    return {"gap": gap, "wrong": {k: str(v) for k, v in info.items() if v}}
+
+
+if __name__ == "__main__":
+    for folder in sys.argv[1:]:
+        print(json.dumps(opened(folder)), flush=True)
