@@ -572,6 +572,22 @@ FOUND = [  # configs found in folders that people publish
 ]
 
 
+COG = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing",
+       "snr_shift_scale": 1.0, "clip_sample": False}
+ONCE_WRONG = [  # class, options, steps, whether it starts later, further arguments
+    ("CogVideoXDPMScheduler", COG, 7, False, {}),
+    ("DPMSolverMultistepInverseScheduler", {"trained_betas": BETAS, "num_train_timesteps": 30, "use_beta_sigmas": True},
+     15, False, {}),
+    ("DPMSolverSinglestepScheduler", {"prediction_type": "flow_prediction", "use_flow_sigmas": False,
+                                      "variance_type": "learned"}, 7, False, {}),
+    ("EulerDiscreteScheduler", {"interpolation_type": "log_linear", "prediction_type": "v_prediction"}, 7, False,
+     {"step": {"s_churn": 5.0}}),
+    ("DDPMWuerstchenScheduler", {"scaler": 2.3, "s": 0.0008}, 3, False, {"set": {"timesteps": [1.0, 0.97, 0.34, 0.0]}}),
+    ("FlowMapEulerDiscreteScheduler", {"shift": 0.431}, 6, False, {}),
+    ("FlowMapEulerDiscreteScheduler", {"shift": 3.0}, 4, False, {"set": {"timesteps": [1000, 700, 400, 50]}}),
+]
+
+
 def parameters_of(name):
     signature = inspect.signature(getattr(schedulers, name).__init__)
     skipped = ("self", "kwargs", "solver_p", "tau_func", "stage_range", "scheduler_type")
@@ -704,7 +720,14 @@ def rows_of(name, options, more, signed):
         yield row_of(name, options, n, later, signed, **more)
 
 
+def once_wrong(only=None):
+    for name, options, n, later, more in ONCE_WRONG:
+        if only is None or name.startswith(only):
+            yield row_of(name, options, n, later, True, **more)
+
+
 def all_rows(only):
+    yield from once_wrong(only)
     for name in names():
         if only is not None and not name.startswith(only):
             continue
@@ -715,6 +738,7 @@ def all_rows(only):
 def fixture_rows():
     """One or two runs of each combination. The number of steps and the start take turns."""
     turn = 0
+    yield from once_wrong()
     for name in names():
         for k, (options, more, signed) in enumerate(combinations(name)):
             if "Parallel" in name and k % 4:  # the parallel classes repeat DDPM and DDIM

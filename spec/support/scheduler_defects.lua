@@ -47,7 +47,7 @@ local list = {
   {
     why = "solver_type heun and order 3 divide by h, which is 0 in a step from a level to itself: NaN",
     has = function(row)
-      return row.c:find "^DPMSolver" and (row.o.solver_type == "heun" or row.o.solver_order == 3)
+      return row.c:find "DPMSolver" and (row.o.solver_type == "heun" or row.o.solver_order == 3)
     end,
   },
   {

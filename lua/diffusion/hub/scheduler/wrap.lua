@@ -17,6 +17,16 @@ local function times(f, t, x)
   return x * core.tensor(each(f, t)):over(x)
 end
 
+-- skip(t) x + out(t) value. A learned variance beside the value stays.
+local function mapped(plan, t, x, value)
+  local C = x:size(-1)
+  if value:size(-1) == 2 * C then
+    return core.ops.cat({ mapped(plan, t, x, value:narrow(-1, 1, C)), value:narrow(-1, C + 1, C) }, -1)
+  end
+  value = times(plan.out, t, value)
+  return plan.skip and times(plan.skip, t, x) + value or value
+end
+
 --- wrap(model) of a plan: fields `shown`, `input`, `skip` and `out`, all functions of the level, and `told`, the
 --- timesteps of single levels. The network gets x input(t) + shift and the timestep shown(t). With `out`, the result is
 --- skip(t) x + out(t) times its output.
@@ -32,9 +42,8 @@ return function(plan)
       local asked = plan.input and times(plan.input, t, x) or x
       if plan.shift then asked = asked + plan.shift end
       local value, other = model(asked, each(shown, t), given)
-      if not plan.out then return value, other end
-      value = times(plan.out, t, value)
-      return plan.skip and times(plan.skip, t, x) + value or value
+      if not (plan.out and core.is_tensor(value)) then return value, other end
+      return mapped(plan, t, x, value)
     end
   end
 end
