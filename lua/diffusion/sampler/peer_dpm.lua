@@ -41,16 +41,14 @@ local function dpmpp_2m_sde_drawn_twice(denoise, process, opts)
   return function(x, pair, history)
     local before = pair.t - process.T // (opts.steps or pair.n)
     local t, s = level(pair.t), level(before >= 1 and before or opts.last)
-    local m = denoise(x, t.t)
+    local m, twice = denoise(x, t.t), history.past and before >= 1
     local past = multistep.remember(history, m, t.lambda, 2)
     if s.t == 0 then return m end
     if s.t == t.t then return opts.mix_noise(0, 1, x) end
     local h = s.lambda - t.lambda
     local g, w = levels.gain(1, 2 * h), 0
-    if past[2] and before >= 1 then
-      w = g / 2 * h / (past[1].place - past[2].place)
-      opts.mix_noise(0, 0, x)
-    end
+    if twice then opts.mix_noise(0, 0, x) end
+    if twice and past[2] then w = g / 2 * h / (past[1].place - past[2].place) end
     return opts.mix_noise(s.s * math.sqrt(g), s.s / t.s * math.exp(-h), x, s.a * (g + w), m,
       -s.a * w, (past[2] or past[1]).value)
   end
