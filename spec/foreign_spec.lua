@@ -266,6 +266,10 @@ describe("d.hub.load of guided-diffusion and DiT", function()
     refused("belongs to a latent diffusion model", file_of(adm, "model.diffusion_model."), given_of(adm))
     local larger = joined(adm, { shapes = joined(adm.shapes, { ["input_blocks.0.0.weight"] = { 32, 6, 3, 3 } }) })
     refused("it makes 3 channels of 6", file_of(larger), given_of(adm))
+    local moved, key = joined(adm.shapes), "output_blocks.1.2.conv.weight"
+    moved["output_blocks.2.2.conv.weight"], moved[key] = moved[key], nil
+    refused("output_blocks.1 ends a level, but it doesn't change the size of its image",
+      file_of(joined(adm, { shapes = moved })), given_of(adm))
     refused("heads is one number", file_of(adm), joined(given_of(adm), { heads = { 1, 2 } }))
     refused("3 heads don't divide 64 channels", file_of(adm), joined(given_of(adm), { heads = 3 }))
     refused("heads is one number that divides the width 16", file_of(dit), joined(given_of(dit), { heads = 3 }))

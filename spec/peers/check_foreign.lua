@@ -124,7 +124,7 @@ local large = {
   { "improved-diffusion, CIFAR-10", "adm", { class = "UNetModel", image = { 1, 3, 32, 32 }, t = { 321 },
     config = { channels = 128, mult = { 1, 2, 2, 2 }, blocks = 3, attn = { 2, 4 }, heads = 4, scale_shift = true,
       out = 6 }, given = joined(PROCESS, { image = 32, heads = 4, qkv_order = "legacy" }) } },
-  { "ADM of ImageNet-64", "adm", { class = "UNetModel", image = { 1, 3, 64, 64 }, t = { 321 }, classes = { 207 },
+  { "guided-diffusion, ImageNet-64", "adm", { class = "UNetModel", image = { 1, 3, 64, 64 }, t = { 321 }, classes = { 207 },
     config = { channels = 192, mult = { 1, 2, 3, 4 }, blocks = 3, attn = { 2, 4, 8 }, head_channels = 64, order = "new",
       scale_shift = true, updown = true, classes = 1000, out = 6 },
     given = joined(PROCESS, { image = 64, head_channels = 64, qkv_order = "new" }) } },

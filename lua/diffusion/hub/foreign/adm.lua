@@ -52,7 +52,11 @@ local function stems(p, at)
       block(("output_blocks.%d"):format(level * step + j), up, j)
     end
     if level < at.n - 1 then
-      local shrink, grow = ("input_blocks.%d.0"):format((level + 1) * step), growth(p, level * step + at.blocks)
+      local shrink, last = ("input_blocks.%d.0"):format((level + 1) * step), level * step + at.blocks
+      local grow = growth(p, last)
+      if not grow then
+        p:refuse("output_blocks.%d ends a level, but it doesn't change the size of its image", last)
+      end
       local kind, conv = at.resnets and "resnet" or "plain", at.resnets and "" or ".conv"
       add(at.resnets and shrink or shrink .. ".op", down .. ".downsamplers.0" .. conv, kind)
       add(grow .. conv, up .. ".upsamplers.0" .. conv, kind)
