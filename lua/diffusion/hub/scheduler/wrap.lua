@@ -17,7 +17,7 @@ local function times(f, t, x)
   return x * core.tensor(each(f, t)):over(x)
 end
 
--- skip(t) x + out(t) value. A learned variance beside the value stays.
+-- skip(t) x + out(t) value. A learned variance next to the value stays.
 local function mapped(plan, t, x, value)
   local C = x:size(-1)
   if value:size(-1) == 2 * C then
