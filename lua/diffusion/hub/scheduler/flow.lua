@@ -6,6 +6,7 @@ local keys = require "diffusion.hub.scheduler.keys"
 local named = require("diffusion.schedule").schedule
 local opts = require "diffusion.opts"
 local ramp = require "diffusion.hub.scheduler.ramp"
+local stretched = require "diffusion.hub.scheduler.terminal"
 
 -- ==== the w of a run =========================================================================
 
@@ -38,16 +39,6 @@ local function before_shift(c, o, N)
   local out = {}
   for i, step in ipairs(o.timesteps) do out[i] = step / c.num_train_timesteps end
   return out
-end
-
--- The w stretched so that the last is `terminal`.
-local function stretched(list, terminal)
-  local whole = 1 - list[#list]
-  if whole == 0 then
-    fail.raise("shift_terminal = %g: a single step is at w = 1, which can't be moved there", terminal)
-  end
-  for i, w in ipairs(list) do list[i] = 1 - (1 - w) * (1 - terminal) / whole end
-  return list
 end
 
 -- The w of FlowMatchEuler, which other classes take too.

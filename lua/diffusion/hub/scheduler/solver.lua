@@ -4,6 +4,7 @@ local curve = require "diffusion.hub.scheduler.curve"
 local fail = require "diffusion.fail"
 local keys = require "diffusion.hub.scheduler.keys"
 local spacing = require "diffusion.hub.scheduler.spacing"
+local stretched = require "diffusion.hub.scheduler.terminal"
 local named = require("diffusion.schedule").schedule
 local opts = require "diffusion.opts"
 
@@ -74,13 +75,6 @@ end
 local function by_mu(mu, kind)
   local m = kind == "linear" and mu or math.exp(mu)
   return function(w) return m / (m + (1 / w - 1)) end
-end
-
--- The w stretched so that the last is `terminal`.
-local function stretched(list, terminal)
-  local scale = (1 - list[#list]) / (1 - terminal)
-  for i, w in ipairs(list) do list[i] = 1 - (1 - w) / scale end
-  return list
 end
 
 -- The w of UniPC, which doesn't start at 1 but a millionth below it.
