@@ -4,16 +4,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
-#include "ops/sink.h"
+#include "ops/norm_rows.h"
 
-#define PART 16384 /* elements of a part, about */
-#define RUN  64    /* rows that are summed in reals before doubles take over */
+#define RUN 64 /* rows that are summed in reals before doubles take over */
 
 typedef struct layer {
-  df_int rows, C, span, parts; /* parts of `span` rows */
+  df_norm_rows at;
   double tiny;
   const df_real *x, *w, *b; /* rows, C and C; w and b may be NULL */
   df_real *mean, *rstd;     /* rows */
@@ -23,21 +21,6 @@ typedef struct layer {
   double *sum;      /* parts, 2, C: db, dw */
   df_real *scratch; /* parts, 4, C: a run of db, dw; h; dz w */
 } layer;
-
-static layer layer_of(const df_tensor *x) {
-  layer l = { .x = df_tensor_reals(x), .C = x->shape.size[x->shape.ndim - 1] };
-  l.rows = df_tensor_count(x) / l.C;
-  l.span = df_max(PART / l.C, 1), l.parts = df_ceil_div(l.rows, l.span);
-  return l;
-}
-
-static void run(layer *l, df_task *task) {
-  df_parallel(l->parts, df_max(PART / (l->span * l->C), 1), task, l);
-}
-
-static df_int part_end(const layer *l, df_int part) {
-  return df_min((part + 1) * l->span, l->rows);
-}
 
 /* y = x - mean, then minus its own mean. That is the rounding error of a mean far above
 ** the deviation. */
@@ -59,7 +42,7 @@ static void hat(df_real *h, const df_real *x, df_real mean, df_real rstd, df_int
 
 static void forward_row(layer *l, df_int row) {
   const df_kernels *k = df_kernel();
-  df_int C = l->C;
+  df_int C = l->at.C;
   const df_real *x = l->x + row * C;
   df_real *y = l->y + row * C;
   df_real mean = (df_real)(k->sum(x, C) / (double)C);
@@ -73,7 +56,7 @@ static void forward_row(layer *l, df_int row) {
 
 static void forward_parts(void *context, df_int begin, df_int end) {
   layer *l = context;
-  for (df_int row = begin * l->span; row < part_end(l, end - 1); row++)
+  for (df_int row = begin * l->at.span; row < df_norm_rows_end(&l->at, end - 1); row++)
     forward_row(l, row);
 }
 
@@ -84,7 +67,7 @@ static void forward_parts(void *context, df_int begin, df_int end) {
 
 static void backward_row(const layer *l, df_int row, const df_real *h, df_real *g) {
   const df_kernels *k = df_kernel();
-  df_int C = l->C;
+  df_int C = l->at.C;
   df_real *dx = l->dx + row * C, rstd = l->rstd[row];
   const df_real *dy = l->dy + row * C, *term[2] = { dy, h };
   if (l->w) {
@@ -103,12 +86,12 @@ static void flush(double *sum, df_real *some, df_int n) {
 }
 
 static void backward_part(const layer *l, df_int part) {
-  df_int C = l->C, end = part_end(l, part);
+  df_int C = l->at.C, end = df_norm_rows_end(&l->at, part);
   double *sum = l->sum + part * 2 * C;
   df_real *some = l->scratch + part * 4 * C, *h = some + 2 * C;
   memset(sum, 0, (size_t)C * 2 * sizeof *sum);
   memset(some, 0, (size_t)C * 2 * sizeof *some);
-  for (df_int row = part * l->span, done = 1; row < end; row++, done++) {
+  for (df_int row = part * l->at.span, done = 1; row < end; row++, done++) {
     hat(h, l->x + row * C, l->mean[row], l->rstd[row], C);
     df_kernel()->add(some, some, 1, l->dy + row * C, 1, C);
     df_kernel()->product(some + C, 1, 1, l->dy + row * C, 1, h, 1, C);
@@ -122,66 +105,45 @@ static void backward_parts(void *context, df_int begin, df_int end) {
   for (df_int part = begin; part < end; part++) backward_part(context, part);
 }
 
-/* dw (which 1) or db (which 0): the sums of all parts, in order. */
-static df_code sum_parts(const layer *l, df_node *node, int operand, int which) {
-  df_sink s;
-  if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
-  if (!s.to) return DF_OK;
-  for (df_int c = 0; c < l->C; c++) {
-    double total = 0;
-    for (df_int p = 0; p < l->parts; p++) total += l->sum[(2 * p + which) * l->C + c];
-    if (s.beta != 0) total += (double)(s.beta * s.to[c]);
-    s.to[c] = (df_real)total;
-  }
-  return DF_OK;
-}
-
 static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  layer l = layer_of(node->keep[0]);
+  layer l = { .at = df_norm_rows_of(node->keep[0]), .x = df_tensor_reals(node->keep[0]) };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
-  l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.rows;
+  l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.at.rows;
   l.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   l.dy = df_tensor_reals(dy), l.dx = s.to, l.beta = s.beta;
-  size_t sums = (size_t)(l.parts * 2 * l.C);
+  size_t sums = (size_t)(l.at.parts * 2 * l.at.C);
   l.sum = df_alloc(sums * sizeof *l.sum + 2 * sums * sizeof *l.scratch);
   if (!l.sum) return DF_MEMORY;
   l.scratch = (void *)(l.sum + sums);
-  run(&l, backward_parts);
-  df_code code = sum_parts(&l, node, 1, 1);
-  if (code == DF_OK) code = sum_parts(&l, node, 2, 0);
+  df_norm_rows_run(&l.at, backward_parts, &l);
+  const df_int C = l.at.C;
+  df_code code = df_norm_rows_fold(&l.at, l.sum + C, 2 * C, node, 1);
+  if (code == DF_OK) code = df_norm_rows_fold(&l.at, l.sum, 2 * C, node, 2);
   df_free(l.sum);
   return code;
 }
 
 /* ==== the op ======================================================================== */
 
-static df_code check(const char *what, const df_tensor *w, const df_tensor *x) {
-  if (x->shape.ndim < 1 || df_tensor_count(x) == 0)
-    return df_fail(DF_MISUSE, "layer_norm: x must be [...,C] with elements, it is %s",
-                   df_tensor_text(x));
-  df_int C = x->shape.size[x->shape.ndim - 1];
-  if (!w || (w->shape.ndim == 1 && w->shape.size[0] == C)) return DF_OK;
-  return df_fail(DF_MISUSE, "layer_norm: %s is %s but rows of x %s have %td elements",
-                 what, df_tensor_text(w), df_tensor_text(x), C);
-}
-
 df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                          double tiny) {
   static const df_op op = { "layer_norm", layer_norm_backward };
   df_tensor *of[3] = { x, w, b };
   if (!x || !df_all_dense(tape, of, 3)) return NULL;
-  if (check("w", of[1], of[0]) != DF_OK || check("b", of[2], of[0]) != DF_OK) return NULL;
-  layer l = layer_of(of[0]);
+  if (df_norm_rows_check("layer_norm", "w", of[1], of[0])
+      || df_norm_rows_check("layer_norm", "b", of[2], of[0]))
+    return NULL;
+  layer l = { .at = df_norm_rows_of(of[0]), .x = df_tensor_reals(of[0]) };
   l.tiny = tiny;
-  df_shape kept = { 2, { 2, l.rows } };
+  df_shape kept = { 2, { 2, l.at.rows } };
   df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
   if (!y || !statistics) return NULL;
   l.y = df_tensor_reals(y);
   l.w = w ? df_tensor_reals(of[1]) : NULL, l.b = b ? df_tensor_reals(of[2]) : NULL;
-  l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.rows;
-  run(&l, forward_parts);
+  l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.at.rows;
+  df_norm_rows_run(&l.at, forward_parts, &l);
   df_tensor *keep[3] = { of[0], statistics, of[1] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
   return df_tape_note(tape, y, note);

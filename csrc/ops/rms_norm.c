@@ -4,15 +4,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/op.h"
-#include "ops/sink.h"
-
-#define PART 16384 /* elements of a part, about */
+#include "ops/norm_rows.h"
 
 typedef struct rms {
-  df_int rows, C, span, parts; /* parts of `span` rows */
+  df_norm_rows at;
   double tiny;
   const df_real *x, *w; /* rows and C; w may be NULL */
   df_real *scale;       /* rows: 1 / sqrt(mean of squares + tiny) */
@@ -23,26 +20,11 @@ typedef struct rms {
   df_real *row; /* parts, 2, C: h, dy w */
 } rms;
 
-static rms rms_of(const df_tensor *x) {
-  rms r = { .x = df_tensor_reals(x), .C = x->shape.size[x->shape.ndim - 1] };
-  r.rows = df_tensor_count(x) / r.C;
-  r.span = df_max(PART / r.C, 1), r.parts = df_ceil_div(r.rows, r.span);
-  return r;
-}
-
-static void run(rms *r, df_task *task) {
-  df_parallel(r->parts, df_max(PART / (r->span * r->C), 1), task, r);
-}
-
-static df_int part_end(const rms *r, df_int part) {
-  return df_min((part + 1) * r->span, r->rows);
-}
-
 /* ==== forward ======================================================================= */
 
 static void forward_row(rms *r, df_int row) {
   const df_kernels *k = df_kernel();
-  df_int C = r->C;
+  df_int C = r->at.C;
   const df_real *x = r->x + row * C;
   df_real *y = r->y + row * C;
   df_real scale = (df_real)(1 / sqrt(k->sum_squares(x, C) / (double)C + r->tiny));
@@ -53,7 +35,7 @@ static void forward_row(rms *r, df_int row) {
 
 static void forward_parts(void *context, df_int begin, df_int end) {
   rms *r = context;
-  for (df_int row = begin * r->span; row < part_end(r, end - 1); row++)
+  for (df_int row = begin * r->at.span; row < df_norm_rows_end(&r->at, end - 1); row++)
     forward_row(r, row);
 }
 
@@ -64,7 +46,7 @@ static void forward_parts(void *context, df_int begin, df_int end) {
 
 static void backward_row(const rms *r, df_int row, const df_real *h, df_real *g) {
   const df_kernels *k = df_kernel();
-  df_int C = r->C;
+  df_int C = r->at.C;
   const df_real *dy = r->dy + row * C, scale = r->scale[row], *term[2] = { dy, h };
   if (r->w) {
     k->mul(g, dy, 1, r->w, 1, C);
@@ -75,11 +57,11 @@ static void backward_row(const rms *r, df_int row, const df_real *h, df_real *g)
 }
 
 static void backward_part(const rms *r, df_int part) {
-  df_int C = r->C;
+  df_int C = r->at.C;
   double *dw = r->dw + part * C;
   df_real *h = r->row + part * 2 * C;
   memset(dw, 0, (size_t)C * sizeof *dw);
-  for (df_int row = part * r->span; row < part_end(r, part); row++) {
+  for (df_int row = part * r->at.span; row < df_norm_rows_end(&r->at, part); row++) {
     const df_real *dy = r->dy + row * C;
     df_kernel()->mul(h, r->x + row * C, 1, r->scale + row, 0, C);
     for (df_int c = 0; c < C; c++) dw[c] += (double)dy[c] * (double)h[c];
@@ -91,61 +73,40 @@ static void backward_parts(void *context, df_int begin, df_int end) {
   for (df_int part = begin; part < end; part++) backward_part(context, part);
 }
 
-/* dw: the sums of all parts, in order. */
-static df_code sum_parts(const rms *r, df_node *node) {
-  df_sink s;
-  if (df_sink_open(node, 1, &s) != DF_OK) return df_error_code();
-  if (!s.to) return DF_OK;
-  for (df_int c = 0; c < r->C; c++) {
-    double total = s.beta != 0 ? (double)(s.beta * s.to[c]) : 0;
-    for (df_int p = 0; p < r->parts; p++) total += r->dw[p * r->C + c];
-    s.to[c] = (df_real)total;
-  }
-  return DF_OK;
-}
-
 static df_code rms_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  rms r = rms_of(node->keep[0]);
+  rms r = { .at = df_norm_rows_of(node->keep[0]), .x = df_tensor_reals(node->keep[0]) };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   r.scale = df_tensor_reals(node->keep[1]);
   r.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   r.dy = df_tensor_reals(dy), r.dx = s.to, r.beta = s.beta;
-  size_t sums = (size_t)(r.parts * r.C);
+  size_t sums = (size_t)(r.at.parts * r.at.C);
   r.dw = df_alloc(sums * sizeof *r.dw + 2 * sums * sizeof *r.row);
   if (!r.dw) return DF_MEMORY;
   r.row = (void *)(r.dw + sums);
-  run(&r, backward_parts);
-  df_code code = sum_parts(&r, node);
+  df_norm_rows_run(&r.at, backward_parts, &r);
+  df_code code = df_norm_rows_fold(&r.at, r.dw, r.at.C, node, 1);
   df_free(r.dw);
   return code;
 }
 
 /* ==== the op ======================================================================== */
 
-static df_code check(const df_tensor *w, const df_tensor *x) {
-  if (x->shape.ndim < 1 || df_tensor_count(x) == 0)
-    return df_fail(DF_MISUSE, "rms_norm: x must be [...,C] with elements, it is %s",
-                   df_tensor_text(x));
-  df_int C = x->shape.size[x->shape.ndim - 1];
-  if (!w || (w->shape.ndim == 1 && w->shape.size[0] == C)) return DF_OK;
-  return df_fail(DF_MISUSE, "rms_norm: w is %s but rows of x %s have %td elements",
-                 df_tensor_text(w), df_tensor_text(x), C);
-}
-
 df_tensor *df_rms_norm(df_tape *tape, df_tensor *x, df_tensor *w, double tiny) {
   static const df_op op = { "rms_norm", rms_norm_backward };
   df_tensor *of[2] = { x, w };
-  if (!x || !df_all_dense(tape, of, 2) || check(of[1], of[0]) != DF_OK) return NULL;
-  rms r = rms_of(of[0]);
+  if (!x || !df_all_dense(tape, of, 2)
+      || df_norm_rows_check("rms_norm", "w", of[1], of[0]) != DF_OK)
+    return NULL;
+  rms r = { .at = df_norm_rows_of(of[0]), .x = df_tensor_reals(of[0]) };
   r.tiny = tiny;
   df_tensor *y = df_result(tape, &of[0]->shape);
-  df_tensor *scale = df_result(tape, &(df_shape){ 1, { r.rows } });
+  df_tensor *scale = df_result(tape, &(df_shape){ 1, { r.at.rows } });
   if (!y || !scale) return NULL;
   r.y = df_tensor_reals(y), r.scale = df_tensor_reals(scale);
   r.w = w ? df_tensor_reals(of[1]) : NULL;
-  run(&r, forward_parts);
+  df_norm_rows_run(&r.at, forward_parts, &r);
   df_tensor *keep[3] = { of[0], scale, of[1] };
   df_note note = { .op = &op, .n = 2, .x = of, .kept = 3, .keep = keep };
   return df_tape_note(tape, y, note);

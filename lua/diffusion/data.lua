@@ -220,9 +220,7 @@ local function parts_of(found)
 end
 
 local function unnamed(path, arrays)
-  local names = {}
-  for name in pairs(arrays) do names[#names + 1] = name end
-  table.sort(names)
+  local names = opts.names(arrays)
   return ("%s: none of its arrays is named %s; there are %s, which d.data.arrays reads"):format(path,
     table.concat(EXAMPLES, ", "), #names > 0 and table.concat(names, ", ") or "none")
 end

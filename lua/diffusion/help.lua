@@ -52,13 +52,6 @@ local function wrapped(text, indent, first)
   return table.concat(lines, "\n")
 end
 
-local function sorted(t)
-  local names = {}
-  for name in pairs(t) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- The type of an option with its range: "integer >= 1", "number in [0, 1)".
 ---@param o table {type, range}
 ---@return string
@@ -111,7 +104,7 @@ local function is_thing(name) return not name:find "[.:( ]" end
 
 -- The names that begin with a prefix, one per line.
 local function list_below(prefix, lines)
-  for _, name in ipairs(sorted(reference)) do
+  for _, name in ipairs(opts.names(reference)) do
     if name:sub(1, #prefix) == prefix and not name:find("[.]", #prefix + 1) then
       lines[#lines + 1] = ("  %-22s %s"):format(name:sub(#prefix + 1), first_sentence(reference[name].text))
     end
@@ -163,7 +156,7 @@ local function overview()
     lines[#lines + 1] = wrapped(area[2], (" "):rep(18), ("  %-16s"):format(area[1]))
   end
   local kinds = {}
-  for _, name in ipairs(sorted(reference)) do
+  for _, name in ipairs(opts.names(reference)) do
     if is_thing(name) then kinds[#kinds + 1] = name end
   end
   lines[#lines + 1] = wrapped(table.concat(kinds, " "), (" "):rep(18), ("  %-16s"):format "things")
@@ -181,7 +174,7 @@ end
 
 -- The name in the reference of a function or table that d reaches.
 local function name_of(value)
-  for _, name in ipairs(sorted(reference)) do
+  for _, name in ipairs(opts.names(reference)) do
     local path = name:match "^d%.(.*)$"
     if path then
       local at = package.loaded["diffusion"]
@@ -201,7 +194,7 @@ local function meant(word)
   if reference[word] then return { word } end
   if reference["d." .. word] then return { "d." .. word } end
   local out, last = {}, word:match "([%w_]+)$"
-  for _, name in ipairs(last and sorted(reference) or {}) do
+  for _, name in ipairs(last and opts.names(reference) or {}) do
     if name:match "([%w_]+)$" == last then out[#out + 1] = name end
   end
   return out
@@ -209,7 +202,7 @@ end
 
 local function last_parts()
   local seen, out = {}, {}
-  for _, name in ipairs(sorted(reference)) do
+  for _, name in ipairs(opts.names(reference)) do
     local last = name:match "([%w_]+)$"
     if last and not seen[last] then seen[last], out[#out + 1] = true, last end
   end

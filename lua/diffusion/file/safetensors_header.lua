@@ -4,6 +4,7 @@
 -- The tensors must fill the data without a hole or an overlap. The first fault in the format's own order
 -- of checks is reported.
 local core = require "diffusion.core"
+local opts = require "diffusion.opts"
 local parser = require "diffusion.file.parser"
 local u64 = require "diffusion.file.u64"
 
@@ -294,10 +295,8 @@ local function quote(text)
 end
 
 local function metadata_text(metadata)
-  local keys, parts = {}, {}
-  for key in pairs(metadata) do keys[#keys + 1] = key end
-  table.sort(keys)
-  for i, key in ipairs(keys) do parts[i] = quote(key) .. ":" .. quote(metadata[key]) end
+  local parts = {}
+  for i, key in ipairs(opts.names(metadata)) do parts[i] = quote(key) .. ":" .. quote(metadata[key]) end
   return '"__metadata__":{' .. table.concat(parts, ",") .. "}"
 end
 

@@ -49,10 +49,7 @@ end
 --- The names of grids that take a number of steps, sorted. d.grid.presets() has more.
 ---@return string[]
 function grid.names()
-  local names = {}
-  for name in pairs(by_name) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return opts.names(by_name)
 end
 
 -- The grid or preset of this name, for samplers, or nil and a message.

@@ -3,6 +3,7 @@
 -- blobs/.
 local core = require "diffusion.core"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 
 local folder = {}
 
@@ -42,22 +43,13 @@ function folder.join(here, name) return here.path .. "/" .. name end
 ---@return string|nil message
 function folder.below(here, name) return folder.list(folder.join(here, name)) end
 
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
-folder.sorted = sorted
-
 -- ==== unfinished downloads ===============================================================
 
 -- Programs add these to the name of a file while they fetch it.
 local ENDINGS = { "incomplete", "part", "partial", "crdownload", "aria2", "download", "!ut" }
 
 local function unfinished_in(here)
-  for _, name in ipairs(here and sorted(here.files) or {}) do
+  for _, name in ipairs(here and opts.names(here.files) or {}) do
     for _, ending in ipairs(ENDINGS) do
       if name:sub(-#ending - 1) == "." .. ending then return folder.join(here, name) end
     end
@@ -113,7 +105,7 @@ local function commit_of(path, snapshots, revision)
   if snapshots.folders[revision] then return revision end
   local file = path .. "/refs/" .. revision
   if core.place(file) == "file" then return line_of(file) end
-  local names = sorted(snapshots.folders)
+  local names = opts.names(snapshots.folders)
   if #names == 1 and revision == "main" then return names[1] end
   return legible.refused("%s: no revision '%s'; it has the snapshots %s", path, revision,
     #names > 0 and table.concat(names, ", ") or "none")
@@ -133,7 +125,7 @@ end
 
 local function cached_names(here)
   local names = {}
-  for _, name in ipairs(sorted(here.folders)) do
+  for _, name in ipairs(opts.names(here.folders)) do
     local model = name:match "^models%-%-(.+)$"
     if model then names[#names + 1] = model:gsub("%-%-", "/") end
   end

@@ -7,6 +7,8 @@
 --   plain       true if a learned variance is left out
 --   unit        true if images are in [0, 1] there
 --   edits       true if the pipeline only edits pictures
+local opts = require "diffusion.opts"
+
 local pipelines = {}
 
 local known = {
@@ -32,10 +34,7 @@ function pipelines.find(class) return known[renamed[class] or class] end
 --- The classes, sorted.
 ---@return string[]
 function pipelines.names()
-  local names = {}
-  for name in pairs(known) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return opts.names(known)
 end
 
 return pipelines

@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local folder = require "diffusion.hub.folder"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local pytorch = require "diffusion.file.pytorch"
 local safetensors = require "diffusion.file.safetensors"
 local shards = require "diffusion.file.shards"
@@ -65,7 +66,7 @@ local function shard_of(rest) return rest:match "^%.?([%w_-]-)%-%d+%-of%-%d+%.sa
 ---@return string[]
 function weights.files(here, stem, variant)
   local out = {}
-  for _, name in ipairs(folder.sorted(here.files)) do
+  for _, name in ipairs(opts.names(here.files)) do
     if name:sub(1, #stem) == stem then
       local format, own = format_of(name:sub(#stem + 1))
       own = own or shard_of(name:sub(#stem + 1))
@@ -84,7 +85,7 @@ local OTHERS = { msgpack = "Flax", onnx = "ONNX", flashpack = "FlashPack", gguf 
 local function absence(here, library)
   local unfinished = folder.unfinished(here)
   if unfinished then return ("no weights yet: the download of %s isn't finished"):format(unfinished) end
-  for _, name in ipairs(folder.sorted(here.files)) do
+  for _, name in ipairs(opts.names(here.files)) do
     local other = OTHERS[name:match "%.(%w+)$"]
     if other then return ("no weights but those for %s (%s)"):format(other, name) end
     if name:find "%-%d+%-of%-%d+" then return ("a part of the weights (%s) without the index"):format(name) end
@@ -94,7 +95,7 @@ end
 
 local function shown(variants)
   local names = {}
-  for _, name in ipairs(folder.sorted(variants)) do
+  for _, name in ipairs(opts.names(variants)) do
     names[#names + 1] = name == "" and "the plain weights" or ("variant = \"%s\""):format(name)
   end
   return table.concat(names, ", ")

@@ -7,6 +7,7 @@ local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local safetensors = require "diffusion.file.safetensors"
 
 local files = {}
@@ -207,13 +208,6 @@ local function adapter(tensors, facts, path, g)
   return { name = path, kohya = g.kohya, rank = rank, alpha = alpha, down = down, up = up }
 end
 
-local function names_of(tensors)
-  local names = {}
-  for name in pairs(tensors) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function odd_keys(odd)
   local what = foreign_of(odd[1])
   return ("%d keys are no adapters of rank r; the first is '%s'%s"):format(#odd, odd[1],
@@ -222,7 +216,7 @@ end
 
 local function parsed(tensors, metadata, part)
   local facts = described(metadata.lora_adapter_metadata, part)
-  local groups, order, odd = grouped(names_of(tensors), part)
+  local groups, order, odd = grouped(opts.names(tensors), part)
   local fault = #odd > 0 and odd_keys(odd) or fault_of(facts)
     or #order == 0 and ("it has no adapters of a %s"):format(part)
   if fault then return nil, fault end

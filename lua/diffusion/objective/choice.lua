@@ -19,10 +19,7 @@ local function choice(what, which, laws)
   if law then
     return which, law, opts.check(("objective: %s %s"):format(what, which), options, law.rules or {}, 0)
   end
-  local names = {}
-  for name in pairs(laws) do names[#names + 1] = name end
-  table.sort(names)
-  fail.raise("objective: %s", opts.unknown(what, which, names))
+  fail.raise("objective: %s", opts.unknown(what, which, opts.names(laws)))
 end
 
 return choice

@@ -1,6 +1,7 @@
 --- Samplers of other libraries by name: which of ours, with which options, computes the same.
 -- A name that ends in a defect reproduces that defect (peers.lua). A name without one is correct, and
 -- agrees with the other library.
+local opts = require "diffusion.opts"
 local peers = require "diffusion.sampler.peers"
 
 local all = math.maxinteger
@@ -58,9 +59,7 @@ local presets = {
 }
 for name in pairs(peers) do presets[name] = presets[name] or { name } end
 
-local names = {}
-for name in pairs(presets) do names[#names + 1] = name end
-table.sort(names)
+local names = opts.names(presets)
 
 local preset = {}
 

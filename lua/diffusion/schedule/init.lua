@@ -78,10 +78,7 @@ end
 --- The names of schedules, sorted.
 ---@return string[]
 function schedule.names()
-  local names = {}
-  for name in pairs(by_name) do names[#names + 1] = name end
-  table.sort(names)
-  return names
+  return opts.names(by_name)
 end
 
 local blocks = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
