@@ -3,35 +3,10 @@
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
+local layer = require "spec.support.one_layer"
 
 local nn, double = d.nn, core.real == "f64"
-local tolerance = double and 1e-12 or 3e-6
-
-local function close(a, b, within)
-  local off = (a - b):abs():max():item()
-  assert(off <= (within or tolerance) * math.max(1, b:abs():max():item()), ("off by %g"):format(off))
-end
-
--- A network of one step.
-local function single(kind, inputs, options, path)
-  local names = {}
-  for i = 1, inputs do names[i] = { ({ "x", "y", "z", "u" })[i], whole = true, optional = i > 1 } end
-  return d.network { inputs = names, build = function(net)
-    local values = {}
-    for i, one in ipairs(names) do values[i] = net[one[1]] end
-    if path then return net[kind](net, path, values, options) end
-    return net[kind](net, values, options)
-  end }
-end
-
-local function randomised(model)
-  local i = 0
-  for _, p in model:parameters() do
-    i = i + 1
-    p:copy_(d.randn(p:shape(), { seed = i }))
-  end
-  return model
-end
+local close, single, randomised = layer.close, layer.single, layer.randomised
 
 describe("an activation by name", function()
   local x = d.linspace(-6, 6, 49):reshape(1, 49)

@@ -3,31 +3,11 @@
 local d = require "diffusion"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
+local layer = require "spec.support.one_layer"
 
-local double = core.real == "f64"
-local tolerance = double and 1e-12 or 3e-6
+local double, close = core.real == "f64", layer.close
 
-local function close(a, b, within)
-  local off = (a - b):abs():max():item()
-  assert(off <= (within or tolerance) * math.max(1, b:abs():max():item()), ("off by %g"):format(off))
-end
-
--- A network of one step, with values of its own.
-local function single(kind, inputs, options, path)
-  local names = {}
-  for i = 1, inputs do names[i] = { ({ "x", "y" })[i], whole = true, optional = i > 1 } end
-  local model = d.network { inputs = names, build = function(net)
-    local given = inputs == 2 and { net.x, net.y } or net.x
-    if path then return net[kind](net, path, given, options) end
-    return net[kind](net, given, options)
-  end }
-  local i = 0
-  for _, p in model:parameters() do
-    i = i + 1
-    p:copy_(d.randn(p:shape(), { seed = i }))
-  end
-  return model
-end
+local function single(...) return layer.randomised(layer.single(...)) end
 
 -- Gradients of a model's weighed result by its parameters, and by x.
 local function gradients(model, x, weight)

@@ -1,26 +1,12 @@
 -- Low-rank adapters in double: gradients by differences, what merging computes, and what a low rank
 -- can and can't learn.
 local d = require "diffusion"
+local gap = require "spec.support.slope"
 local nn = d.nn
-
-local step = 1e-5
 
 local function stir(m, size)
   for _, p in m:parameters() do p:add_(d.randn(p:shape()) * size) end
   return m
-end
-
--- |by differences - by the tape| along one direction, relative to max(1, |.|).
-local function gap(loss, p)
-  local u = d.randn(p:shape())
-  local function at(h)
-    p:add_(u * h)
-    local value = loss():item()
-    p:add_(u * -h)
-    return value
-  end
-  local want = (at(step) - at(-step)) / (2 * step)
-  return math.abs((p.grad * u):sum():item() - want) / math.max(1, math.abs(want))
 end
 
 local function check(m, options, ...)
@@ -31,7 +17,7 @@ local function check(m, options, ...)
   d.record(loss):backward()
   for name, p in m:parameters() do assert.is_nil(p.grad, name) end
   for name, p in lora:parameters() do
-    local worst = gap(loss, p)
+    local worst = gap(loss, p, p.grad)
     assert(worst < 1e-6, ("%s: %g"):format(name, worst))
   end
   local before = lora(...)

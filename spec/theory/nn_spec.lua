@@ -1,26 +1,12 @@
 -- Networks in double: the gradient of a whole network, in every parameter and in x, against
 -- central differences along a random direction.
 local d = require "diffusion"
+local gap = require "spec.support.slope"
 local nn = d.nn
-
-local step = 1e-5
 
 -- Parameters that begin at zero would hide what lies before them.
 local function stir(model)
   for _, p in model:parameters() do p:add_(d.randn(p:shape()) * 0.2) end
-end
-
--- |by differences - by the tape| along one direction, relative to max(1, |.|).
-local function gap(loss, x, g)
-  local u = d.randn(x:shape())
-  local function at(h)
-    x:add_(u * h)
-    local value = loss():item()
-    x:add_(u * -h)
-    return value
-  end
-  local want = (at(step) - at(-step)) / (2 * step)
-  return math.abs((g * u):sum():item() - want) / math.max(1, math.abs(want))
 end
 
 local function check(model, x, t, options)
