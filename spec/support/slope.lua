@@ -3,7 +3,7 @@ local d = require "diffusion"
 
 local STEP = 1e-5
 
---- The distance of the gradient of loss() by differences from that by the tape, along one direction of x.
+--- Returns how far the gradient of loss() by differences is from that by the tape, along one direction of x.
 --- It is relative to max(1, |.|).
 ---@param g diffusion.tensor the gradient by the tape
 return function(loss, x, g)
