@@ -11,6 +11,7 @@ local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
+local prompted = require "diffusion.hub.prompted"
 local rule = require "diffusion.rule"
 local weights = require "diffusion.hub.weights"
 
@@ -30,7 +31,7 @@ end
 -- The class that an index gives to a component.
 local function class_of(path, index, name)
   local entry = index[name]
-  if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
+  if prompted.is_absent(index, name) then
     return legible.refused("%s: its '%s' is %s, but %s needs it", path, name, entry == nil and "missing" or "null",
       index._class_name)
   end
@@ -106,7 +107,19 @@ end
 
 -- ==== pipelines ==========================================================================
 
+-- Another autoencoder, for previews.
+local function tiny_of(parts, o)
+  if not o.tiny then return true end
+  local there, message, info = folder.find(o.tiny, o)
+  if there then parts.tiny, message, info = component.load(there, nil, o) end
+  if not parts.tiny then return nil, message end
+  parts.classes.tiny = info.class
+  return true
+end
+
 local function made(parts, o)
+  local fine, why = tiny_of(parts, o)
+  if not fine then return nil, why end
   parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
@@ -137,6 +150,11 @@ local function parts_of(here, path, index, known, o)
     out.vae, message, info = vae_of(here, path, index, names, o)
     if message then return nil, message end
     out.classes.vae = info and info.class
+  end
+  if known.told then
+    message = prompted.parts(out, index, known, { folder = here, path = path, class_of = class_of,
+      network_of = function(name, own) return network_of(here, names, name, own, o) end }, o)
+    if message then return nil, message end
   end
   return out
 end
@@ -208,6 +226,8 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
+  text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
+  tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },

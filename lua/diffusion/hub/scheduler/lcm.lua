@@ -9,9 +9,13 @@ local spacing = require "diffusion.hub.scheduler.spacing"
 local function thinned(c, o, N)
   local T, all = c.num_train_timesteps, o.original_inference_steps or c.original_inference_steps
   if all > T then fail.raise("original_inference_steps = %d is above num_train_timesteps = %d", all, T) end
-  if N > all then fail.raise("%d steps, but the network was distilled at %d (original_inference_steps)", N, all) end
+  local some = math.floor(all * (o.strength or 1))
+  if N > some then
+    fail.raise("%d steps, but the network was distilled at %d (original_inference_steps)%s", N, all,
+      some < all and (", and strength = %g leaves %d of them"):format(o.strength, some) or "")
+  end
   local steps = {}
-  for i = 1, N do steps[i] = (all - math.floor((i - 1) * (all / N))) * (T // all) - 1 end
+  for i = 1, N do steps[i] = (some - math.floor((i - 1) * (some / N))) * (T // all) - 1 end
   return steps
 end
 
@@ -42,6 +46,7 @@ local lcm_keys = opts.joined(keys.betas(keys.latent), keys.predicts(), keys.clip
     set_alpha_to_one = keys.flag(true), rescale_betas_zero_snr = keys.flag(false) })
 
 return {
-  LCMScheduler = { keys = lcm_keys, plan = lcm, call = { timesteps = true, original_inference_steps = true } },
+  LCMScheduler = { keys = lcm_keys, plan = lcm, 
+    call = { timesteps = true, original_inference_steps = true, strength = true } },
   TCDScheduler = { keys = lcm_keys, plan = tcd, call = { timesteps = true, eta = true } },
 }
