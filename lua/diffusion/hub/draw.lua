@@ -80,7 +80,7 @@ function draw.denoiser(own, c)
   return c.wrap(net)
 end
 
--- ==== what is drawn =====================================================================
+-- ==== conditions ========================================================================
 
 local function is_list(value) return kind.of(value) == "table" and #value end
 local function is_batch(value) return kind.of(value) == "tensor" and value:dim() > 0 and value:size(1) end
@@ -99,15 +99,15 @@ local function class_of(where, own, class)
   return labels.numbers(where, own.labels, class)
 end
 
--- What a call without text tells the denoiser. The pipeline's own guidance needs a class.
+-- A call without text. The pipeline's own guidance needs a class.
 local function plain_call(where, own, o)
   local class = class_of(where, own, o.class)
   local usual = class ~= nil and own.guidance > 1 and own.guidance or nil
   return { n = count_of(where, o), class = class, guidance = o.guidance == nil and usual or o.guidance }
 end
 
--- The same for a call with prompts. Its guidance is a function that is given the inputs of the unconditional call.
-local function told_call(where, own, o)
+-- A call with prompts. Its guidance is a function that gets the inputs of the unconditional call too.
+local function prompted_call(where, own, o)
   local call = text.call(where, own, o, o.x0 and o.x0:size(1))
   local guidance, without = call.guidance, call.without
   if type(guidance) == "number" then
@@ -151,12 +151,12 @@ local function kept(where, own, o, call, c, draws, z)
   if not paint.is_painter(own) then
     c.sampler = paint.keeping(where, c.sampler,
       { x0 = call.x0, z = z(), cells = call.mask.cells, process = c.process, grid = c.grid })
-    -- diffusers draws latents of the kept part here too, though only networks made for it are told them.
+    -- diffusers draws latents of the kept part here too, though only networks made for it take them.
     if draws.source and call.drawn then draws:normals({ o.x0:size(1), table.unpack(call.shape, 2) }, 2) end
     return
   end
   local part = start.encoded(own, o.x0 * call.mask.pixels, draws, 2, { n = call.n, apart = false, tile = o.tile })
-  call.inputs.paint = paint.told(call.mask, part)
+  call.inputs.paint = paint.input(call.mask, part)
 end
 
 -- ==== a call ============================================================================
@@ -192,7 +192,7 @@ local function check_latents(where, o, shape)
   end
 end
 
---- What a call describes before its run: what the denoiser is told, the course, and x at the first level.
+-- The conditions of a call, its course and its normals.
 ---@param where string the caller's name
 ---@param own table the private state of a pipe
 ---@param o table checked options
@@ -201,12 +201,12 @@ end
 ---@return diffusion.pipe_draws draws
 local function described(where, own, o)
   check_ready(where, own, o)
-  local call = (own.told and told_call or plain_call)(where, own, o)
+  local call = (own.prompted and prompted_call or plain_call)(where, own, o)
   call.shape = shape_for(where, own, o, call.n)
   check_latents(where, o, call.shape)
-  if own.told then
+  if own.prompted then
     local f = latents.factor(own)
-    text.tell_sizes(where, own, call, o.sizes, { call.shape[2] * f, call.shape[3] * f })
+    text.add_sizes(where, own, call, o.sizes, { call.shape[2] * f, call.shape[3] * f })
   end
   if o.keep then call.mask = paint.mask(where, own, o.keep, o.x0) end
   return call, course_of(where, own, o), start.draws(where, o, call.n)
@@ -234,7 +234,7 @@ end
 ---@param rules table|nil those of text.rules; by what is given if nil
 ---@return table
 function draw.options(where, own, given, rules)
-  if not own.told then return opts.check(where, given, text.rules.plain) end
+  if not own.prompted then return opts.check(where, given, text.rules.plain) end
   return opts.check(where, given, rules or text.rules.of(given))
 end
 

@@ -5,13 +5,12 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local folder = require "diffusion.hub.folder"
 local foreign = require "diffusion.hub.foreign"
-local json = require "diffusion.file.json"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
-local prompted = require "diffusion.hub.prompted"
+local encoders = require "diffusion.hub.encoders"
 local rule = require "diffusion.rule"
 local weights = require "diffusion.hub.weights"
 
@@ -31,7 +30,7 @@ end
 -- The class that an index gives to a component.
 local function class_of(path, index, name)
   local entry = index[name]
-  if prompted.is_absent(index, name) then
+  if encoders.is_absent(index, name) then
     return legible.refused("%s: its '%s' is %s, but %s needs it", path, name, entry == nil and "missing" or "null",
       index._class_name)
   end
@@ -151,8 +150,8 @@ local function parts_of(here, path, index, known, o)
     if message then return nil, message end
     out.classes.vae = info and info.class
   end
-  if known.told then
-    message = prompted.parts(out, index, known, { folder = here, path = path, class_of = class_of,
+  if known.prompted then
+    message = encoders.parts(out, index, known, { folder = here, path = path, class_of = class_of,
       network_of = function(name, own) return network_of(here, names, name, own, o) end }, o)
     if message then return nil, message end
   end

@@ -1,5 +1,5 @@
--- Inpainting: a part of an image is kept, the rest is painted. A network made for it is told the mask and the
--- latents of the kept part. For others the kept part of x is put back, noised, before each evaluation.
+-- Inpainting: a part of an image is kept, the rest is painted. A network made for it gets the mask and the latents
+-- of the kept part. For others the kept part of x is put back, noised, before each evaluation.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local families = require "diffusion.sampler.families"
@@ -70,7 +70,7 @@ end
 ---@param mask table from paint.mask
 ---@param kept diffusion.tensor {n, h, w, C}
 ---@return diffusion.tensor
-function paint.told(mask, kept)
+function paint.input(mask, kept)
   local n = kept:size(1)
   local cells = mask.cells:size(1) == n and mask.cells or mask.cells:repeat_each(n)
   return core.ops.cat({ 1 - cells, kept }, -1)
@@ -88,8 +88,8 @@ end
 -- The level at which the next step starts. The last one ends at x0 itself.
 local function following(grid, pair) return pair.i < pair.n and grid[pair.i + 1][1] or 0 end
 
---- A sampler that keeps a part of x, as diffusers' pipelines blend it: what the network sees, from the second
---- evaluation on, and what a step returns.
+--- A sampler that keeps a part of x, as diffusers' pipelines do. It is put back into the result of each step, and
+--- into the network's x from the second evaluation on.
 ---@param where string
 ---@param which any a sampler
 ---@param p table {x0 = latents, z = normals, cells = mask, process, grid}

@@ -10,7 +10,7 @@ local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local option = require "diffusion.sampler.option"
 local preview = require "diffusion.hub.preview"
-local text = require "diffusion.hub.text"
+local prompts = require "diffusion.hub.text"
 
 local pipe = {}
 
@@ -34,8 +34,8 @@ local Pipe = {}
 local private = object.private -- the parts of pipe.new
 
 --- A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if
---- the pipe has an autoencoder; pipe:decode makes images of them. A pipe that is told of texts takes the options
---- of text2image; with x0 also those of image2image, and with keep those of inpaint.
+--- the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text encoders takes the options
+--- of text2image. With x0 it takes those of image2image, and with keep those of inpaint.
 ---@param options diffusion.pipe_options|diffusion.pipe_text2image_options?
 ---@return diffusion.run
 function Pipe:steps(options)
@@ -61,11 +61,11 @@ function Pipe:encode(images) return latents.encode(private[self], opts.floats("p
 ---@param options table? {tile = true}: the autoencoder works in tiles
 ---@return diffusion.tensor images {n, H, W, C}
 function Pipe:decode(x, options)
-  return latents.decode(private[self], x, opts.check("pipe:decode", options, { tile = text.rules.plain.tile }, 2).tile)
+  return latents.decode(private[self], x, opts.check("pipe:decode", options, { tile = prompts.rules.plain.tile }, 2).tile)
 end
 
---- Pictures of what a step predicts, without the decoder: by pipe.tiny, a small autoencoder, or by a linear map of
---- each latent to a color, which gives small pictures at once.
+--- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a
+--- linear map makes one pixel of each latent.
 ---@param x diffusion.tensor step.x0, or run.x
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
 function Pipe:preview(x) return preview.of(private[self], x) end
@@ -83,40 +83,40 @@ end
 
 -- ==== texts =============================================================================
 
--- A call of a pipe that is told of texts.
-local function told(self, name, options)
+-- A call of a pipe with prompts.
+local function prompted(self, name, options)
   local own, where = private[self], "pipe:" .. name
-  if not own.told then
-    fail.raise("%s: the denoiser of a %s isn't told of texts; pipe{ n =, class = } draws with it", where, own.class)
+  if not own.prompted then
+    fail.raise("%s: the denoiser of a %s takes no texts; pipe{ n =, class = } draws with it", where, own.class)
   end
-  return drawn(where, own, draw.options(where, own, options, text.rules[name]))
+  return drawn(where, own, draw.options(where, own, options, prompts.rules[name]))
 end
 
---- Draws images of texts. Image k of a seed is the same alone or in a batch. A generator of torch's kind draws in
---- diffusers' order, and gives its images.
+--- Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of torch's kind draw in
+--- diffusers' order, and the images are the same.
 ---@param options diffusion.pipe_text2image_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
-function Pipe:text2image(options) return told(self, "text2image", options) end
+function Pipe:text2image(options) return prompted(self, "text2image", options) end
 
---- Changes images as a text says (Meng et al. 2022, SDEdit): their latents are noised and drawn again.
+--- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and sampled from there.
 ---@param options diffusion.pipe_image2image_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
-function Pipe:image2image(options) return told(self, "image2image", options) end
+function Pipe:image2image(options) return prompted(self, "image2image", options) end
 
---- Paints a part of images as a text says. A network made for it is told what is kept. For others, each step
---- puts back the kept part; how = "repaint" also walks back and forth as d.edit.repaint does.
+--- Paints a part of images as a text says. Networks that were trained for it get the mask and the kept part. With
+--- others, each step puts the kept part back. how = "repaint" is d.edit.repaint on latents.
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
-function Pipe:inpaint(options) return told(self, "inpaint", options) end
+function Pipe:inpaint(options) return prompted(self, "inpaint", options) end
 
---- What prompts tell the denoiser, one row for each: the states of the text encoder, and with SDXL the embedding
---- of the whole text. The option prompt takes the first result in place of texts, and negative the second.
+--- Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the embedding of the whole
+--- text. The option prompt takes the first result in place of texts, and negative the second.
 ---@param options diffusion.pipe_encode_prompt_options
 ---@return table<string, diffusion.tensor> inputs {context, text_embeds}
 ---@return table<string, diffusion.tensor> without those of the unconditional call
 function Pipe:encode_prompt(options)
   local where = "pipe:encode_prompt"
-  return text.encode(where, private[self], opts.check(where, options, text.rules.encode))
+  return prompts.encode(where, private[self], opts.check(where, options, prompts.rules.encode))
 end
 
 -- ==== its text ==========================================================================

@@ -7,14 +7,16 @@
 --   plain       true if a learned variance is left out
 --   unit        true if images are in [0, 1] there
 --   edits       true if the pipeline only edits pictures
---   told        true if the denoiser is told of a text
---   joins       true if the states of two text encoders are joined, and the network is told sizes
+--   prompted    true if the denoiser is conditioned on a text
+--   joins       true if it takes the states of two text encoders side by side, and sizes
 --   thins       true if the pipeline starts from an image at LCM's timesteps, rather than at the scheduler's steps
 local opts = require "diffusion.opts"
 
 local pipelines = {}
 
-local function stable(more) return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", told = true }, more or {}) end
+local function stable(more)
+  return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true }, more or {})
+end
 local function large(more) return stable(opts.joined({ guidance = 5, joins = true }, more or {})) end
 local function distilled() return stable { steps = 4, guidance = 8.5, thins = true } end
 

@@ -10,7 +10,8 @@ local preview = {}
 -- Rows are channels of latents, columns red, green and blue in [-1, 1]. They are those of stable-diffusion 1 and
 -- SDXL that programs for these models share, by the factors of their latents.
 local known = {
-  [0.18215] = { { 0.298, 0.207, 0.208 }, { 0.187, 0.286, 0.173 }, { -0.158, 0.189, 0.264 }, { -0.184, -0.271, -0.473 } },
+  [0.18215] = { { 0.298, 0.207, 0.208 }, { 0.187, 0.286, 0.173 }, { -0.158, 0.189, 0.264 },
+    { -0.184, -0.271, -0.473 } },
   [0.13025] = { { 0.392, 0.4054, 0.4549 }, { -0.2634, -0.0196, 0.0653 }, { 0.0568, 0.1687, -0.0755 },
     { -0.3112, -0.2359, -0.2076 } },
 }

@@ -1,5 +1,5 @@
--- The numbers about sizes that SDXL's network is told of each image: the picture's height and width before it
--- was cropped, the top and left of the part, and the size that it was cropped to, or an aesthetic score.
+-- The numbers about sizes that SDXL's network takes. They are the picture's height and width before it was
+-- cropped, the top and left of the part, and the size of the part, or an aesthetic score.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local text_options = require "diffusion.hub.text_options"
@@ -36,7 +36,7 @@ end
 ---@param given table|nil the option `sizes`
 ---@param drawn integer[] {height, width} of the images
 ---@param n integer number of images
----@return diffusion.tensor told {n, 6}, or {n, 5} with a score
+---@return diffusion.tensor numbers {n, 6}, or {n, 5} with a score
 ---@return diffusion.tensor without
 function sizes.of(where, own, given, drawn, n)
   local o = text_options.sizes(where, given)

@@ -1,5 +1,5 @@
--- Where a pipe's run starts: its normals, from a seed or in PyTorch's order, the latents of images, and x at
--- the first level.
+-- The start of a pipe's run: its normals, from a seed or in PyTorch's order, the latents of images, and x at the
+-- first level.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"

@@ -1,4 +1,4 @@
--- Prompts as inputs of a denoiser: the states of one or two text encoders, and what else its network is told.
+-- Prompts as inputs of a denoiser: the states of one or two text encoders, and numbers about sizes and guidance.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
@@ -42,7 +42,7 @@ local function check_ready(where, own)
   fail.raise("%s: %s has no text encoder; give inputs of the network as prompt = {context = tensor}", where, own.class)
 end
 
--- Tokens of texts. What doesn't fit is cut, with a warning.
+-- Tokens of texts. Texts that are too long are cut, with a warning.
 local function tokens(where, own, tokenizer, encoder, list)
   local length = math.min(tokenizer.length, encoder:config().max_position_embeddings)
   local ids, info = tokenizer(list, { length = length })
@@ -66,13 +66,13 @@ local function states(where, own, which, list, skip)
   return encoder(ids, { skip = skip, norm = not own.joins })
 end
 
--- Inputs of the denoiser for texts: of one encoder, or of two side by side as SDXL joins them. Its states are
--- those before the last layer.
+-- Inputs of the denoiser for texts. SDXL joins the states of two encoders, those before the last layer.
 local function encoded(where, own, list, list2, skip)
   if not own.joins then return { context = (states(where, own, "", list, skip)) } end
-  local parts, pooled = {}, nil
+  local parts = {}
   if own.text then parts[1] = states(where, own, "", list, skip + 1) end
-  parts[#parts + 1], pooled = states(where, own, "2", list2, skip + 1)
+  local last, pooled = states(where, own, "2", list2, skip + 1)
+  parts[#parts + 1] = last
   return { context = core.ops.cat(parts, -1), text_embeds = pooled }
 end
 
@@ -89,7 +89,7 @@ local function positive(where, own, o)
   return encoded(where, own, list, o.prompt2 and spread(where, "prompt2", o.prompt2, #list) or list, o.clip_skip)
 end
 
--- Of the unconditional call. clip_skip is of the prompt alone, as in diffusers.
+-- Inputs of the unconditional call. clip_skip is for the prompt alone, as in diffusers.
 local function negative(where, own, o, inputs)
   if is_encoded(o.negative) then return o.negative end
   if o.negative == nil and own.zeros then return zeros(inputs) end
@@ -129,8 +129,8 @@ local function repeated(where, name, inputs, prompts, n)
   return out
 end
 
--- Sines and cosines of the strength of guidance less 1, which networks distilled with guidance are told.
-local function told_guidance(scale, width, n)
+-- Sines and cosines of the scale of guidance less 1, an input of networks that were distilled with guidance.
+local function guidance_rows(scale, width, n)
   local half, row = width // 2, {}
   for i = 1, half do
     local angle = (scale - 1) * 1000 * math.exp(-math.log(10000) * (i - 1) / (half - 1))
@@ -142,12 +142,10 @@ local function told_guidance(scale, width, n)
   return core.tensor(rows)
 end
 
---- The scale of guidance that a network is told, or nil.
----@param own table
----@return integer|nil width of its embedding
+-- The width of the embedding of the scale, nil for other networks.
 local function distilled(own) return own.unet:config().time_cond_proj_dim end
 
---- What a call's prompts tell the denoiser.
+--- The inputs of a call's prompts, one row for each image.
 ---@param where string
 ---@param own table the private state of a pipe
 ---@param o table the call's options
@@ -164,24 +162,24 @@ function text.call(where, own, o, images)
     guidance = not plain and guidance or nil }
   call.without = without and repeated(where, "negative", without, prompts, each)
   if width then
-    call.inputs.time_cond = told_guidance(type(guidance) == "number" and guidance or own.guidance, width, call.n)
+    call.inputs.time_cond = guidance_rows(type(guidance) == "number" and guidance or own.guidance, width, call.n)
   end
   return call
 end
 
---- Adds what the network is told of sizes.
+--- Adds the numbers about sizes.
 ---@param where string
 ---@param own table
 ---@param call table from text.call
 ---@param given table|nil the option `sizes`
 ---@param drawn integer[] {height, width} of the images
-function text.tell_sizes(where, own, call, given, drawn)
+function text.add_sizes(where, own, call, given, drawn)
   if not own.joins then
-    if given then fail.raise("%s: sizes: %s isn't told any", where, own.class) end
+    if given then fail.raise("%s: sizes: the network of a %s takes none", where, own.class) end
     return
   end
-  local told, without = sizes.of(where, own, given, drawn, call.n)
-  call.inputs.time_ids = call.inputs.time_ids or told
+  local numbers, without = sizes.of(where, own, given, drawn, call.n)
+  call.inputs.time_ids = call.inputs.time_ids or numbers
   if call.without then call.without.time_ids = call.without.time_ids or without end
 end
 

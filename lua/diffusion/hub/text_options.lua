@@ -1,5 +1,5 @@
--- The options of a pipe's calls. A pipe with text encoders takes prompts; what else it takes depends on what
--- is asked for: an image of noise, of another image, or of a part of one.
+-- The options of a pipe's calls. A pipe with text encoders takes prompts. Its other options depend on the start:
+-- noise, an image, or an image of which a part is kept.
 local opts = require "diffusion.opts"
 local option = require "diffusion.sampler.option"
 
@@ -45,12 +45,12 @@ local prompt = { "string|table", as = "string|string[]|table" }
 
 local prompts = {
   prompt = opts.joined(prompt, { required = true,
-    text = "what to draw: a text, a list of texts, or the first result of pipe:encode_prompt" }),
+    text = "a text, a list of texts, or the first result of pipe:encode_prompt" }),
   negative = opts.joined(prompt, { default_text = "the empty text",
-    text = "what to keep away from: a text for all prompts, one for each, or the second result of encode_prompt" }),
+    text = "the text of the unconditional call: one for all prompts, or for each, or the second result of encode_prompt" }),
   prompt2 = opts.joined(prompt, { default_text = "prompt", text = "the text for the second encoder" }),
   negative2 = opts.joined(prompt, { default_text = "negative",
-    text = "what to keep away from, for the second encoder" }),
+    text = "the text of the unconditional call for the second encoder" }),
   clip_skip = { "integer", min = 0, default = 0, text = "last layers of the text encoder that are left out" },
 }
 
@@ -73,7 +73,7 @@ local size_rules = opts.declare("pipe_sizes", {
 ---@return table
 function text_options.sizes(where, given) return opts.check(where .. ": sizes", given, size_rules, 0) end
 
-local told = opts.joined(drawing, prompts, {
+local prompted = opts.joined(drawing, prompts, {
   n = { "integer", min = 1, default = 1, text = "number of images for each prompt" },
   guidance = { "number|function", as = "number|fun(model: function, without: table): function",
     default_text = "that of the pipeline",
@@ -81,19 +81,19 @@ local told = opts.joined(drawing, prompts, {
       .. "d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
   rescale = { "number", min = 0, max = 1, default = 0, text = "share of the deviation that guidance restores" },
   sizes = { "table", as = "diffusion.pipe_sizes_options", default_text = "the size drawn",
-    text = "sizes that SDXL's network is told" },
+    text = "sizes that SDXL's network takes" },
 })
 
 local latents = { "tensor", default_text = "drawn", text = "normals {n, h, w, C} in place of drawn ones" }
 
-text_options.text2image = opts.declare("pipe_text2image", opts.joined(told, size, { init_latents = latents }))
+text_options.text2image = opts.declare("pipe_text2image", opts.joined(prompted, size, { init_latents = latents }))
 
 local picture = { "tensor", required = true, text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" }
 
-text_options.image2image = opts.declare("pipe_image2image", opts.joined(told, { x0 = picture,
+text_options.image2image = opts.declare("pipe_image2image", opts.joined(prompted, { x0 = picture,
   strength = { "number", min = 0, max = 1, default = 0.8, text = "how much of the way to noise x0 goes" } }))
 
-text_options.inpaint = opts.declare("pipe_inpaint", opts.joined(told, { x0 = picture, init_latents = latents,
+text_options.inpaint = opts.declare("pipe_inpaint", opts.joined(prompted, { x0 = picture, init_latents = latents,
   keep = { "tensor", required = true, text = "1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape" },
   strength = { "number", min = 0, max = 1, default = 1, text = "how much of the way to noise x0 goes" },
   how = { "string|table", as = '"blend"|"repaint"|table', default_text = "by the network",

@@ -46,7 +46,7 @@ local lcm_keys = opts.joined(keys.betas(keys.latent), keys.predicts(), keys.clip
     set_alpha_to_one = keys.flag(true), rescale_betas_zero_snr = keys.flag(false) })
 
 return {
-  LCMScheduler = { keys = lcm_keys, plan = lcm, 
+  LCMScheduler = { keys = lcm_keys, plan = lcm,
     call = { timesteps = true, original_inference_steps = true, strength = true } },
   TCDScheduler = { keys = lcm_keys, plan = tcd, call = { timesteps = true, eta = true } },
 }

@@ -1,21 +1,20 @@
--- The components of a pipeline that read prompts: one or two text encoders with their tokenizers, and what the
--- index says of them.
+-- The components of a pipeline that read prompts: one or two text encoders with their tokenizers.
 local json = require "diffusion.file.json"
 local legible = require "diffusion.legible"
 local tokenizer = require("diffusion.text").tokenizer
 
-local prompted = {}
+local encoders = {}
 
 --- Whether an index has no component of a name.
 ---@param index table
 ---@param name string
 ---@return boolean
-function prompted.is_absent(index, name)
+function encoders.is_absent(index, name)
   local entry = index[name]
   return entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null
 end
 
--- One encoder and its tokenizer as parts text and tokenizer, with the same ending.
+-- Adds one encoder and its tokenizer, the parts text and tokenizer with the same ending.
 local function encoder(out, index, ending, place)
   local name, own = "text_encoder" .. (ending == "" and "" or "_" .. ending), "text" .. ending
   local class, message = place.class_of(place.path, index, name)
@@ -34,7 +33,7 @@ local function encoder(out, index, ending, place)
   return message
 end
 
--- What the index says of pipelines with two encoders.
+-- Adds the facts that the index has about pipelines with two encoders.
 local function flags(out, index, path)
   if index.is_cosxl_edit == true then
     return (select(2, legible.refused("%s: is_cosxl_edit: networks that edit by instructions aren't run here", path)))
@@ -50,14 +49,14 @@ end
 ---@param place table {folder =, path =, class_of =, network_of =}
 ---@param o table options of d.hub.load
 ---@return string|nil message
-function prompted.parts(out, index, known, place, o)
+function encoders.parts(out, index, known, place, o)
   local message = known.joins and flags(out, index, place.path) or nil
   if message or o.text == false then return message end
-  if not (known.joins and prompted.is_absent(index, "text_encoder")) then
+  if not (known.joins and encoders.is_absent(index, "text_encoder")) then
     message = encoder(out, index, "", place)
   end
   if known.joins and not message then message = encoder(out, index, "2", place) end
   return message
 end
 
-return prompted
+return encoders
