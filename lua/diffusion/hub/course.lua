@@ -41,9 +41,9 @@ local function first_of(o, steps)
   return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
 end
 
--- What the scheduler is told: its number of steps and where to start. Pipelines of latent consistency models
--- take all of the steps, from the first timesteps of their distillation.
-local function told(own, o, config, steps)
+-- The scheduler's options: its number of steps and its start. Pipelines of latent consistency models take all of
+-- the steps, at the first timesteps of their distillation.
+local function scheduling(own, o, config, steps)
   if own.thins and o.strength and config._class_name == "LCMScheduler" then
     return { steps = steps, strength = o.strength }
   end
@@ -75,7 +75,7 @@ end
 
 local function by_scheduler(where, own, o, config)
   local steps = steps_of(own, o, config)
-  local process, sampler, grid, wrap, facts = schedulers.scheduler(config, told(own, o, config, steps))
+  local process, sampler, grid, wrap, facts = schedulers.scheduler(config, scheduling(own, o, config, steps))
   if not process then fail.raise("%s: %s", where, sampler) end
   local c
   if o.sampler or o.grid then

@@ -212,12 +212,37 @@ local function described(where, own, o)
   return call, course_of(where, own, o), start.draws(where, o, call.n)
 end
 
+-- x of a call whose kept part is repainted with jumps back.
+local function repainted(where, own, o, how)
+  if o.generator then fail.raise("%s: repaint draws by a seed, and no generator", where) end
+  if o.strength ~= 1 then fail.raise("%s: repaint starts from noise; strength = %g isn't 1", where, o.strength) end
+  local call, c, draws = described(where, own, o)
+  local x0 = start.encoded(own, o.x0, draws, 1, { n = call.n, tile = o.tile })
+  return paint.repaint({ model = draw.denoiser(own, c), inputs = call.inputs, process = c.process, x0 = x0,
+    cells = call.mask.cells, guidance = call.guidance, sampler = o.sampler, steps = o.steps or own.steps, grid = o.grid,
+    seed = draws.seed, on_step = o.on_step, nan = o.nan }, how)
+end
+
+--- The last x of a pipe's call.
+---@param where string the caller's name
+---@param own table the private state of a pipe
+---@param o table checked options
+---@return diffusion.tensor
+function draw.finished(where, own, o)
+  local how = paint.resampling(where, own, o.how)
+  if how then return repainted(where, own, o, how) end
+  return draw.run(where, own, o):finish()
+end
+
 --- A run of the sampler of a pipe's call.
 ---@param where string the caller's name
 ---@param own table the private state of a pipe
 ---@param o table checked options
 ---@return diffusion.run
 function draw.run(where, own, o)
+  if paint.resampling(where, own, o.how) then
+    fail.raise("%s: repaint goes back and forth, so there is no run of it; pipe:inpaint returns its images", where)
+  end
   local call, c, draws = described(where, own, o)
   local x, z = begin(own, o, call, c, draws)
   if call.mask then kept(where, own, o, call, c, draws, z) end

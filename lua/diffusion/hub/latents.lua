@@ -17,7 +17,7 @@ local function scales(vae)
   return factor, off
 end
 
---- What the denoiser sees of an autoencoder's latents.
+--- An autoencoder's latents as the denoiser's x.
 ---@param own table {vae =}
 ---@param z diffusion.tensor
 ---@return diffusion.tensor

@@ -1,10 +1,13 @@
 -- Inpainting: a part of an image is kept, the rest is painted. A network made for it gets the mask and the latents
 -- of the kept part. For others the kept part of x is put back, noised, before each evaluation.
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
+local edit = require "diffusion.edit.repaint"
 local fail = require "diffusion.fail"
 local families = require "diffusion.sampler.families"
 local kind = require "diffusion.kind"
 local latents = require "diffusion.hub.latents"
+local opts = require "diffusion.opts"
 local place = require "diffusion.sampler.place"
 local trained = require "diffusion.nn.trained"
 
@@ -25,7 +28,7 @@ local function pixels_of(where, keep, x0)
   return keep:detach():to(core.real):reshape(own):min(-1, true):gt(0.5):to(core.real)
 end
 
--- Of each tile of pixels, the first: diffusers takes the nearest.
+-- The first pixel of each tile, which is diffusers' nearest one.
 local function coarser(keep, f)
   if f == 1 then return keep end
   local n, H, W = table.unpack(keep:shape())
@@ -98,14 +101,14 @@ function paint.keeping(where, which, p)
   local name, solver, options = families.resolve(which)
   if solver.upward then fail.raise("%s: %s goes from data to noise", where, name) end
   p.kept = p.cells:gt(0.5)
-  local function make(denoise, process, opts)
-    for key, value in pairs(options) do opts[key] = value end
+  local function make(denoise, process, tools)
+    for key, value in pairs(options) do tools[key] = value end
     local fresh = false
     local take = solver.make(function(x, t)
       if not fresh then x = blended(p, x, t) end
       fresh = false
       return denoise(x, t)
-    end, process, opts)
+    end, process, tools)
     return function(x, pair, history)
       fresh = pair.i == 1
       return blended(p, take(x, pair, history), following(p.grid, pair))
@@ -124,6 +127,45 @@ function paint.grid(c)
   if kind.of(c.grid) == "grid" then return c.grid end
   local name, solver = families.resolve(c.sampler)
   return place.grid({ process = c.process, grid = c.grid, steps = c.steps }, name, solver)
+end
+
+-- ==== RePaint ===========================================================================
+
+--- The options of how = "repaint", or nil for another way.
+---@param where string
+---@param own table
+---@param how any
+---@return table|nil
+function paint.resampling(where, own, how)
+  local name, options = how, {}
+  if type(how) == "table" then
+    name, options = how[1], opts.joined(how)
+    options[1] = nil
+  end
+  if how == nil or name == "blend" and next(options) == nil then return nil end
+  if name ~= "repaint" then
+    fail.raise("%s: how: \"blend\", \"repaint\" or {\"repaint\", jump =, resample =} expected, got %s", where,
+      kind.shown(name))
+  end
+  if paint.is_painter(own) then
+    fail.raise("%s: how: the network gets the kept part itself, so nothing is put back", where)
+  end
+  return opts.check(where .. ": how", options, { jump = edit.rules.jump, resample = edit.rules.resample }, 0)
+end
+
+-- A denoiser that is always given some inputs. Those of a call come before them.
+local function bound(net, inputs)
+  return trained.wrap(function(x, t, given) return net(x, t, conditions.with(inputs, given or {})) end, net)
+end
+
+--- x of RePaint on latents.
+---@param p table {model, inputs, process, x0, cells, guidance, sampler, steps, grid, seed, on_step, nan}
+---@param o table from paint.resampling
+---@return diffusion.tensor
+function paint.repaint(p, o)
+  return (edit.repaint { model = bound(p.model, p.inputs), process = p.process, x0 = p.x0, keep = p.cells,
+    guidance = p.guidance, sampler = p.sampler, steps = p.grid == nil and p.steps or nil, grid = p.grid, seed = p.seed,
+    on_step = p.on_step, nan = p.nan, jump = o.jump, resample = o.resample })
 end
 
 return paint

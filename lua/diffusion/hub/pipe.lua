@@ -61,7 +61,8 @@ function Pipe:encode(images) return latents.encode(private[self], opts.floats("p
 ---@param options table? {tile = true}: the autoencoder works in tiles
 ---@return diffusion.tensor images {n, H, W, C}
 function Pipe:decode(x, options)
-  return latents.decode(private[self], x, opts.check("pipe:decode", options, { tile = prompts.rules.plain.tile }, 2).tile)
+  local o = opts.check("pipe:decode", options, { tile = prompts.rules.plain.tile }, 2)
+  return latents.decode(private[self], x, o.tile)
 end
 
 --- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a
@@ -71,7 +72,7 @@ end
 function Pipe:preview(x) return preview.of(private[self], x) end
 
 -- The images of a call.
-local function drawn(where, own, o) return latents.decode(own, draw.run(where, own, o):finish(), o.tile) end
+local function drawn(where, own, o) return latents.decode(own, draw.finished(where, own, o), o.tile) end
 
 --- Draws images.
 ---@param options diffusion.pipe_options|diffusion.pipe_text2image_options?

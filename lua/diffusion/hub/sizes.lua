@@ -1,5 +1,5 @@
--- The numbers about sizes that SDXL's network takes. They are the picture's height and width before it was
--- cropped, the top and left of the part, and the size of the part, or an aesthetic score.
+-- The numbers about sizes that SDXL's network takes. They are height and width of the picture, top
+-- and left of the cropped part, and the size of the part or an aesthetic score.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local text_options = require "diffusion.hub.text_options"

@@ -47,10 +47,10 @@ local prompts = {
   prompt = opts.joined(prompt, { required = true,
     text = "a text, a list of texts, or the first result of pipe:encode_prompt" }),
   negative = opts.joined(prompt, { default_text = "the empty text",
-    text = "the text of the unconditional call: one for all prompts, or for each, or the second result of encode_prompt" }),
+    text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" }),
   prompt2 = opts.joined(prompt, { default_text = "prompt", text = "the text for the second encoder" }),
   negative2 = opts.joined(prompt, { default_text = "negative",
-    text = "the text of the unconditional call for the second encoder" }),
+    text = "text of the unconditional call for the second encoder" }),
   clip_skip = { "integer", min = 0, default = 0, text = "last layers of the text encoder that are left out" },
 }
 
