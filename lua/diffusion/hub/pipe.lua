@@ -18,6 +18,7 @@ local pipe = {}
 ---@field path string|nil the folder that it was read from
 ---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
 ---@field vae diffusion.model|nil decodes latents; can be written
+---@field text diffusion.model|nil encodes texts
 ---@field process diffusion.process|nil the process that the denoiser was trained for; can be written
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
@@ -85,6 +86,7 @@ local function tostring_pipe(self)
   local function add(text) lines[#lines + 1] = text end
   add(network_text("unet", classes.unet, own.unet))
   add(network_text("vae", classes.vae, own.vae))
+  add(network_text("text", classes.text, own.text))
   if latents.are_bare(own) then add(line("vae", "none, latents are drawn")) end
   if own.process then add(process_text(own.process)) end
   if own.scheduler then add(line("scheduler", "%s", own.scheduler._class_name)) end
@@ -130,7 +132,7 @@ local function set_vae(own, vae)
 end
 
 local class = object.class("pipe", Pipe, {
-  get = { "class", "path", "unet", "vae", "process", "sampler", "scheduler", "labels" },
+  get = { "class", "path", "unet", "vae", "text", "process", "sampler", "scheduler", "labels" },
   set = { unet = set_unet, vae = set_vae, process = set_process, scheduler = set_scheduler },
   __call = call, __tostring = tostring_pipe,
 })
