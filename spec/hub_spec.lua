@@ -171,7 +171,7 @@ describe("a folder of a pipeline", function()
 
   it("of networks that aren't followed is refused by their names", function()
     for _, class in ipairs { "ControlNetModel", "SD3Transformer2DModel", "FluxTransformer2DModel", "UNet1DModel",
-      "CLIPTextModel", "Unet", "UNet", "Dit", "ToyModelModel" } do
+      "CLIPVisionModel", "CLIPTextModelWithVision", "Unet", "UNet", "Dit", "ToyModelModel" } do
       write(hub.pipeline { ["model_index.json"] = { _class_name = "DDPMPipeline", unet = { "diffusers", class },
         scheduler = hub.index.scheduler } })
       refused({ root .. "/unet/config.json: networks of class " .. class .. " aren't followed here" }, root)

@@ -190,6 +190,53 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["cliptext"] = {
+    signature = "cliptext",
+    text = "A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens' states and one pooled state a text.",
+    params = {
+      { name = "embeddings", type = "diffusion.layer", text = "ids from 1 to tokens with their positions" },
+      { name = "encoder", type = "table", text = "its layers, the fields \"0\", \"1\" and so on of encoder.layers" },
+      { name = "final_layer_norm", type = "diffusion.layer" },
+      { name = "text_projection", type = "diffusion.layer|nil", text = "projects pooled states" },
+      { name = "added", type = "diffusion.tensor[]", text = "rows of the tokens that add_tokens added" },
+    },
+  },
+  ["cliptext()"] = {
+    signature = "cliptext(ids, [options])",
+    text = "States of tokens after a layer, and one pooled state a text. That is the state of the token that ends the text, after all layers, with the final norm. A model with projection projects it.",
+    params = {
+      { name = "ids", type = "integer[][]|diffusion.tensor", text = "{B, N}, whole numbers from 0 as a tokenizer gives them" },
+      { name = "options", type = "diffusion.cliptext_call_options?", optional = true },
+    },
+    options = {
+      { name = "norm", type = "boolean", default = "true", text = "the final norm is applied to the states" },
+      { name = "skip", type = "integer", range = ">= 0", default = "0", text = "number of last layers that the states leave out" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "states {B, N, width}" },
+      { type = "diffusion.tensor", text = "pooled {B, width}, or {B, projection_dim}" },
+    },
+  },
+  ["cliptext:add_tokens"] = {
+    signature = "cliptext:add_tokens(rows)",
+    text = "Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its table. The rows are not copied. So rows that are parameters of another model train with it.",
+    params = {
+      { name = "rows", type = "diffusion.tensor", text = "{n, width}" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids of the new tokens" },
+    },
+  },
+  ["cliptext:embed"] = {
+    signature = "cliptext:embed(ids)",
+    text = "Vectors of tokens, without positions.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "whole numbers from 0, of any shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "vectors {..., width}" },
+    },
+  },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
     text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of models a parameter's name is \"1.name\".",
@@ -353,6 +400,37 @@ return {
     returns = {
       { type = "diffusion.checkpoint" },
     },
+  },
+  ["d.cliptext"] = {
+    signature = "d.cliptext([options])",
+    text = "CLIPTextModel of transformers, by the options of its config, or CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids {B, N}, it returns states and pooled states.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.cliptext_options?", optional = true },
+    },
+    options = {
+      { name = "attention_dropout", type = "number", range = "[0, 1]", default = "0", text = "attention has no dropout here; kept for the config" },
+      { name = "bos_token_id", type = "integer", range = ">= -1", default = "49406", text = "the tokenizer begins a text; kept for the config" },
+      { name = "eos_token_id", type = "integer", range = ">= -1", default = "49407", text = "the token that ends a text; 2 stands for the largest id of each text" },
+      { name = "hidden_act", type = "\"gelu\", \"gelu_accurate\", \"gelu_fast\", \"gelu_new\", \"gelu_python\", \"gelu_python_tanh\", \"gelu_pytorch_tanh\", \"linear\", \"mish\", \"quick_gelu\", \"relu\", \"silu\", \"swish\" or \"tanh\"", default = "\"quick_gelu\"", text = "activation of the feed-forward part" },
+      { name = "hidden_size", type = "integer", range = ">= 1", default = "512", text = "width of a token" },
+      { name = "initializer_factor", type = "number", range = "> 0", default = "1", text = "factor of the tables' first values" },
+      { name = "initializer_range", type = "number", default = "0.02", text = "that class doesn't read it; kept for the config" },
+      { name = "intermediate_size", type = "integer", range = ">= 1", default = "2048", text = "width inside of the feed-forward part" },
+      { name = "layer_norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by the norms" },
+      { name = "max_position_embeddings", type = "integer", range = ">= 1", default = "77", text = "tokens of a text at most" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "8", text = "number of heads of each attention" },
+      { name = "num_hidden_layers", type = "integer", range = ">= 1", default = "12", text = "number of layers" },
+      { name = "pad_token_id", type = "integer", range = ">= -1", default = "1", text = "the tokenizer pads; kept for the config" },
+      { name = "projection", type = "boolean", default = "false", text = "CLIPTextModelWithProjection: the pooled state is projected" },
+      { name = "projection_dim", type = "integer", range = ">= 1", default = "512", text = "width of the projected text" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "vocab_size", type = "integer", range = ">= 1", default = "49408", text = "rows of the table of tokens" },
+    },
+    returns = {
+      { type = "diffusion.cliptext" },
+    },
+    example = "local model = d.cliptext{ vocab_size = 100, hidden_size = 16, intermediate_size = 32,\n  num_hidden_layers = 2, num_attention_heads = 2, eos_token_id = 99 }\nlocal states, pooled = model({ { 98, 5, 17, 99, 99 } }, { skip = 1 })\nprint(states, pooled)",
   },
   ["d.context_mlp"] = {
     signature = "d.context_mlp([options])",
@@ -5017,6 +5095,24 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:positions"] = {
+    signature = "net:positions([path], inputs, [options])",
+    text = "Tokens {B, N, inp} plus the first N rows of a table.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_positions_options?", optional = true },
+    },
+    options = {
+      { name = "rows", type = "integer", range = ">= 1", default = "required", text = "rows of the table: tokens at most" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:quick_gelu"] = {
     signature = "net:quick_gelu([path], inputs, [options])",
     text = "x sigmoid(1.702 x).",
@@ -5382,6 +5478,7 @@ return {
       { name = "path", type = "string|nil", text = "the folder that it was read from" },
       { name = "unet", type = "diffusion.model", text = "the denoiser, of any family; can be written, also by an average" },
       { name = "vae", type = "diffusion.model|nil", text = "decodes latents; can be written" },
+      { name = "text", type = "diffusion.model|nil", text = "encodes texts" },
       { name = "process", type = "diffusion.process|nil", text = "the process that the denoiser was trained for; can be written" },
       { name = "sampler", type = "any", text = "as d.sample takes it" },
       { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },

@@ -144,6 +144,9 @@ local function parts_of(here, path, index, known, o)
   if not out.scheduler then return nil, message end
   out.unet, message, info = network_of(here, names, names[1], class, o)
   if not out.unet then return nil, message end
+  if info.role ~= "unet" then
+    return legible.refused("%s: '%s' is a %s, which is no denoiser", path, names[1], info.class)
+  end
   out.classes.unet = info.class
   if known.vae then
     out.vae, message, info = vae_of(here, path, index, names, o)
@@ -179,7 +182,7 @@ local function pipeline(here, o)
   return made(parts, o)
 end
 
--- A folder of one component: a denoiser or an autoencoder.
+-- A folder that has one component: a denoiser, an autoencoder or a text encoder.
 local function single(here, o)
   local m, message, info = component.load(here, o.class_name, o)
   if not m then return nil, message end
@@ -246,8 +249,8 @@ end
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
-  local described = name == INDEX or name == CONFIG
-    or name:find "^diffusion_pytorch_model" and core.place(dir .. "/" .. CONFIG) == "file"
+  local weighs = name:find "^diffusion_pytorch_model" or name:find "^model.*%.safetensors$"
+  local described = name == INDEX or name == CONFIG or weighs and core.place(dir .. "/" .. CONFIG) == "file"
   return described and core.place(path) == "file" and dir or path
 end
 

@@ -11,6 +11,7 @@ local pipelines = require "diffusion.hub.pipelines"
 local process_config = require "diffusion.hub.process_config"
 local rule = require "diffusion.rule"
 local trained = require "diffusion.nn.trained"
+local transformers = require "diffusion.hub.transformers"
 local writing = require "diffusion.hub.writing"
 
 local VERSION = "0.42.1" -- the version of diffusers whose form is written
@@ -89,9 +90,14 @@ local function network_part(name, net, o)
     fail.raise("hub.save: a network, or an average of one, can be saved; the pipe has a %s", kind.of(net))
   end
   model.whole("hub.save", net)
-  local class, config, tensors = expressed.network(net, o.dtype)
+  local class, config, tensors, library = expressed.network(net, o.dtype)
   if not class then return nil, config end
-  return { folder = name, file = "config.json", config = with_class(class, config), tensors = tensors, class = class }
+  local part = { folder = name, file = "config.json", tensors = tensors, class = class,
+    library = library or "diffusers" }
+  local is_text = library == "transformers"
+  part.config = is_text and transformers.config(class, config, tensors) or with_class(class, config)
+  part.stem = is_text and "model" or "diffusion_pytorch_model"
+  return part
 end
 
 local function scheduler_part(parts)
@@ -146,7 +152,7 @@ local function pipeline(parts, o)
     list[3] = vae
   end
   local index = with_class(class, { id2label = parts.labels })
-  for _, part in ipairs(list) do index[part.folder] = { "diffusers", part.class } end
+  for _, part in ipairs(list) do index[part.folder] = { part.library or "diffusers", part.class } end
   return list, index
 end
 

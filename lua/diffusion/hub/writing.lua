@@ -12,8 +12,6 @@ local weights = require "diffusion.hub.weights"
 local writing = {}
 
 local need = parser.need
-local STEM = "diffusion_pytorch_model"
-
 -- The folder for files that are written aside. Its name begins with a dot, so other programs skip it.
 local function aside(path) return path .. "/.saving" end
 
@@ -32,7 +30,7 @@ local function stage(dir, part, o)
   if not part.tensors then return end
   clear(aside(path))
   need(core.make_folder(aside(path)))
-  need(shards.save(aside(path) .. "/" .. STEM, part.tensors,
+  need(shards.save(aside(path) .. "/" .. part.stem, part.tensors,
     { metadata = { format = "pt" }, max_shard_size = o.max_shard_size, variant = o.variant }))
 end
 
@@ -40,7 +38,7 @@ end
 local function finish(dir, part, o)
   local path = place_of(dir, part)
   if part.tensors then
-    for _, name in ipairs(weights.files(need(folder.list(path)), STEM, o.variant or "")) do
+    for _, name in ipairs(weights.files(need(folder.list(path)), part.stem, o.variant or "")) do
       os.remove(path .. "/" .. name)
     end
     local ready = need(folder.list(aside(path)))
@@ -62,7 +60,7 @@ end
 --- Writes a folder.
 ---@param dir string
 ---@param parts table[] list of {folder = name or nil for dir itself, file = of the description, config =,
----  tensors = by name or nil}
+---  tensors = by name or nil, stem = name of the file of weights}
 ---@param index table|nil model_index.json
 ---@param o table {variant =, max_shard_size =}
 ---@return true|nil done nil with a message; then the old folder is as it was, or has no description

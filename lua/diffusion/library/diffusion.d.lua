@@ -82,6 +82,29 @@ local d = {}
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
 ---@field opt? diffusion.adamw the optimiser
 
+---@class (exact) diffusion.cliptext_options
+---@field attention_dropout? number attention has no dropout here; kept for the config; range [0, 1]; default 0
+---@field bos_token_id? integer the tokenizer begins a text; kept for the config; range >= -1; default 49406
+---@field eos_token_id? integer the token that ends a text; 2 stands for the largest id of each text; range >= -1; default 49407
+---@field hidden_act? "gelu"|"gelu_accurate"|"gelu_fast"|"gelu_new"|"gelu_python"|"gelu_python_tanh"|"gelu_pytorch_tanh"|"linear"|"mish"|"quick_gelu"|"relu"|"silu"|"swish"|"tanh" activation of the feed-forward part; default "quick_gelu"
+---@field hidden_size? integer width of a token; range >= 1; default 512
+---@field initializer_factor? number factor of the tables' first values; range > 0; default 1
+---@field initializer_range? number that class doesn't read it; kept for the config; default 0.02
+---@field intermediate_size? integer width inside of the feed-forward part; range >= 1; default 2048
+---@field layer_norm_eps? number added to the variance by the norms; range > 0; default 1e-5
+---@field max_position_embeddings? integer tokens of a text at most; range >= 1; default 77
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 8
+---@field num_hidden_layers? integer number of layers; range >= 1; default 12
+---@field pad_token_id? integer the tokenizer pads; kept for the config; range >= -1; default 1
+---@field projection? boolean CLIPTextModelWithProjection: the pooled state is projected; default false
+---@field projection_dim? integer width of the projected text; range >= 1; default 512
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field vocab_size? integer rows of the table of tokens; range >= 1; default 49408
+
+---@class (exact) diffusion.cliptext_call_options
+---@field norm? boolean the final norm is applied to the states; default true
+---@field skip? integer number of last layers that the states leave out; range >= 0; default 0
+
 ---@class (exact) diffusion.context_mlp_options
 ---@field context? integer dimensions of a context vector; range >= 1; default 2
 ---@field depth? integer number of residual blocks; range >= 1; default 3
@@ -888,6 +911,12 @@ local d = {}
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_positions_options
+---@field rows integer rows of the table: tokens at most; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
+
 ---@class (exact) diffusion.net_quick_gelu_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -1510,6 +1539,17 @@ local brownian = {}
 ---@field extra table|nil after load: the value that was given to save
 local checkpoint = {}
 
+--- A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens'
+--- states and one pooled state a text.
+---@class diffusion.cliptext: diffusion.model
+---@field embeddings diffusion.layer ids from 1 to tokens with their positions
+---@field encoder table its layers, the fields "0", "1" and so on of encoder.layers
+---@field final_layer_norm diffusion.layer
+---@field text_projection diffusion.layer|nil projects pooled states
+---@field added diffusion.tensor[] rows of the tokens that add_tokens added
+---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
+local cliptext = {}
+
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
 ---@field updates integer number of updates; can be set
@@ -1611,6 +1651,7 @@ local oracle = {}
 ---@field path string|nil the folder that it was read from
 ---@field unet diffusion.model the denoiser, of any family; can be written, also by an average
 ---@field vae diffusion.model|nil decodes latents; can be written
+---@field text diffusion.model|nil encodes texts
 ---@field process diffusion.process|nil the process that the denoiser was trained for; can be written
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
@@ -1788,6 +1829,17 @@ function checkpoint:load() end
 ---@return string|nil message
 function checkpoint:save(extra) end
 
+--- Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its
+--- table. The rows are not copied. So rows that are parameters of another model train with it.
+---@param rows diffusion.tensor {n, width}
+---@return integer[] ids of the new tokens
+function cliptext:add_tokens(rows) end
+
+--- Vectors of tokens, without positions.
+---@param ids integer[]|diffusion.tensor whole numbers from 0, of any shape
+---@return diffusion.tensor vectors {..., width}
+function cliptext:embed(ids) end
+
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a
 --- list of models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
@@ -1852,6 +1904,13 @@ function d.check.order(sampler, oracle, options) end
 ---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
+
+--- CLIPTextModel of transformers, by the options of its config, or
+--- CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids
+--- {B, N}, it returns states and pooled states.
+---@param options? diffusion.cliptext_options?
+---@return diffusion.cliptext
+function d.cliptext(options) end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
 --- as model(xt, t, {context = c}); without a context it is unconditional.
@@ -3995,6 +4054,13 @@ function net:pixels(path, inputs, options) end
 ---@param options? diffusion.net_places_options?
 ---@return diffusion.value
 function net:places(path, inputs, options) end
+
+--- Tokens {B, N, inp} plus the first N rows of a table.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_positions_options?
+---@return diffusion.value
+function net:positions(path, inputs, options) end
 
 --- x sigmoid(1.702 x).
 ---@param path? string? not needed for a layer without parameters
