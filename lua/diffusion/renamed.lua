@@ -5,7 +5,8 @@
 local pipeline = {
   num_inference_steps = "steps", guidance_scale = "guidance", guidance_rescale = "rescale",
   negative_prompt = "negative", prompt_2 = "prompt2", negative_prompt_2 = "negative2",
-  num_images_per_prompt = "n", batch_size = "n", latents = "init_latents", image = "x0", mask_image = "keep", mask = "keep", class_labels = "class",
+  num_images_per_prompt = "n", batch_size = "n", latents = "init_latents", image = "x0", mask_image = "keep",
+  mask = "keep", class_labels = "class",
   original_size = "sizes", target_size = "sizes", crops_coords_top_left = "sizes", callback_on_step_end = "on_step",
   cfg_scale = "guidance", generators = "generator",
 }

@@ -108,7 +108,7 @@ end
 ---@param o table options of d.hub.load
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
----@return table|nil info {class =, config = of the file, role = "unet", "vae" or "text", variant =}
+---@return table|nil info {class =, config = of the file, role = "unet", "vae" or "text", variant =, files = paths}
 function component.load(here, class, o)
   local info, message = described(here, class, o)
   if not info then return nil, message end
@@ -121,7 +121,8 @@ function component.load(here, class, o)
   if choice then tensors, message = weights.read(choice, o) end
   if tensors then m, message = made(found, info, tensors, o) end
   if not m then return nil, message end
-  info.role, info.variant = ROLES[info.class] or "unet", choice.variant
+  info.role, info.variant, info.files = ROLES[info.class] or "unet", choice.variant, { info.path }
+  for _, name in ipairs(weights.names(choice)) do info.files[#info.files + 1] = folder.join(here, name) end
   return m, nil, info
 end
 

@@ -12,6 +12,7 @@ local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local encoders = require "diffusion.hub.encoders"
 local rule = require "diffusion.rule"
+local tokenizer = require("diffusion.text.tokenizer").tokenizer
 local weights = require "diffusion.hub.weights"
 
 local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
@@ -72,7 +73,8 @@ end
 -- Whether a component has weights of the variant that is wanted.
 local function has_variant(here, name, o)
   local own = folder_of(here, name, CONFIG)
-  return own ~= nil and weights.variants(own, "diffusers")[o.variant] ~= nil
+  local function has(library) return weights.variants(own, library)[o.variant] ~= nil end
+  return own ~= nil and (has "diffusers" or has "transformers")
 end
 
 -- The network of a component. A variant that only other components have is left out.
@@ -106,11 +108,20 @@ end
 
 -- ==== pipelines ==========================================================================
 
+-- Adds files to those of a pipe, by their names below its folder.
+local function add_files(parts, root, paths)
+  parts.files = parts.files or {}
+  for _, path in ipairs(paths or {}) do
+    local below = path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2)
+    parts.files[below or path:match "[^/]+/[^/]+$" or path] = path
+  end
+end
+
 -- Another autoencoder, for previews.
 local function tiny_of(parts, o)
   if not o.tiny then return true end
   local there, message, info = folder.find(o.tiny, o)
-  if there then parts.tiny, message, info = component.load(there, nil, o) end
+  if there then parts.tiny, message, info = component.load(there, nil, opts.joined(o, { class_name = false })) end
   if not parts.tiny then return nil, message end
   parts.classes.tiny = info.class
   return true
@@ -135,6 +146,23 @@ local function pipeline_scheduler(here, path, index, known, o)
   return chosen_scheduler(o, own)
 end
 
+-- Adds text encoders and their tokenizers. The result is a message if that fails.
+local function with_encoders(out, here, path, index, known, names, o)
+  local function network(name, class)
+    local net, message, info = network_of(here, names, name, class, o)
+    if net then add_files(out, here.path, info.files) end
+    return net, message, info
+  end
+  local function tokens(name)
+    local own, message = folder.below(here, name)
+    if not own then return nil, message end
+    for file in pairs(own.files) do add_files(out, here.path, { folder.join(own, file) }) end
+    return tokenizer(own.path)
+  end
+  return encoders.parts(out, index, known,
+    { path = path, class_of = class_of, network_of = network, tokenizer_of = tokens }, o)
+end
+
 local function parts_of(here, path, index, known, o)
   local names = { known.denoiser or "unet", known.vae }
   local class, message = class_of(path, index, names[1])
@@ -148,16 +176,15 @@ local function parts_of(here, path, index, known, o)
     return legible.refused("%s: '%s' is a %s, which is no denoiser", path, names[1], info.class)
   end
   out.classes.unet = info.class
+  add_files(out, here.path, info.files)
   if known.vae then
     out.vae, message, info = vae_of(here, path, index, names, o)
     if message then return nil, message end
     out.classes.vae = info and info.class
+    add_files(out, here.path, info and info.files)
   end
-  if known.prompted then
-    message = encoders.parts(out, index, known, { folder = here, path = path, class_of = class_of,
-      network_of = function(name, own) return network_of(here, names, name, own, o) end }, o)
-    if message then return nil, message end
-  end
+  if known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
+  if message then return nil, message end
   return out
 end
 
@@ -193,6 +220,7 @@ local function single(here, o)
   end
   local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
   parts[info.role], parts.classes[info.role] = m, info.class
+  add_files(parts, here.path, info.files)
   return made(parts, o)
 end
 
@@ -200,6 +228,7 @@ end
 local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
+  add_files(parts, path:match "^(.*)/" or ".", { path })
   if o.vae then
     local there, info
     there, message = folder.find(o.vae, o)
