@@ -47,6 +47,19 @@ return {
       { type = "diffusion.adamw", text = "self" },
     },
   },
+  ["added_token"] = {
+    signature = "added_token",
+    text = "An added token.",
+    params = {
+      { name = "content", type = "string" },
+      { name = "id", type = "integer" },
+      { name = "ids", type = "integer[]|nil", text = "the tokens that it stands for, if it is not only one" },
+      { name = "special", type = "boolean", text = "whether decoding may leave it out" },
+      { name = "normalized", type = "boolean", text = "whether it is found after normalization, as its own normal form, or before" },
+      { name = "lstrip", type = "boolean", text = "whether the white space before it belongs to it" },
+      { name = "rstrip", type = "boolean", text = "the same for that after it" },
+    },
+  },
   ["array"] = {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
@@ -3658,6 +3671,22 @@ return {
     },
     returns = {
       { type = "integer" },
+    },
+  },
+  ["d.tokenizer"] = {
+    signature = "d.tokenizer(path)",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.",
+    params = {
+      { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
+    },
+    options = {
+      { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+      { name = "length", type = "integer", range = ">= 2", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
+      { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
+    },
+    returns = {
+      { type = "diffusion.tokenizer|nil", text = "tokenizer nil with a message if the files can't be read" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["d.trainer"] = {
@@ -7682,6 +7711,79 @@ return {
   ["times uniform"] = {
     signature = "times = \"uniform\"",
     text = "every t equally likely",
+  },
+  ["tokenizer"] = {
+    signature = "tokenizer",
+    text = "CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).",
+    params = {
+      { name = "bos", type = "integer", text = "id of the token before a text" },
+      { name = "eos", type = "integer", text = "id of the token after a text" },
+      { name = "pad", type = "integer", text = "id of the token that fills up a text" },
+      { name = "size", type = "integer", text = "number of tokens; ids are below it" },
+      { name = "length", type = "integer", text = "most tokens of a text, with bos and eos" },
+    },
+  },
+  ["tokenizer()"] = {
+    signature = "tokenizer(text, [options])",
+    text = "The ids of texts, one row for each: bos, the text's tokens, eos, and pad up to the length.",
+    params = {
+      { name = "text", type = "string|string[]", text = "UTF-8" },
+      { name = "options", type = "diffusion.tokenizer_call_options?", optional = true },
+    },
+    options = {
+      { name = "length", type = "integer", range = ">= 2", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
+      { name = "pad", type = "boolean", default = "true", text = "fills all rows up to `length`; if false, up to the longest" },
+      { name = "truncate", type = "boolean", default = "true", text = "cuts longer texts; if false, all rows are as long as the longest" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "ids i64 [B,N], from 0" },
+      { type = "table", text = "info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text, or false" },
+    },
+  },
+  ["tokenizer:add"] = {
+    signature = "tokenizer:add(word, [n])",
+    text = "Adds a word with tokens of its own, as textual inversion does. One of n tokens is named word, word_1, word_2 and so on, as diffusers names them. Where the word stands in a text it becomes all n. Case doesn't matter.",
+    params = {
+      { name = "word", type = "string", text = "UTF-8, such as \"<cat-toy>\"" },
+      { name = "n", type = "integer|nil", text = "number of tokens, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "integer[]", text = "ids the new ids, which follow the last one" },
+    },
+  },
+  ["tokenizer:decode"] = {
+    signature = "tokenizer:decode(ids, [options])",
+    text = "The text of ids. It is in lower case, with a space after each word, also before a comma.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "a list or a tensor [N], or a tensor [B,N]" },
+      { name = "options", type = "diffusion.tokenizer_decode_options?", optional = true },
+    },
+    options = {
+      { name = "special", type = "boolean", default = "true", text = "keeps the special tokens, such as those before and after a text" },
+    },
+    returns = {
+      { type = "string|string[]", text = "text a list of texts for a tensor [B,N]" },
+    },
+  },
+  ["tokenizer:encode"] = {
+    signature = "tokenizer:encode(text)",
+    text = "The ids of a text's tokens, without those before and after it. Nothing is cut.",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids from 0" },
+    },
+  },
+  ["tokenizer:pieces"] = {
+    signature = "tokenizer:pieces(text)",
+    text = "The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the last token of a word ends with \"</w>\".",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "string[]" },
+    },
   },
   ["trainer"] = {
     signature = "trainer",

@@ -1375,6 +1375,19 @@ local d = {}
 ---@field sin_first? boolean the sines come first; default false
 ---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
+---@class (exact) diffusion.tokenizer_options
+---@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
+---@field length? integer most tokens of a text, with bos and eos; range >= 2; default the folder's model_max_length, or 77
+---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
+
+---@class (exact) diffusion.tokenizer_call_options
+---@field length? integer tokens of a row, with bos and eos; range >= 2; default the tokenizer's
+---@field pad? boolean fills all rows up to `length`; if false, up to the longest; default true
+---@field truncate? boolean cuts longer texts; if false, all rows are as long as the longest; default true
+
+---@class (exact) diffusion.tokenizer_decode_options
+---@field special? boolean keeps the special tokens, such as those before and after a text; default true
+
 ---@class (exact) diffusion.trainer_options
 ---@field batches diffusion.batches the batches
 ---@field model diffusion.model the network
@@ -1468,6 +1481,17 @@ local d = {}
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
+
+--- An added token.
+---@class diffusion.added_token
+---@field content string
+---@field id integer
+---@field ids integer[]|nil the tokens that it stands for, if it is not only one
+---@field special boolean whether decoding may leave it out
+---@field normalized boolean whether it is found after normalization, as its own normal form, or before
+---@field lstrip boolean whether the white space before it belongs to it
+---@field rstrip boolean the same for that after it
+local added_token = {}
 
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
@@ -1702,6 +1726,16 @@ local set = {}
 ---@operator unm: diffusion.tensor
 ---@operator len: integer
 local tensor = {}
+
+--- CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).
+---@class diffusion.tokenizer
+---@field bos integer id of the token before a text
+---@field eos integer id of the token after a text
+---@field pad integer id of the token that fills up a text
+---@field size integer number of tokens; ids are below it
+---@field length integer most tokens of a text, with bos and eos
+---@overload fun(text: string|string[], options?: diffusion.tokenizer_call_options?): diffusion.tensor, table
+local tokenizer = {}
 
 --- A training run, to be started by trainer:run().
 ---@class diffusion.trainer
@@ -3478,6 +3512,15 @@ function d.tensor(values, opts) end
 ---@return integer
 function d.threads(n) end
 
+--- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and
+--- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
+--- needs no other file. Characters have the classes and the lower case of Unicode. HTML and
+--- wrong encodings in a text are not repaired.
+---@param path string|diffusion.tokenizer_options the path, or a table of options
+---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
+---@return string|nil message
+function d.tokenizer(path) end
+
 --- A training run.
 ---@param options diffusion.trainer_options
 ---@return diffusion.trainer
@@ -5053,6 +5096,31 @@ function tensor:view(shape) end
 --- Writes 0 to every element.
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
+
+--- Adds a word with tokens of its own, as textual inversion does. One of n tokens is named
+--- word, word_1, word_2 and so on, as diffusers names them. Where the word stands in a text it
+--- becomes all n. Case doesn't matter.
+---@param word string UTF-8, such as "<cat-toy>"
+---@param n? integer|nil number of tokens, 1 if not given
+---@return integer[] ids the new ids, which follow the last one
+function tokenizer:add(word, n) end
+
+--- The text of ids. It is in lower case, with a space after each word, also before a comma.
+---@param ids integer[]|diffusion.tensor a list or a tensor [N], or a tensor [B,N]
+---@param options? diffusion.tokenizer_decode_options?
+---@return string|string[] text a list of texts for a tensor [B,N]
+function tokenizer:decode(ids, options) end
+
+--- The ids of a text's tokens, without those before and after it. Nothing is cut.
+---@param text string UTF-8
+---@return integer[] ids from 0
+function tokenizer:encode(text) end
+
+--- The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the
+--- last token of a word ends with "</w>".
+---@param text string UTF-8
+---@return string[]
+function tokenizer:pieces(text) end
 
 --- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
 --- step. The second one has its usual effect on the program. At the library's prompt a third
