@@ -46,11 +46,8 @@ end
 local function tokens(where, own, tokenizer, encoder, list)
   local length = math.min(tokenizer.length, encoder:config().max_position_embeddings)
   local ids, info = tokenizer(list, { length = length })
-  for i, cut in pairs(info.cut) do
-    if cut then
-      warning.once(own, cut, "%s: %d tokens of a prompt don't fit in %d; cut: \"%s\"", where,
-        info.n[i] - length, length, cut)
-    end
+  for _, cut in ipairs(info.cut) do
+    if cut then warning.once(own, cut, "%s: %d tokens fit, so a prompt was cut before \"%s\"", where, length - 2, cut) end
   end
   return ids
 end
