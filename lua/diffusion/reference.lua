@@ -1525,7 +1525,7 @@ return {
       { name = "s_tmin", type = "number", range = ">= 0", default = "that of diffusers", text = "least sigma at which it does" },
       { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
-      { name = "strength", type = "number", range = "(0, 1]", default = "1", text = "share of the timesteps of LCM's distillation, the earliest, that are used to change an image" },
+      { name = "strength", type = "number", range = "(0, 1]", default = "all of them", text = "share of the timesteps of LCM's distillation, the earliest, that are used to change an image" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
       { name = "use_clipped_model_output", type = "boolean", default = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
     },
@@ -5574,7 +5574,10 @@ return {
     text = "Images of a run's x, decoded if they are latents, within [-1, 1].",
     params = {
       { name = "x", type = "diffusion.tensor" },
-      { name = "options", type = "table?", text = "{tile = true}: the autoencoder works in tiles", optional = true },
+      { name = "options", type = "diffusion.pipe_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, C}" },

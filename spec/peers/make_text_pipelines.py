@@ -170,7 +170,7 @@ def component(config, fill, dtype):
     if name.startswith("CLIP"):
         made = getattr(transformers, name)(transformers.CLIPTextConfig(**config))
         if not hasattr(made, "text_model"):
-            made.__dict__["text_model"] = made  # where diffusers looks for the last norm
+            made.__dict__["text_model"] = made  # diffusers looks for the last norm there
     else:
         made = getattr(diffusers, name)(**config)
     return values.fill(made, fill).to(dtype)
@@ -250,7 +250,7 @@ def recorded(source, target):
     for i, c in enumerate(cases):
         try:
             c["values"], single, gap = stable(c, 4)
-        except Exception as fault:  # whatever a pipeline raises
+        except Exception as fault:  # a pipeline may raise any
             c["fault"] = "%s: %s" % (type(fault).__name__, fault)
             continue
         if c["values"] is None:

@@ -2,7 +2,7 @@
 local fail = require "diffusion.fail"
 local legible = require "diffusion.legible"
 
-local commands = { sample = "diffusion.command.sample", replay = "diffusion.command.replay" }
+local commands = { sample = require "diffusion.command.sample", replay = require "diffusion.command.replay" }
 
 --- Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.
 ---@param name string "sample" or "replay"
@@ -12,7 +12,7 @@ local commands = { sample = "diffusion.command.sample", replay = "diffusion.comm
 ---@usage print(d.command("sample", { "--help" }))
 local function command(name, words)
   if not commands[name] then fail.raise("command: 'sample' or 'replay' expected, got '%s'", legible.line(name)) end
-  return require(commands[name]).run(words)
+  return commands[name].run(words)
 end
 
 return { command = command }

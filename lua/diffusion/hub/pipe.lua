@@ -58,10 +58,10 @@ function Pipe:encode(images) return latents.encode(private[self], opts.floats("p
 
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
----@param options table? {tile = true}: the autoencoder works in tiles
+---@param options diffusion.pipe_decode_options?
 ---@return diffusion.tensor images {n, H, W, C}
 function Pipe:decode(x, options)
-  local o = opts.check("pipe:decode", options, { tile = prompts.rules.plain.tile }, 2)
+  local o = opts.check("pipe:decode", options, prompts.rules.decode, 2)
   return latents.decode(private[self], x, o.tile)
 end
 

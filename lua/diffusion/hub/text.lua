@@ -47,7 +47,7 @@ local function tokens(where, own, tokenizer, encoder, list)
   local length = math.min(tokenizer.length, encoder:config().max_position_embeddings)
   local ids, info = tokenizer(list, { length = length })
   for _, cut in ipairs(info.cut) do
-    if cut then warning.once(own, cut, "%s: %d tokens fit, so a prompt was cut before \"%s\"", where, length - 2, cut) end
+    if cut then warning.once(own, cut, "%s: %d tokens fit; of a prompt, \"%s\" was cut", where, length - 2, cut) end
   end
   return ids
 end

@@ -101,6 +101,8 @@ text_options.inpaint = opts.declare("pipe_inpaint", opts.joined(prompted, { x0 =
       .. '{"repaint", jump = 10, resample = 10}' },
 }))
 
+text_options.decode = opts.declare("pipe_decode", { tile = drawing.tile })
+
 text_options.encode = opts.declare("pipe_encode_prompt", prompts)
 
 --- The rules of a call that may be any of them: what is given decides.

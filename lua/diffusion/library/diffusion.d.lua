@@ -517,7 +517,7 @@ local d = {}
 ---@field s_tmin? number least sigma at which it does; range >= 0; default that of diffusers
 ---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
----@field strength? number share of the timesteps of LCM's distillation, the earliest, that are used to change an image; range (0, 1]; default 1
+---@field strength? number share of the timesteps of LCM's distillation, the earliest, that are used to change an image; range (0, 1]; default all of them
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
 ---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default that of diffusers
 
@@ -1175,6 +1175,9 @@ local d = {}
 ---@field strength? number how much of the way to noise init goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
+
+---@class (exact) diffusion.pipe_decode_options
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 
 ---@class (exact) diffusion.pipe_encode_prompt_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
@@ -4367,7 +4370,7 @@ function oracle:sample(n, options) end
 
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
----@param options? table? {tile = true}: the autoencoder works in tiles
+---@param options? diffusion.pipe_decode_options?
 ---@return diffusion.tensor images {n, H, W, C}
 function pipe:decode(x, options) end
 

@@ -4,7 +4,7 @@ local object = require "diffusion.object"
 
 local files = {}
 
-local private = object.private -- of a tokenizer
+local private = object.private -- that of tokenizers
 
 -- An object of ids by token, in the order of the ids.
 local function listed(own, first, last)
@@ -26,7 +26,7 @@ local function names_of(own)
   return out
 end
 
--- What the added tokens are, by id.
+-- The added tokens with their properties, by id.
 local function decoder_of(own)
   local out = {}
   for id, token in pairs(own.added.by_id) do
