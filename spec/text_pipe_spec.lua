@@ -7,7 +7,7 @@ local fails = require "spec.support.fails"
 local json = require "diffusion.file.json"
 local text_folder = require "spec.support.text_folder"
 
-local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
+local all = text_folder.read()
 local images = assert(d.load "spec/fixtures/peers/text_pipelines.safetensors")
 
 local root

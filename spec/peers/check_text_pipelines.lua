@@ -10,7 +10,7 @@ local text_folder = require "spec.support.text_folder"
 
 local N = math.tointeger(tonumber(os.getenv "CASES" or "60"))
 local LIMIT = 1e-3
-local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
+local all = text_folder.read()
 local pick, seed = check.chooser()
 check.limit = LIMIT
 

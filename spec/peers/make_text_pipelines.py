@@ -116,6 +116,16 @@ def case(base, scheduler=None, seeds=(0,), **args):
     return dict(out, scheduler=scheduler or base["scheduler"])
 
 
+KINDS = dict(sd1=SD1, sd2=SD2, xl=XL, refiner=REFINER, latent=LATENT, painter=PAINTER, xl_painter=XL_PAINTER)
+
+
+def short(c):
+    """A case without what its kind has."""
+    kind = next(name for name, base in KINDS.items() if base["parts"] is c["parts"])
+    return dict({key: c[key] for key in c if c[key] != KINDS[kind].get(key)}, kind=kind)
+
+
+# The inpainting pipeline of SDXL has a guidance and a strength of its own by default, so cases name them.
 # args of a call there, but image = [count, seed] and mask = [top, left, bottom, right], the painted pixels
 CASES = {
     "sd1_pndm": case(SD1, num_inference_steps=5),
@@ -152,8 +162,8 @@ CASES = {
                         guidance_rescale=0.5),
     "xl_skip": case(XL, ANCESTRAL, clip_skip=1, prompt_2="the dog", height=8, width=24),
     "xl_image": case(XL, image=[1, 5], strength=0.5, negative_prompt="dog"),
-    "xl_paint": case(XL, DDIM, image=[1, 5], mask=[4, 2, 12, 10], strength=0.75),
-    "xl_painter": case(XL_PAINTER, image=[1, 5], mask=[4, 2, 12, 10]),
+    "xl_paint": case(XL, DDIM, image=[1, 5], mask=[4, 2, 12, 10], strength=0.75, guidance_scale=4.0),
+    "xl_painter": case(XL_PAINTER, image=[1, 5], mask=[4, 2, 12, 10], strength=1.0),
     "refiner": case(REFINER, DDIM, image=[1, 5], strength=0.5, negative_prompt="dog"),
     "lcm": case(LATENT, prompt=TWO),
     "lcm_image": case(LATENT, image=[1, 5], strength=0.6, num_inference_steps=3, guidance_scale=5.0),
@@ -269,13 +279,13 @@ def fixture(only):
             print("  left out: chaotic")
             continue
         images[name] = single.float().flatten()[::EVERY].contiguous()
-        cases[name] = dict(CASES[name], values=fill, shape=list(single.shape))
+        cases[name] = dict(short(CASES[name]), values=fill, shape=list(single.shape))
     if only:
         return
     save_file(images, os.path.join(HERE, "text_pipelines.safetensors"),
               metadata={"diffusers": diffusers.__version__, "transformers": transformers.__version__})
     with open(os.path.join(HERE, "text_pipelines.json"), "w") as f:
-        json.dump(dict(merges=MERGES, length=LENGTH, every=EVERY, cases=cases), f, sort_keys=True)
+        json.dump(dict(merges=MERGES, length=LENGTH, every=EVERY, kinds=KINDS, cases=cases), f, sort_keys=True)
 
 
 if __name__ == "__main__":
