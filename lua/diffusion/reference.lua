@@ -7742,7 +7742,7 @@ return {
   },
   ["tokenizer:add"] = {
     signature = "tokenizer:add(word, [n])",
-    text = "Adds a word with tokens of its own, as textual inversion does. One of n tokens is named word, word_1, word_2 and so on, as diffusers names them. Where the word stands in a text it becomes all n. Case doesn't matter.",
+    text = "Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word, word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its case doesn't matter.",
     params = {
       { name = "word", type = "string", text = "UTF-8, such as \"<cat-toy>\"" },
       { name = "n", type = "integer|nil", text = "number of tokens, 1 if not given", optional = true },

@@ -5097,9 +5097,9 @@ function tensor:view(shape) end
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
 
---- Adds a word with tokens of its own, as textual inversion does. One of n tokens is named
---- word, word_1, word_2 and so on, as diffusers names them. Where the word stands in a text it
---- becomes all n. Case doesn't matter.
+--- Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word,
+--- word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its
+--- case doesn't matter.
 ---@param word string UTF-8, such as "<cat-toy>"
 ---@param n? integer|nil number of tokens, 1 if not given
 ---@return integer[] ids the new ids, which follow the last one
