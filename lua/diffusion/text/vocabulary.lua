@@ -6,6 +6,7 @@ local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local parser = require "diffusion.file.parser"
+local unicode = require "diffusion.text.unicode"
 
 local vocabulary = {}
 
@@ -14,7 +15,7 @@ local MOST_TOKENS = 1 << 20
 local RATIO = 1032 -- deflate's best
 local USED = 49152 - 256 - 2 -- merges of OpenAI's file that CLIP uses; it has five times as many
 
-local need = parser.need
+local need, short = parser.need, unicode.short
 
 --- The bytes that a file of a vocabulary may have.
 vocabulary.most = MOST_BYTES
@@ -26,9 +27,9 @@ local function tokens_of(ids, fault)
   local tokens, count = {}, 0
   for token, id in pairs(ids) do
     if math.type(id) ~= "integer" or id < 0 or id >= MOST_TOKENS then
-      fault("the id of '%s' is %s; a whole number in 0..%d expected", token, kind.shown(id), MOST_TOKENS - 1)
+      fault("the id of '%s' is %s; a whole number in 0..%d expected", short(token), kind.shown(id), MOST_TOKENS - 1)
     end
-    if tokens[id] then fault("'%s' and '%s' both have the id %d", tokens[id], token, id) end
+    if tokens[id] then fault("'%s' and '%s' both have the id %d", short(tokens[id]), short(token), id) end
     tokens[id], count = token, count + 1
   end
   for id = 0, count - 1 do
@@ -43,7 +44,8 @@ local function check_merges(ids, merges, fault)
     local right = merges.right[rank]
     if not (ids[left] and ids[right] and ids[left .. right]) then
       local missing = not ids[left] and left or not ids[right] and right or left .. right
-      fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, left, right, missing)
+      fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, short(left), short(right),
+        short(missing))
     end
   end
 end
@@ -74,7 +76,7 @@ local function read_merges(text, at, most, fault)
       if #merges.left == most then break end
       add_merge(merges, left, right)
     elseif not is_title and line:find "[^\r]" then
-      fault("line %d of the merges is '%s'; two tokens with a space between them expected", number, line:sub(1, 60))
+      fault("line %d of the merges is '%s'; two tokens with a space between them expected", number, short(line))
     end
   end
   if #merges.left == MOST_TOKENS then fault("%d merges or more are too many", MOST_TOKENS) end
