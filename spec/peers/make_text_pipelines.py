@@ -2,6 +2,7 @@
 
     build/peers/bin/python spec/peers/make_text_pipelines.py            writes the fixture
     build/peers/bin/python spec/peers/make_text_pipelines.py FROM TO    records cases: make check-peers
+    build/peers/bin/python spec/peers/make_text_pipelines.py --open FOLDERS    draws from saved folders
 
 Networks are tiny and have the values of values.py. The vocabulary is made of a few merges. So the fixture
 needs configs, arguments and some values of each image. A case is kept if float32 and float64 give the
@@ -27,6 +28,7 @@ from pipelines import randn_in_float32  # noqa: E402
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
 torch.set_num_threads(1)
 
 LIMIT = 2e-5
@@ -269,6 +271,18 @@ def recorded(source, target):
     save_file(tensors, target, metadata={"cases": json.dumps(cases)})
 
 
+def opened(folders):
+    """An image of each folder, opened by the class of its index, in its file drawn.safetensors."""
+    for folder in folders:
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        args = dict(prompt=CAT, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+        if "Inpaint" in type(pipe).__name__:
+            args.update(image=torch.zeros(1, 3, 16, 16) + 0.5, mask_image=torch.ones(1, 1, 16, 16), strength=1.0)
+        image = torch.as_tensor(pipe(output_type="np", **args).images) * 2 - 1
+        save_file({"image": image.float().contiguous()}, os.path.join(folder, "drawn.safetensors"))
+
+
 def fixture(only):
     images, cases = {}, {}
     for name in only or CASES:
@@ -289,7 +303,9 @@ def fixture(only):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] not in CASES:
+    if sys.argv[1:2] == ["--open"]:
+        opened(sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] not in CASES:
         recorded(sys.argv[1], sys.argv[2])
     else:
         fixture(sys.argv[1:])
