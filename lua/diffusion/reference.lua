@@ -3675,13 +3675,13 @@ return {
   },
   ["d.tokenizer"] = {
     signature = "d.tokenizer(path)",
-    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired.",
     params = {
       { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
     },
     options = {
       { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
-      { name = "length", type = "integer", range = ">= 2", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
       { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
     },
     returns = {
@@ -7731,7 +7731,7 @@ return {
       { name = "options", type = "diffusion.tokenizer_call_options?", optional = true },
     },
     options = {
-      { name = "length", type = "integer", range = ">= 2", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
       { name = "pad", type = "boolean", default = "true", text = "fills all rows up to `length`; if false, up to the longest" },
       { name = "truncate", type = "boolean", default = "true", text = "cuts longer texts; if false, all rows are as long as the longest" },
     },

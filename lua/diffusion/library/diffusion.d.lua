@@ -1377,11 +1377,11 @@ local d = {}
 
 ---@class (exact) diffusion.tokenizer_options
 ---@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
----@field length? integer most tokens of a text, with bos and eos; range >= 2; default the folder's model_max_length, or 77
+---@field length? integer most tokens of a text, with bos and eos; range [2, 65536]; default the folder's model_max_length, or 77
 ---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
 
 ---@class (exact) diffusion.tokenizer_call_options
----@field length? integer tokens of a row, with bos and eos; range >= 2; default the tokenizer's
+---@field length? integer tokens of a row, with bos and eos; range [2, 65536]; default the tokenizer's
 ---@field pad? boolean fills all rows up to `length`; if false, up to the longest; default true
 ---@field truncate? boolean cuts longer texts; if false, all rows are as long as the longest; default true
 
@@ -3514,8 +3514,9 @@ function d.threads(n) end
 
 --- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and
 --- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
---- needs no other file. Characters have the classes and the lower case of Unicode. HTML and
---- wrong encodings in a text are not repaired.
+--- needs no other file. Classes and lower case of characters are those of tokenizers 0.23,
+--- which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not
+--- repaired.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message
