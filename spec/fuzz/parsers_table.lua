@@ -187,7 +187,8 @@ for name, text in pairs(TOKENIZER) do written(name, text) end
 
 -- A row for one of these files.
 local function tokenizer(name, path)
-  return { name = "tokenizer_" .. name, words = words("a b</w>", "b</w> a", "ab</w>", "<|endoftext|>", "#version", "\n",
+  return { name = "tokenizer_" .. name, room = 4 << 20,
+    words = words("a b</w>", "b</w> a", "ab</w>", "<|endoftext|>", "#version", "\n",
       "added_tokens_decoder", "normalized", "special", "single_word", '"content"', "merges", "1048576", "[null]", '""'),
     seeds = function() return { TOKENIZER[path] } end,
     read = function(bytes)

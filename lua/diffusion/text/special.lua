@@ -6,7 +6,9 @@ local kind = require "diffusion.kind"
 local parser = require "diffusion.file.parser"
 local unicode = require "diffusion.text.unicode"
 
-local special = {}
+local special = {
+  longest = 1 << 16, ---most tokens of a row; files give larger numbers where there is no limit
+}
 
 -- The special tokens that have a name, in the order in which they are added.
 local NAMES = { "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token" }
@@ -161,7 +163,7 @@ end
 
 local function length_of(config)
   local length = config.model_max_length
-  return math.type(length) == "integer" and length >= 2 and length <= 1 << 20 and length or nil
+  return math.type(length) == "integer" and length >= 2 and length <= special.longest and length or nil
 end
 
 local function read(files)

@@ -298,8 +298,9 @@ local function made(o, known, tokens)
 end
 
 --- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with
---- tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the
---- classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.
+--- tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case
+--- of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in
+--- a text are not repaired.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message

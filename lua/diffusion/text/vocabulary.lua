@@ -38,22 +38,26 @@ local function tokens_of(ids, fault)
   return tokens, count
 end
 
--- Every token of a merge has an id.
-local function check_merges(ids, merges, fault)
+local function refuse_merge(ids, rank, left, right, fault)
+  local missing = not ids[left] and left or not ids[right] and right or left .. right
+  fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, short(left), short(right), short(missing))
+end
+
+-- The merges as lists of ids.
+local function ids_of_merges(ids, merges, fault)
+  local out = { left = {}, right = {}, joined = {} }
   for rank, left in ipairs(merges.left) do
     local right = merges.right[rank]
-    if not (ids[left] and ids[right] and ids[left .. right]) then
-      local missing = not ids[left] and left or not ids[right] and right or left .. right
-      fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, short(left), short(right),
-        short(missing))
-    end
+    local a, b, both = ids[left], ids[right], ids[left .. right]
+    if not (a and b and both) then refuse_merge(ids, rank, left, right, fault) end
+    out.left[rank], out.right[rank], out.joined[rank] = a, b, both
   end
+  return out
 end
 
 local function made(ids, merges, fault)
   local tokens, count = tokens_of(ids, fault)
-  check_merges(ids, merges, fault)
-  return { ids = ids, tokens = tokens, size = count, merges = merges }
+  return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, merges, fault) }
 end
 
 -- ==== merges =================================================================================
@@ -131,20 +135,21 @@ local function read_files(vocab, merges)
   local ids = need(json.read(vocab, "a vocabulary", MOST_BYTES))
   local in_merges = fault_of(merges)
   local list = read_merges(checked_text(merges, in_merges), 1, MOST_TOKENS, in_merges)
-  tokens_of(ids, fault_of(vocab))
-  return made(ids, list, in_merges)
+  local tokens, count = tokens_of(ids, fault_of(vocab))
+  return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, list, in_merges) }
 end
 
 --- Reads vocab.json and merges.txt.
 ---@param vocab string path
 ---@param merges string path
----@return table|nil vocabulary {ids = by token, tokens = by id, size =, merges = {left =, right =}}, nil with a message
+---@return table|nil vocabulary {ids = by token, tokens = by id, size =, merges = lists of ids {left, right, joined}};
+---  nil with a message
 ---@return string|nil message
 function vocabulary.of_files(vocab, merges) return parser.run(read_files, vocab, merges) end
 
 local function read_model(path, model)
   local fault = fault_of(path)
-  if type(model) ~= "table" then fault "it has no model" end
+  if type(model) ~= "table" then fault "it has no model, as tokenizer.json has; give the folder of vocab.json" end
   if (model.type or "BPE") ~= "BPE" then fault("its model is of type %s; BPE expected", kind.shown(model.type)) end
   local ending = model.end_of_word_suffix
   if ending ~= nil and ending ~= "</w>" then
