@@ -112,7 +112,7 @@ describe("diffusion sample", function()
     end
     local text, ok = line "sample --help"
     assert(ok and text:find("--clip-skip N", 1, true), text)
-    fails("command: 'sample' or 'replay' expected, got 'draw'", d.command, "draw", {})
+    fails("name: one of replay, sample expected, got 'draw'", d.command, "draw", {})
   end)
 end)
 
