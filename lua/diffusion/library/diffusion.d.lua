@@ -254,6 +254,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
@@ -273,6 +274,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
@@ -291,6 +293,7 @@ local d = {}
 ---@field exact? boolean solves each step by iteration, so that ddim returns to the data; default true
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field iterations? integer iterations of a step at most; range >= 1; default 100
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
@@ -314,6 +317,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it, with the merged x
