@@ -166,6 +166,17 @@ describe("a text pipe", function()
       inputs = { context = 7 } })
   end)
 
+  it("draws with a function or an average as its denoiser", function()
+    local x, net = pipe(call()), pipe.unet
+    local _ <close> = setmetatable({}, { __close = function() pipe.unet = net end })
+    pipe.unet = function(xt, t, given) return net(xt, t, given) end
+    assert.is_true(x:equal(pipe(call())))
+    local average = d.ema(net, { decay = 0.5 })
+    average:update()
+    pipe.unet = average
+    assert.is_true(x:equal(pipe(call())))
+  end)
+
   it("starts from given normals", function()
     local z = d.generator { kind = "torch", seed = 4 }:randn { 1, 4, 8, 8 }:permute(1, 3, 4, 2):contiguous()
     local x = pipe { prompt = CAT, steps = 3, generator = d.generator { kind = "torch", seed = 4 } }
@@ -292,7 +303,7 @@ describe("a folder of a text pipeline", function()
     refusal({ "text_encoder/config.json: no such file", "text = false takes encoded prompts" }, d.hub.load(folder))
     local pipe = assert(d.hub.load(folder, { text = false }))
     assert.is_true(full(call()):equal(pipe(call { prompt = inputs, negative = without })))
-    fails("has no text encoder; give inputs of the network as prompt = {context = tensor}", pipe, call())
+    fails("has no text encoder; give prompt and negative as inputs, {context = tensor}", pipe, call())
   end)
 
   it("of another kind is refused", function()

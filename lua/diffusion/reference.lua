@@ -3994,7 +3994,7 @@ return {
       { name = "addition_embed_type_num_heads", type = "integer", range = ">= 1", default = "64", text = "heads of the attention of addition_embed_type = \"text\"" },
       { name = "addition_time_embed_dim", type = "integer", range = ">= 1", default = "none", text = "width of the waves of each of time_ids" },
       { name = "attention_head_dim", type = "integer or list of integers", range = ">= 1", default = "8", text = "the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn" },
-      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "\"default\"; no other is followed" },
+      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "the one kind that is followed; kept for the config" },
       { name = "block_out_channels", type = "list of integers", default = "{320, 640, 1280, 1280}", text = "channels of each level" },
       { name = "center_input_sample", type = "boolean", default = "false", text = "2 x - 1 is read instead of x" },
       { name = "class_embed_type", type = "\"timestep\", \"identity\", \"projection\" or \"simple_projection\"", default = "none", text = "\"timestep\": class is a number, embedded as t is; \"identity\": an embedding; \"projection\" and \"simple_projection\": a row that two products or one make an embedding of" },

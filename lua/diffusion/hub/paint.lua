@@ -52,7 +52,7 @@ end
 ---@param own table {unet =, image =}
 ---@return boolean
 function paint.is_painter(own)
-  local c = type(own.unet) ~= "function" and own.unet and own.unet:config() or {}
+  local c = latents.config(own.unet)
   return c.out_channels ~= nil and c.in_channels == 2 * c.out_channels + 1
 end
 

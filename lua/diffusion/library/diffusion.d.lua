@@ -1645,7 +1645,7 @@ local d = {}
 ---@field addition_embed_type_num_heads? integer heads of the attention of addition_embed_type = "text"; range >= 1; default 64
 ---@field addition_time_embed_dim? integer width of the waves of each of time_ids; range >= 1
 ---@field attention_head_dim? integer|integer[] the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn; range >= 1; default 8
----@field attention_type? "default" "default"; no other is followed; default "default"
+---@field attention_type? "default" the one kind that is followed; kept for the config; default "default"
 ---@field block_out_channels? integer[] channels of each level; default {320, 640, 1280, 1280}
 ---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
 ---@field class_embed_type? "timestep"|"identity"|"projection"|"simple_projection" "timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and "simple_projection": a row that two products or one make an embedding of
