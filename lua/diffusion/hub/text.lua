@@ -56,6 +56,10 @@ end
 -- The states of one encoder, and the embedding of whole texts if it has a projection.
 local function states(where, own, which, list, skip)
   local tokenizer, encoder = own["tokenizer" .. which], own["text" .. which]
+  if not tokenizer then
+    fail.raise("%s: there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load or as pipe.tokenizer%s",
+      where, which)
+  end
   local ids = tokens(where, own, tokenizer, encoder, list)
   if skip >= encoder:config().num_hidden_layers then
     fail.raise("%s: clip_skip leaves out %d layers, but the text encoder has %d", where, skip,
