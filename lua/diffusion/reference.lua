@@ -51,6 +51,65 @@ return {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
+  ["autoencoderkl"] = {
+    signature = "autoencoderkl",
+    text = "An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it returns the decoded ones and the divergence of its latents from standard normal ones, for training.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images to mean and ln variance, before quant_conv" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images, after post_quant_conv" },
+      { name = "quant_conv", type = "diffusion.layer|nil" },
+      { name = "post_quant_conv", type = "diffusion.layer|nil" },
+    },
+  },
+  ["autoencoderkl()"] = {
+    signature = "autoencoderkl(x, [options])",
+    text = "Encodes images, draws latents and decodes them.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_call_options?", optional = true },
+    },
+    options = {
+      { name = "eps", type = "tensor", default = "drawn", text = "the latents' standard normal numbers {B, h, w, latent_channels}" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+      { type = "diffusion.tensor", text = "kl {B}, the divergence of the latents from standard normal ones" },
+    },
+  },
+  ["autoencoderkl:decode"] = {
+    signature = "autoencoderkl:decode(z, [options])",
+    text = "Images of latents.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+      { name = "options", type = "diffusion.autoencoderkl_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+    },
+  },
+  ["autoencoderkl:encode"] = {
+    signature = "autoencoderkl:encode(x, [options])",
+    text = "The distribution of the latents of images. Draw them as mean + std * noise.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_encode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "mean {B, h, w, latent_channels}" },
+      { type = "diffusion.tensor", text = "std" },
+    },
+  },
   ["autoencodertiny"] = {
     signature = "autoencodertiny",
     text = "An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it encodes and decodes them by way of latents of 8 bits.",
@@ -273,6 +332,39 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
+  },
+  ["d.autoencoderkl"] = {
+    signature = "d.autoencoderkl([options])",
+    text = "AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the divergence of the latents.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.autoencoderkl_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"silu\"", text = "activation of the residual blocks" },
+      { name = "block_out_channels", type = "list of integers", default = "{64}", text = "channels of each level" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownEncoderBlock2D\"}", text = "the type of each level of the encoder" },
+      { name = "force_upcast", type = "boolean", default = "true", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the latents" },
+      { name = "latents_mean", type = "list of numbers", default = "none", text = "mean of each channel of the latents; kept for the config" },
+      { name = "latents_std", type = "list of numbers", default = "none", text = "standard deviation of each channel of the latents; kept for the config" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "1", text = "residual blocks of a level of the encoder; one more in the decoder" },
+      { name = "mid_block_add_attention", type = "boolean", default = "true", text = "attention between the two middle blocks" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "groups of the norms" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "32", text = "height and width of the images that it was trained on, and of a tile" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "0.18215", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "shift_factor", type = "number", default = "none", text = "subtracted from latents in a pipeline before that; kept for the config" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpDecoderBlock2D\"}", text = "the type of each level of the decoder" },
+      { name = "use_post_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution before the decoder" },
+      { name = "use_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution behind the encoder" },
+    },
+    returns = {
+      { type = "diffusion.autoencoderkl" },
+    },
+    example = "local model = d.autoencoderkl{ block_out_channels = { 32, 32 },\n  down_block_types = { \"DownEncoderBlock2D\", \"DownEncoderBlock2D\" },\n  up_block_types = { \"UpDecoderBlock2D\", \"UpDecoderBlock2D\" } }\nlocal mean, std = model:encode(d.randn(1, 48, 48, 3))\nprint(mean:shape(), model:decode(mean, { tile = { size = 32 } }):shape())",
   },
   ["d.autoencodertiny"] = {
     signature = "d.autoencodertiny([options])",

@@ -33,6 +33,41 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
+---@class (exact) diffusion.autoencoderkl_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
+---@field block_out_channels? integer[] channels of each level; default {64}
+---@field down_block_types? string[] the type of each level of the encoder; default {"DownEncoderBlock2D"}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default true
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels of the latents; range >= 1; default 4
+---@field latents_mean? number[] mean of each channel of the latents; kept for the config
+---@field latents_std? number[] standard deviation of each channel of the latents; kept for the config
+---@field layers_per_block? integer residual blocks of a level of the encoder; one more in the decoder; range >= 1; default 1
+---@field mid_block_add_attention? boolean attention between the two middle blocks; default true
+---@field norm_num_groups? integer groups of the norms; range >= 1; default 32
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer|integer[] height and width of the images that it was trained on, and of a tile; range >= 1; default 32
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 0.18215
+---@field shift_factor? number subtracted from latents in a pipeline before that; kept for the config
+---@field up_block_types? string[] the type of each level of the decoder; default {"UpDecoderBlock2D"}
+---@field use_post_quant_conv? boolean a 1x1 convolution before the decoder; default true
+---@field use_quant_conv? boolean a 1x1 convolution behind the encoder; default true
+
+---@class (exact) diffusion.autoencoderkl_call_options
+---@field eps? diffusion.tensor the latents' standard normal numbers {B, h, w, latent_channels}; default drawn
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.autoencoderkl_decode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_encode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_tile_options
+---@field overlap? number share of a tile that lies in the one before, rounded up to whole latents; range [0, 1); default 0.25
+---@field size? integer height and width of a tile in pixels, rounded down to whole latents; range >= 1; default sample_size
+
 ---@class (exact) diffusion.autoencodertiny_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
 ---@field decoder_block_out_channels? integer[] channels of each level of the decoder, all equal; default {64, 64, 64, 64}
@@ -1502,6 +1537,17 @@ local adamw = {}
 ---@class diffusion.array
 local array = {}
 
+--- An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it
+--- returns the decoded ones and the divergence of its latents from standard normal ones, for
+--- training.
+---@class diffusion.autoencoderkl: diffusion.model
+---@field encoder diffusion.layer images to mean and ln variance, before quant_conv
+---@field decoder diffusion.layer latents to images, after post_quant_conv
+---@field quant_conv diffusion.layer|nil
+---@field post_quant_conv diffusion.layer|nil
+---@overload fun(x: diffusion.tensor, options?: diffusion.autoencoderkl_call_options?): diffusion.tensor, diffusion.tensor
+local autoencoderkl = {}
+
 --- An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it
 --- encodes and decodes them by way of latents of 8 bits.
 ---@class diffusion.autoencodertiny: diffusion.model
@@ -1788,6 +1834,19 @@ function adamw:zero() end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options? diffusion.autoencoderkl_decode_options?
+---@return diffusion.tensor images {B, H, W, C}
+function autoencoderkl:decode(z, options) end
+
+--- The distribution of the latents of images. Draw them as mean + std * noise.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options? diffusion.autoencoderkl_encode_options?
+---@return diffusion.tensor mean {B, h, w, latent_channels}
+---@return diffusion.tensor std
+function autoencoderkl:encode(x, options) end
+
+--- Images of latents.
+---@param z diffusion.tensor latents {B, h, w, latent_channels}
 ---@return diffusion.tensor images {B, H, W, C}
 function autoencodertiny:decode(z) end
 
@@ -1853,6 +1912,13 @@ function d.adamw(models, options) end
 ---@param step? number default 1; not 0
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
+
+--- AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable
+--- Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the
+--- decoded ones and the divergence of the latents.
+---@param options? diffusion.autoencoderkl_options?
+---@return diffusion.autoencoderkl
+function d.autoencoderkl(options) end
 
 --- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with
 --- methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C},
