@@ -200,6 +200,7 @@ describe("a written default", function()
         num_attention_heads = 1 }
       return tostring(d.cliptext(opts.joined(small, o or {})))
     end,
+    ["d.autoencoderkl"] = function(o) return tostring(d.autoencoderkl(o)) end,
     ["d.vq"] = function(o) return tostring(d.vq(o)) end,
     ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
     ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },

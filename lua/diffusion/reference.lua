@@ -348,7 +348,7 @@ return {
   },
   ["d.autoencoderkl"] = {
     signature = "d.autoencoderkl([options])",
-    text = "AutoencoderKL of diffusers, by the options of its config: the autoencoder of Stable Diffusion. It has methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the divergence of the latents.",
+    text = "AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the divergence of the latents.",
     family = true,
     params = {
       { name = "options", type = "diffusion.autoencoderkl_options?", optional = true },
@@ -1559,6 +1559,7 @@ return {
       { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -1994,6 +1995,7 @@ return {
       { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },

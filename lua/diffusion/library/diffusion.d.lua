@@ -519,6 +519,7 @@ local d = {}
 ---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
 ---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
+---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
 ---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
@@ -2136,9 +2137,9 @@ function d.adamw(models, options) end
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
 
---- AutoencoderKL of diffusers, by the options of its config: the autoencoder of Stable
---- Diffusion. It has methods encode and decode. Called with images {B, H, W, C}, it returns
---- the decoded ones and the divergence of the latents.
+--- AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable
+--- Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the
+--- decoded ones and the divergence of the latents.
 ---@param options? diffusion.autoencoderkl_options?
 ---@return diffusion.autoencoderkl
 function d.autoencoderkl(options) end
