@@ -1527,7 +1527,7 @@ return {
   },
   ["d.hub.load"] = {
     signature = "d.hub.load(path, [options])",
-    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
+    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of Stable Diffusion in latent diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
     params = {
       { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
       { name = "options", type = "diffusion.hub_load_options?", optional = true },

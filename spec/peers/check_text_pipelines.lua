@@ -132,7 +132,7 @@ for _, large in ipairs { false, true } do
   local file = ("%s/%s/single.safetensors"):format(root, name)
   ldm_file.write(file, assert(d.hub.load(root .. "/" .. name)))
   kinds[#kinds + 1] = { name = name, folder = root .. "/" .. name,
-    pipe = assert(d.hub.load(file, { tokenizer = root .. "/" .. name .. "/tokenizer", image = 128 })) }
+    pipe = assert(d.hub.load(file, { tokenizer = root .. "/" .. name .. "/tokenizer" })) }
   folders[#folders + 1] = kinds[#kinds].folder
 end
 assert(os.execute(("%s/bin/python spec/peers/make_text_pipelines.py --open %s >/dev/null"):format(os.getenv "PEERS",

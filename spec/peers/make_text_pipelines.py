@@ -15,7 +15,7 @@ import tempfile
 import warnings
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 warnings.filterwarnings("ignore")
@@ -271,6 +271,17 @@ def recorded(source, target):
     save_file(tensors, target, metadata={"cases": json.dumps(cases)})
 
 
+def single_file(folder, path):
+    """The pipeline of a single file. diffusers leaves one tensor of SDXL's empty with this transformers."""
+    with open(os.path.join(folder, "model_index.json")) as f:
+        cls = getattr(diffusers, json.load(f)["_class_name"])
+    pipe = cls.from_single_file(path, config=folder, local_files_only=True)
+    if hasattr(pipe, "text_encoder_2"):
+        projection = load_file(path)["conditioner.embedders.1.model.text_projection"].T.contiguous()
+        pipe.text_encoder_2.text_projection.weight = torch.nn.Parameter(projection)
+    return pipe
+
+
 def opened(folders):
     """An image of each folder, opened by the class of its index, in its file drawn.safetensors.
 
@@ -278,11 +289,8 @@ def opened(folders):
     """
     for folder in folders:
         single = os.path.join(folder, "single.safetensors")
-        if os.path.exists(single):
-            names = json.load(open(os.path.join(folder, "model_index.json")))["_class_name"]
-            pipe = getattr(diffusers, names).from_single_file(single, config=folder, local_files_only=True)
-        else:
-            pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+        whole = not os.path.exists(single)
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder) if whole else single_file(folder, single)
         pipe.set_progress_bar_config(disable=True)
         args = dict(prompt=CAT, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
         if "Inpaint" in type(pipe).__name__:

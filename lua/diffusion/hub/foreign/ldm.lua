@@ -69,11 +69,17 @@ local function options_of(name, config)
   return (peers.options(known, known.peers.diffusers, config))
 end
 
+-- Height and width in latents: those of the option image, which are in pixels.
+local function size_of(file, usual)
+  local image, f = file.o.image, ldm_config.factor(under(file.shapes, VAE) or {})
+  if type(image) == "table" then return { image[1] // f, image[2] // f } end
+  return image and image // f or usual
+end
+
 local function unet(file)
   local shapes = under(file.shapes, UNET)
   local config = ldm_config.unet(shapes)
-  local side = type(file.o.image) == "table" and file.o.image[1] or file.o.image
-  config.sample_size = side and side // 8 or config.sample_size
+  config.sample_size = size_of(file, config.sample_size)
   local rename = ldm_names.unet(config)
   return network(file, "unet2dcondition", options_of("unet2dcondition", config), function(key)
     return file.all[UNET .. rename(key)]
@@ -108,7 +114,7 @@ end
 
 local LARGE = "StableDiffusionXLPipeline"
 
--- Where each kind of file has its text encoders, and what else differs. The first whose prefix has keys is meant.
+-- Kinds of files, with the prefixes of their text encoders. The first whose prefix has keys is meant.
 local kinds = {
   { prefix = "conditioner.embedders.1.model.", class = LARGE, factor = 0.13025, zeros = true, flow = "euler",
     text = "conditioner.embedders.0.transformer.", text2 = "conditioner.embedders.1.model." },

@@ -70,6 +70,14 @@ end
 
 -- ==== the autoencoder and the text encoders =============================================
 
+--- Pixels of an image, in each direction, for a latent.
+---@param shapes table<string, integer[]> those of the autoencoder
+---@return integer
+function ldm_config.factor(shapes)
+  local n = count(shapes, "encoder.down.%d.block.0.conv1.weight")
+  return n > 0 and 1 << n - 1 or 8
+end
+
 --- The config of the autoencoder.
 ---@param shapes table<string, integer[]>
 ---@param factor number scaling_factor
