@@ -4,6 +4,7 @@ local child = require "spec.support.child"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
 local json = require "diffusion.file.json"
+local ldm_file = require "spec.support.ldm_file"
 local text_folder = require "spec.support.text_folder"
 
 local all = text_folder.read()
@@ -77,6 +78,18 @@ describe("diffusion sample", function()
     assert(d.image.save(path "other.png", d.zeros(20, 30, 3)))
     text, ok = line "replay q.png -o q2.png --init other.png"
     assert(ok, text)
+  end)
+
+  it("draws with a single file of Stable Diffusion", function()
+    text_folder.write(path "whole", ldm_file.case(false, all.cases), all)
+    ldm_file.write(path "whole.safetensors", assert(d.hub.load(path "whole")))
+    local text, ok = line "sample whole.safetensors -p dog --steps 1 --tokenizer whole/tokenizer --size 16x16 -o w.png"
+    assert(ok, text)
+    assert.equal("whole/tokenizer", settings "w.png".flags.tokenizer)
+    text, ok = line "replay w.png -o w2.png"
+    assert(ok and same("w.png", "w2.png"), text)
+    text, ok = line "sample whole.safetensors -p dog --steps 1"
+    said("there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load", text, ok)
   end)
 
   it("draws classes with a network that comes with the library", function()

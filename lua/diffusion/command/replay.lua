@@ -2,7 +2,6 @@
 local fail = require "diffusion.fail"
 local images = require "diffusion.image"
 local legible = require "diffusion.legible"
-local load_pipeline = require("diffusion.pipeline").load_pipeline
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local sample = require "diffusion.command.sample"
@@ -16,6 +15,7 @@ replay.flags = {
   { key = "model", name = "--model", kind = "file", value = "MODEL",
     text = "the model, in place of the one that the settings name" },
   { key = "init", name = "--init", kind = "file", value = "FILE", text = "the same for the picture it starts from" },
+  { key = "tokenizer", name = "--tokenizer", kind = "file", value = "PATH", text = "the same for its tokenizer" },
   { key = "mask", name = "--mask", kind = "file", value = "FILE", text = "the same for the mask" },
   { key = "output", name = "--output", short = "-o", kind = "file", value = "FILE",
     text = "the PNG to write, again.png if not given" },
@@ -34,9 +34,9 @@ local function other_model(own, files, path)
 end
 
 -- Opens the model of the flag, whatever its files, or the one of the settings.
-local function model_of(given, values)
+local function model_of(given, values, flags)
   local path = given or values.model.name
-  local one, message = load_pipeline(path)
+  local one, message = sample.open(path, flags)
   if not one then
     return nil, given and message or message .. "; --model PATH says where the model of this picture is"
   end
@@ -68,6 +68,7 @@ local function flags_of(values, given)
       flags[key] = path
     end
   end
+  flags.tokenizer = given.tokenizer or flags.tokenizer
   if values.image and values.image > 1 then flags.n = values.image end
   return flags
 end
@@ -87,7 +88,7 @@ function replay.run(list)
   local flags, one, name
   flags, message = flags_of(values, given)
   if not flags then return nil, message end
-  one, name = model_of(given.model, values)
+  one, name = model_of(given.model, values, flags)
   if not one then return nil, name end
   local x, told = sample.draw(one, name, flags)
   if not x then return nil, told end

@@ -34,11 +34,24 @@ sample.flags = {
   flag("init", "file", "FILE", "a picture to start from"),
   flag("strength", "number", "SHARE", "how much of the way to noise init goes"),
   flag("mask", "file", "FILE", "a picture that is white where init is painted"),
+  flag("variant", "text", "NAME", "part of the name of the weights, as fp16"),
+  flag("tokenizer", "file", "PATH", "the tokenizer for a single file of Stable Diffusion"),
+  flag("predict", "text", "TARGET", "eps or v, for a single file that doesn't tell it"),
   flag("output", "file", "FILE", "the PNG to write, out.png if not given", "-o"),
 }
 
 local COPIED = { "negative", "class", "steps", "guidance", "rescale", "n", "sampler", "scheduler", "eta", "clip_skip",
   "strength" }
+
+--- Opens the model of a command.
+---@param name string
+---@param flags table
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function sample.open(name, flags)
+  local o = { variant = flags.variant, tokenizer = flags.tokenizer, predict = flags.predict }
+  return load_pipeline(name, next(o) and o or nil)
+end
 
 -- ==== pictures that are read ============================================================
 
@@ -108,6 +121,7 @@ local function files_of(own, name, flags)
   local out = { model = { name = settings.name(name), class = own.class, files = sums }, flags = {} }
   for key, value in pairs(flags) do out.flags[key] = value end
   out.flags.output = nil
+  out.flags.tokenizer = flags.tokenizer and settings.name(flags.tokenizer)
   for _, key in ipairs { "init", "mask" } do
     if flags[key] then
       local sum
@@ -184,7 +198,7 @@ function sample.run(list)
   if flags.help then return words.help(sample) end
   if not places[1] then fail.raise "sample: MODEL is missing; `diffusion sample --help` shows how" end
   local output = flags.output or "out.png"
-  local one, message = load_pipeline(places[1])
+  local one, message = sample.open(places[1], flags)
   if not one then return nil, message end
   local x, told = sample.draw(one, places[1], flags)
   if not x then return nil, told end

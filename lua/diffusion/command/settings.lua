@@ -77,6 +77,7 @@ local function is_sums(sums)
 end
 
 local function is_value(key, value)
+  if key == "tokenizer" then return is_plain(value) end
   if type(value) ~= "table" then return type(value) == "string" or type(value) == "number" end
   if key == "size" then return math.type(value.width) == "integer" and math.type(value.height) == "integer" end
   return is_plain(value.name) and type(value.sum) == "string"

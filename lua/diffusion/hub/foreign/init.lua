@@ -106,7 +106,7 @@ local function read(path, o)
   need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
   local shapes = arrays.shapes(all)
-  if ldm.find(shapes) then return ldm.parts(path, all, shapes, o) end
+  if ldm.find(shapes) and not others.find(shapes) then return ldm.parts(path, all, shapes, o) end
   local one, prefix = recognised(path, shapes)
   local inside, sizes = parts_of(path, all, shapes, prefix)
   local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
