@@ -7,6 +7,8 @@ of y come from values.uniform. A case that the peer fails on has "failed", its e
 """
 import json
 import os
+import random
+import warnings
 
 import diffusers
 import torch
@@ -93,3 +95,17 @@ def keys(cls, paths, path):
     with open(path, "w") as f:
         json.dump(found, f, separators=(",", ":"))
         f.write("\n")
+
+
+def main(args, cls, fixture, keys_path, cases, random_case, make, call):
+    """Does what the arguments of a script ask for: nothing, random SEED N FILE, or keys CONFIG ..."""
+    warnings.filterwarnings("ignore")
+    diffusers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    if args[:1] == ["random"]:
+        rng = random.Random(int(args[1]))
+        record([random_case(rng) for _ in range(int(args[2]))], args[3], make, call, may_fail=True)
+    elif args[:1] == ["keys"]:
+        keys(cls, args[1:], keys_path)
+    else:
+        record(list(cases()), fixture, make, call)

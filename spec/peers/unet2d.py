@@ -8,9 +8,7 @@ The file is as digests.py writes it; an input is x, and class may be a vector.
 """
 import random
 import sys
-import warnings
 
-import diffusers
 import torch
 from diffusers import UNet2DModel
 
@@ -167,24 +165,17 @@ def case_of(c, more):
     return {"config": c, "x": [2, c.get("in_channels", 3), 8, 8], "t": [999, 3], **more}
 
 
-def main(args):
-    warnings.filterwarnings("ignore")
-    diffusers.logging.set_verbosity_error()
-    torch.set_num_threads(1)
-    if args[:1] == ["random"]:
-        rng = random.Random(int(args[1]))
-        drawn = [case_of(*random_case(rng)) for _ in range(int(args[2]))]
-        digests.record(drawn, args[3], filled_model, call, may_fail=True)
-    elif args[:1] == ["keys"]:
-        digests.keys(UNet2DModel, args[1:], KEYS)
-    else:
-        rng, drawn = random.Random(15), []
-        while len(drawn) < 24:
-            case = case_of(*random_case(rng))
-            if digests.runs(case, filled_model, call):
-                drawn.append(case)
-        digests.record([*[case_of(*pair) for pair in single_options()], *drawn], FIXTURE, filled_model, call)
+def cases():
+    for pair in single_options():
+        yield case_of(*pair)
+    rng, drawn = random.Random(15), 0
+    while drawn < 24:
+        case = case_of(*random_case(rng))
+        if digests.runs(case, filled_model, call):
+            drawn += 1
+            yield case
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    digests.main(sys.argv[1:], UNet2DModel, FIXTURE, KEYS, cases, lambda rng: case_of(*random_case(rng)), filled_model,
+                 call)

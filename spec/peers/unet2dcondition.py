@@ -7,11 +7,8 @@
 The file is as digests.py writes it. A case has its inputs as {name: shape}, the class and time_ids as numbers,
 and a mask of tokens as lists of 0 and 1.
 """
-import random
 import sys
-import warnings
 
-import diffusers
 import torch
 from diffusers import UNet2DConditionModel
 
@@ -303,19 +300,5 @@ def call(model, case):
     return y, {"x": x, **leaves, **rows}
 
 
-def main(args):
-    warnings.filterwarnings("ignore")
-    diffusers.logging.set_verbosity_error()
-    torch.set_num_threads(1)
-    if args[:1] == ["random"]:
-        rng = random.Random(int(args[1]))
-        drawn = [random_case(rng) for _ in range(int(args[2]))]
-        digests.record(drawn, args[3], filled_model, call, may_fail=True)
-    elif args[:1] == ["keys"]:
-        digests.keys(UNet2DConditionModel, args[1:], KEYS)
-    else:
-        digests.record(list(cases()), FIXTURE, filled_model, call)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    digests.main(sys.argv[1:], UNet2DConditionModel, FIXTURE, KEYS, cases, random_case, filled_model, call)

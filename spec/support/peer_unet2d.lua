@@ -16,20 +16,13 @@ local function class_of(case, options)
   return out
 end
 
--- t as ours: 1 more, unless the network's time is a noise level.
-local function times(case, options)
-  local out = {}
-  for i, t in ipairs(case.t) do out[i] = options.time_embedding_type == "fourier" and t or t + 1 end
-  return out
-end
-
 local function input(case) return digests.uniform(case.x, INPUT) end
 
 local M = digests.of("unet2d", {
   leaves = function(case) return { { "x", input(case) } } end,
   call = function(case, options, model, leaves)
     local class = class_of(case, options)
-    return model(leaves.x, times(case, options), class and { class = class })
+    return model(leaves.x, digests.times(case, options), class and { class = class })
   end,
   filled = function(tensors, options)
     if options.time_embedding_type == "fourier" then
@@ -43,7 +36,7 @@ M.input = input
 --- model(x, t, {class}) of a case, as images of torch.
 function M.run(case, options, model, x)
   local class = class_of(case, options)
-  return digests.theirs(model(x or input(case), times(case, options), class and { class = class }))
+  return digests.theirs(model(x or input(case), digests.times(case, options), class and { class = class }))
 end
 
 return M

@@ -15,13 +15,6 @@ local function class_of(case, options, leaves)
   return out
 end
 
--- t as ours: 1 more, unless the network's time is a noise level.
-local function times(case, options)
-  local out = {}
-  for i, t in ipairs(case.t) do out[i] = options.time_embedding_type == "fourier" and t or t + 1 end
-  return out
-end
-
 local function whole(list) return list and d.tensor(list, { dtype = "i64" }) end
 
 -- The names of the network's inputs as a set.
@@ -47,7 +40,7 @@ local function call(case, options, model, given)
   local o = opts.joined(given, { class = class_of(case, options, given), time_ids = whole(case.time_ids),
     mask = inputs_of(options).mask and whole(case.mask) })
   o.x = nil
-  return model(given.x, times(case, options), o)
+  return model(given.x, digests.times(case, options), o)
 end
 
 local M = digests.of(known.name, { leaves = leaves, call = call })
