@@ -21,7 +21,7 @@ local opened = {}
 -- The pipe of a case. Cases of the same networks share a folder.
 local function pipe_of(case)
   local key = json.encode { case.pipeline, case.parts.unet, case.pad, case.parts.text_encoder_2 or false,
-    case.requires_aesthetics_score or false }
+    case.requires_aesthetics_score or false, case.scheduler.steps_offset or case.scheduler }
   if not opened[key] then
     local n = 0
     for _ in pairs(opened) do n = n + 1 end
@@ -29,7 +29,7 @@ local function pipe_of(case)
     text_folder.write(folder, case, all)
     opened[key] = assert(d.hub.load(folder))
   end
-  opened[key].scheduler = case.scheduler
+  if case.scheduler.steps_offset then opened[key].scheduler = case.scheduler end
   return opened[key]
 end
 
@@ -294,6 +294,16 @@ describe("a saved text pipe", function()
 end)
 
 describe("a folder of a text pipeline", function()
+  it("has a scheduler that its class corrects, as in diffusers", function()
+    local old = { _class_name = "DDIMScheduler", beta_schedule = "scaled_linear" }
+    for name, corrected in pairs { sd1_ddim = true, xl = false } do
+      text_folder.write(root .. "/old_" .. name, opts.joined(all.cases[name], { scheduler = old }), all)
+      local pipe = assert(d.hub.load(root .. "/old_" .. name))
+      assert.equal(corrected and 1 or nil, pipe.scheduler.steps_offset)
+      assert.equal(corrected and "false" or "nil", tostring(pipe.scheduler.clip_sample))
+    end
+  end)
+
   it("may lack its text encoder, if it isn't needed", function()
     local folder = root .. "/bare"
     text_folder.write(folder, all.cases.sd1_ddim, all)

@@ -138,6 +138,8 @@ CASES = {
     "sd1_unipc": case(SD1, UNIPC, height=8, width=24),
     "sd1_heun": case(SD1, HEUN, guidance_scale=3.0),
     "sd1_lcm": case(SD1, LCM, guidance_scale=1.0),
+    "sd1_old": case(SD1, dict(BETAS, _class_name="DDPMScheduler")),
+    "sd1_tcd": case(SD1, dict(BETAS, _class_name="TCDScheduler")),
     "sd1_long": case(SD1, DDIM, prompt="the red cat on the mat and the dog on the red mat by the cat"),
     "sd1_image": case(SD1, image=[1, 5], strength=0.6, num_inference_steps=5),
     "sd1_image_two": case(SD1, DDIM, prompt=TWO, image=[2, 5], strength=0.5, num_images_per_prompt=1, seeds=[1, 2]),

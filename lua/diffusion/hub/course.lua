@@ -47,7 +47,8 @@ local function scheduling(own, o, config, steps)
   if own.thins and o.strength and config._class_name == "LCMScheduler" then
     return { steps = steps, strength = o.strength }
   end
-  return { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta }
+  local quiet = own.prompted and config._class_name == "TCDScheduler" and 0 -- these pipelines give eta, 0 by default
+  return { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta or quiet or nil }
 end
 
 local function unchanged(model) return model end

@@ -144,7 +144,8 @@ local function pipeline_scheduler(parts, here, path, index, known, o)
   own, message, file = scheduler_of(here, known.scheduler or class)
   if not own then return nil, message end
   if not o.scheduler then add_files(parts, here.path, { file }) end
-  return chosen_scheduler(o, own)
+  own, message = chosen_scheduler(o, own)
+  return own and opts.joined(own, known.corrects or {}), message
 end
 
 -- Adds text encoders and their tokenizers. The result is a message if that fails.

@@ -9,6 +9,7 @@
 --   edits       true if the pipeline only edits pictures
 --   prompted    true if the denoiser is conditioned on a text
 --   joins       true if it takes the states of two text encoders side by side, and sizes
+--   corrects    values of the scheduler's config that the pipeline sets, whatever the folder says
 --   thins       true if the pipeline starts from an image at LCM's timesteps, rather than at the scheduler's steps
 local opts = require "diffusion.opts"
 
@@ -17,6 +18,7 @@ local pipelines = {}
 local function stable(more)
   return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true }, more or {})
 end
+local drawn, painted = { steps_offset = 1, clip_sample = false }, { steps_offset = 1, skip_prk_steps = true }
 local function large(more) return stable(opts.joined({ guidance = 5, joins = true }, more or {})) end
 local function distilled() return stable { steps = 4, guidance = 8.5, thins = true } end
 
@@ -30,8 +32,9 @@ local known = {
   ConsistencyModelPipeline = { steps = 1 },
   DiTPipeline = { steps = 50, denoiser = "transformer", vae = "vae", guidance = 4, plain = true },
   RePaintPipeline = { steps = 250, edits = true },
-  StableDiffusionPipeline = stable(), StableDiffusionImg2ImgPipeline = stable(),
-  StableDiffusionInpaintPipeline = stable(), StableDiffusionInpaintPipelineLegacy = stable(),
+  StableDiffusionPipeline = stable { corrects = drawn }, StableDiffusionImg2ImgPipeline = stable { corrects = drawn },
+  StableDiffusionInpaintPipeline = stable { corrects = painted },
+  StableDiffusionInpaintPipelineLegacy = stable { corrects = drawn },
   StableDiffusionXLPipeline = large(), StableDiffusionXLImg2ImgPipeline = large(),
   StableDiffusionXLInpaintPipeline = large { guidance = 7.5 },
   LatentConsistencyModelPipeline = distilled(), LatentConsistencyModelImg2ImgPipeline = distilled(),
