@@ -32,9 +32,12 @@ local function equal(c, N)
   return out
 end
 
+-- The list of the user's as it is.
+local function given_list(_, o, N) return table.move(o.sigmas, 1, N, 1, {}) end
+
 -- The list of the user's, or w in equal steps.
 local function before_shift(c, o, N)
-  if o.sigmas then return table.move(o.sigmas, 1, N, 1, {}) end
+  if o.sigmas then return given_list(c, o, N) end
   if not o.timesteps then return equal(c, N) end
   local out = {}
   for i, step in ipairs(o.timesteps) do out[i] = step / c.num_train_timesteps end
@@ -60,7 +63,7 @@ end
 
 -- N points from w = 1 to 0, which make N - 1 steps.
 local function points_list(c, o, N)
-  if o.sigmas then return table.move(o.sigmas, 1, N, 1, {}) end
+  if o.sigmas then return given_list(c, o, N) end
   if N < 2 then fail.raise "steps = 1: it counts the levels from noise to data, so 2 or more expected" end
   local list = {}
   for i = 1, N - 1 do list[i] = shifted(1 - (i - 1) / (N - 1), c.shift) end
@@ -149,9 +152,10 @@ local function map(c, o)
 end
 
 local function ancestral(c, o)
+  if c.invert_sigmas then fail.raise "invert_sigmas: this class has no such steps" end
   local given = o.sigmas
-  if given then c.shift, c.use_dynamic_shifting = 1, false end
-  local plan = on_path(c, o, euler_list, given and given[#given])
+  if given then c.shift = 1 end
+  local plan = on_path(c, o, given and given_list or euler_list, given and given[#given])
   plan.sampler = { "diffusers-flow-euler-ancestral", eta = c.eta, s_noise = c.s_noise }
   return plan
 end
