@@ -119,6 +119,15 @@ local function check_curves(c)
   if n > 1 then fail.raise "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true" end
 end
 
+-- The plan of a class that has this list and this sampler.
+local function of(list, sampler)
+  return function(c, o)
+    local plan = on_path(c, o, list)
+    plan.sampler = { sampler }
+    return plan
+  end
+end
+
 -- x0 and new noise at every step.
 local fresh = { "lcm", sigma_data = 0 }
 
@@ -133,22 +142,10 @@ local function euler(c, o)
   return inverted(plan, c.num_train_timesteps)
 end
 
-local function heun(c, o)
-  local plan = on_path(c, o, euler_list)
-  plan.sampler = { "flow_heun" }
-  return plan
-end
-
 local function lcm(c, o)
   if c.scale_factors then fail.raise "scale_factors: the size of x would change between steps" end
   c.stochastic_sampling = true
   return euler(c, o)
-end
-
-local function map(c, o)
-  local plan = on_path(c, o, map_list)
-  plan.sampler = { "flow_euler" }
-  return plan
 end
 
 local function ancestral(c, o)
@@ -160,11 +157,7 @@ local function ancestral(c, o)
   return plan
 end
 
-local function points(c, o)
-  local plan = inverted(on_path(c, o, points_list), 1)
-  plan.sampler = { "flow_euler" }
-  return plan
-end
+local function points(c, o) return inverted(of(points_list, "flow_euler")(c, o), 1) end
 
 -- ==== classes ================================================================================
 
@@ -187,9 +180,10 @@ local lists = { mu = true, sigmas = true, timesteps = true }
 
 return {
   FlowMatchEulerDiscreteScheduler = { keys = euler_keys, plan = euler, call = lists },
-  FlowMatchHeunDiscreteScheduler = { keys = shift, plan = heun },
+  FlowMatchHeunDiscreteScheduler = { keys = shift, plan = of(euler_list, "flow_heun") },
   FlowMatchLCMScheduler = { keys = lcm_keys, plan = lcm, call = lists },
-  FlowMapEulerDiscreteScheduler = { keys = shift, plan = map, call = { sigmas = true, timesteps = true } },
+  FlowMapEulerDiscreteScheduler = { keys = shift, plan = of(map_list, "flow_euler"),
+    call = { sigmas = true, timesteps = true } },
   LTXEulerAncestralRFScheduler = { keys = ancestral_keys, plan = ancestral, call = { mu = true, sigmas = "ends" } },
   MiniMaxH3Scheduler = { keys = points_keys, plan = points, call = { sigmas = "ends" } },
 }

@@ -59,8 +59,8 @@ local function karras(c, o)
   local function half(t) return s:sigma(t) / 2 end
   return {
     schedule = s, predict = "eps", shown = half, times = function(N) return line(top, 1, N), 0 end,
-    sampler = { "heun", draws = "every", s_churn = c.s_churn, s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close),
-                s_noise = c.s_noise },
+    sampler = { "heun", draws = "every", s_churn = c.s_churn, s_noise = c.s_noise,
+                s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close) },
     start = function() return c.sigma_max end,
     input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
   }

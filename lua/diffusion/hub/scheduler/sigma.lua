@@ -123,6 +123,6 @@ return {
   LMSDiscreteScheduler = { keys = lms_keys, plan = with("lms", lms, lms_curve), call = { order = true } },
   HeunDiscreteScheduler = { keys = heun_keys, plan = with "heun", call = { timesteps = true } },
   KDPM2DiscreteScheduler = { keys = kdpm_keys, plan = with("dpm2", nil, rounds) },
-  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys, 
+  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys,
     plan = with("diffusers-kdpm2-ancestral-midpoints-told-apart", nil, rounds) },
 }
