@@ -488,6 +488,7 @@ local d = {}
 ---@field s_tmin? number least sigma at which it does; range >= 0; default that of diffusers
 ---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
+---@field strength? number share of training from whose timesteps LCM and TCD take theirs, for an image; range (0, 1]; default that of diffusers
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
 ---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default that of diffusers
 
