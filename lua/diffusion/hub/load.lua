@@ -206,7 +206,7 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "number of steps of a call that has none" },
   labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
     text = "names of the classes from 1" },
-  vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
+  vae = { "path|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
