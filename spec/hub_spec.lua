@@ -179,6 +179,91 @@ describe("a folder of a pipeline", function()
   end)
 end)
 
+describe("a pipeline's index", function()
+  local function with(changes)
+    local index = {}
+    for key, value in pairs(hub.index) do index[key] = value end
+    for key, value in pairs(changes) do index[key] = value end
+    write { ["model_index.json"] = index }
+  end
+
+  it("may name classes of diffusers alone", function()
+    write(hub.pipeline())
+    with { unet = { "my_unet", "ToyModel" } }
+    refused({ root .. "/model_index.json: 'unet' is ToyModel of my_unet; only classes of diffusers" }, root)
+    with { scheduler = { "my_scheduler", "DDPMScheduler" } }
+    refused({ "'scheduler' is DDPMScheduler of my_scheduler" }, root)
+  end)
+
+  it("has a denoiser where the pipeline needs one", function()
+    local tiny = d.autoencodertiny { encoder_block_out_channels = { 4 }, decoder_block_out_channels = { 4 },
+      num_encoder_blocks = { 0 }, num_decoder_blocks = { 0 } }
+    write(hub.pipeline())
+    assert(d.hub.save(root .. "/unet", tiny))
+    with { unet = { "diffusers", "AutoencoderTiny" } }
+    refused({ "model_index.json: 'unet' is AutoencoderTiny, which is no unet" }, root)
+  end)
+end)
+
+describe("an option for something else than what is found", function()
+  local tiny
+
+  local function folder(at, model)
+    assert(d.hub.save(root .. "/" .. at, model))
+    return root .. "/" .. at
+  end
+
+  before_each(function()
+    tiny = tiny or d.autoencodertiny { encoder_block_out_channels = { 4 }, decoder_block_out_channels = { 4 },
+      num_encoder_blocks = { 0 }, num_decoder_blocks = { 0 } }
+  end)
+
+  it("is refused for a folder if it is for files of other libraries", function()
+    write(hub.pipeline())
+    refused({ root .. ": this is a folder of diffusers, but heads is an option for files of other libraries" }, root,
+      { heads = 4 })
+    refused({ root .. "/unet: this is a folder of diffusers, but T, image, qkv_order are options for files of " }, root
+      .. "/unet", { image = 64, qkv_order = "new", T = 10 })
+  end)
+
+  it("is refused for a file of another library if it is for folders", function()
+    local file = root .. "/a.safetensors"
+    assert(d.save(file, { a = d.ones(1) }))
+    refused({ file .. ": this is a file of another library, but cache, class_name, revision, scheduler, variant are "
+      .. "options for folders of diffusers" }, file, { cache = root, class_name = "X", revision = "x", variant = "fp16",
+        scheduler = "DDIMScheduler" })
+    refused({ "but scheduler is an option for folders" }, file, { vae = root, scheduler = "DDIMScheduler" })
+    refused({ "no network that is known here" }, file, { vae = root, variant = "fp16" })
+  end)
+
+  it("is refused for a pipeline if it is for one component, or for latents", function()
+    write(hub.pipeline())
+    refused({ root .. ": this is a pipeline, but class_name is an option for a folder of one component" }, root,
+      { class_name = "ToyModel" })
+    refused({ root .. ": this is a DDPMPipeline, which has no latents, so vae has no use" }, root, { vae = root })
+    assert(d.hub.load(root, { vae = false }))
+  end)
+
+  it("is refused if it is a revision of a folder outside the cache, or a cache for a path", function()
+    write(hub.pipeline())
+    refused({ root .. ": revision = 'fp16', but only a model in the cache of huggingface_hub has revisions" }, root,
+      { revision = "fp16" })
+    refused({ root .. ": a path, but with the option cache the name of a model in /tmp is expected" }, root,
+      { cache = "/tmp" })
+  end)
+
+  it("is used if it is the autoencoder of a denoiser alone", function()
+    write(hub.pipeline())
+    local vae = folder("vae", tiny)
+    local pipe = assert(d.hub.load(root .. "/unet", { vae = vae }))
+    assert.equal("autoencodertiny", pipe.vae:config().kind)
+    assert(tostring(pipe):find("vae        AutoencoderTiny", 1, true))
+    refused({ "vae = '" .. root .. "/unet': ToyModel, which is no autoencoder" }, root .. "/unet",
+      { vae = root .. "/unet" })
+    refused({ vae .. ": this is an autoencoder, and vae = '" .. vae .. "' another" }, vae, { vae = vae })
+  end)
+end)
+
 describe("a folder of one component", function()
   it("opens as a pipe without a scheduler", function()
     write { ["config.json"] = hub.config, ["diffusion_pytorch_model.safetensors"] = hub.tensors() }
@@ -430,6 +515,8 @@ describe("the cache of huggingface_hub", function()
     refused({ "./google/toy: no such file or folder" }, "./google/toy")
     refused({ "/google/toy: no such file or folder" }, "/google/toy")
     refused({ "a/b/c: no such file or folder" }, "a/b/c")
+    refused({ "https://huggingface.co/google/toy: an address; nothing is fetched here" },
+      "https://huggingface.co/google/toy")
     fails("a path expected, got 7", d.hub.load, 7)
     fails("unknown option 'varient'; did you mean 'variant'?", d.hub.load, root, { varient = "fp16" })
   end)

@@ -308,7 +308,7 @@ describe("a bad path", function()
     }
   end
 
-  local function refused(name, f, words)
+  local function said_by(name, f, words)
     local fine, message = pcall(f)
     assert(not fine, name .. " took it")
     assert(message:find(words, 1, true), name .. ": " .. message)
@@ -318,7 +318,7 @@ describe("a bad path", function()
   it("with a byte 0 is refused by whatever takes paths", function()
     local bad = at "f\0.png"
     local words = ("byte %d of this one is"):format(bad:find("\0", 1, true))
-    for name, f in pairs(takers(bad)) do refused(name, f, words) end
+    for name, f in pairs(takers(bad)) do said_by(name, f, words) end
     for name, f in pairs {
       map = function() return (core.map(bad)) end,
       write_file = function() return (core.write_file(bad, { "x" })) end,
@@ -326,14 +326,14 @@ describe("a bad path", function()
       core_log = function() return (core.log(bad)) end,
       place = function() return (core.place(bad)) end,
     } do
-      refused(name, f, words)
+      said_by(name, f, words)
     end
-    refused("asset", function() return (d.load_model "digits\0x") end, "byte 7 of this one is")
+    said_by("asset", function() return (d.load_model "digits\0x") end, "byte 7 of this one is")
     assert.equal("", sh "ls")
   end)
 
   it("that is empty is refused by whatever takes paths", function()
-    for name, f in pairs(takers "") do refused(name, f, "a path expected, got an empty string") end
+    for name, f in pairs(takers "") do said_by(name, f, "a path expected, got an empty string") end
     assert.equal("", sh "ls")
   end)
 end)

@@ -49,7 +49,12 @@ end
 
 -- ==== the network ========================================================================
 
-local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" }
+local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae", DiTTransformer2DModel = "transformer" }
+
+--- The part that a network is in a pipeline.
+---@param class string
+---@return string role "unet", "transformer" or "vae"
+function component.role(class) return ROLES[class] or "unet" end
 
 local function described(here, class, o)
   local path = folder.join(here, "config.json")
@@ -100,7 +105,7 @@ end
 ---@param o table options of d.hub.load
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
----@return table|nil info {class =, config = of the file, role = "unet" or "vae", variant =}
+---@return string|nil class
 function component.load(here, class, o)
   local info, message = described(here, class, o)
   if not info then return nil, message end
@@ -113,8 +118,7 @@ function component.load(here, class, o)
   if choice then tensors, message = weights.read(choice, o) end
   if tensors then m, message = made(found, info, tensors, o) end
   if not m then return nil, message end
-  info.role, info.variant = ROLES[info.class] or "unet", choice.variant
-  return m, nil, info
+  return m, nil, info.class
 end
 
 return component

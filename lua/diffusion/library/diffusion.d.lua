@@ -449,7 +449,7 @@ local d = {}
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
----@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field revision? string branch, tag or commit of a model in the cache; default main
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
