@@ -187,12 +187,15 @@ describe("a pipeline's index", function()
     write { ["model_index.json"] = index }
   end
 
-  it("may name classes of diffusers alone", function()
-    write(hub.pipeline())
+  it("may not name classes that come with the folder", function()
+    write(hub.pipeline { ["unet/my_unet.py"] = "class ToyModel: pass", ["scheduler/my_scheduler.py"] = "" })
     with { unet = { "my_unet", "ToyModel" } }
-    refused({ root .. "/model_index.json: 'unet' is ToyModel of my_unet; only classes of diffusers" }, root)
+    refused({ root .. "/model_index.json: 'unet' is ToyModel of unet/my_unet.py; classes that come with a folder" },
+      root)
     with { scheduler = { "my_scheduler", "DDPMScheduler" } }
-    refused({ "'scheduler' is DDPMScheduler of my_scheduler" }, root)
+    refused({ "'scheduler' is DDPMScheduler of scheduler/my_scheduler.py" }, root)
+    with { scheduler = { "deprecated", "DDPMScheduler" }, unet = { "diffusers", "ToyModel" } }
+    assert(d.hub.load(root))
   end)
 
   it("has a denoiser where the pipeline needs one", function()

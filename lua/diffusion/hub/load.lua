@@ -27,7 +27,8 @@ local function folder_of(here, name, file)
   return folder.missing(here, name .. "/" .. file)
 end
 
--- The class that an index gives to a component.
+-- The class that an index gives to a component. Next to it stands a library: diffusers, the folder of a
+-- pipeline there, or a file of Python's in the component's folder.
 local function class_of(path, index, name)
   local entry = index[name]
   if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
@@ -38,9 +39,10 @@ local function class_of(path, index, name)
   if not fine then
     return legible.refused("%s: '%s' must be a library and a class, got %s", path, name, config.shown(entry))
   end
-  if entry[1] ~= "diffusers" then
-    return legible.refused("%s: '%s' is %s of %s; only classes of diffusers are followed here", path, name, entry[2],
-      entry[1])
+  local code = ("%s/%s.py"):format(name, entry[1])
+  if core.place(path:gsub("[^/]*$", "") .. code) == "file" then
+    return legible.refused("%s: '%s' is %s of %s; classes that come with a folder aren't followed", path, name, entry[2],
+      code)
   end
   return entry[2]
 end
