@@ -41,8 +41,8 @@ local function class_of(path, index, name)
   end
   local code = ("%s/%s.py"):format(name, entry[1])
   if core.place(path:gsub("[^/]*$", "") .. code) == "file" then
-    return legible.refused("%s: '%s' is %s of %s; classes that come with a folder aren't followed", path, name, entry[2],
-      code)
+    return legible.refused("%s: '%s' is %s of %s; classes that come with a folder aren't followed", path, name,
+      entry[2], code)
   end
   return entry[2]
 end
