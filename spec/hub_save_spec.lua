@@ -350,6 +350,12 @@ describe("a save", function()
       { unet = unet { outputs = 2 } })
   end)
 
+  it("has the names of classes that are given", function()
+    assert(d.hub.save(root, { unet = unet { classes = 2 }, process = process(), labels = { "cat", "dog" } }))
+    assert.same({ ["0"] = "cat", ["1"] = "dog" }, decoded "model_index.json".id2label)
+    assert.same({ "cat", "dog" }, assert(d.hub.load(root)).labels)
+  end)
+
   it("has the pipeline that runs with its scheduler", function()
     assert(d.hub.save(root, { unet = unet(), scheduler = { _class_name = "ScoreSdeVeScheduler" } }))
     assert.equal("ScoreSdeVePipeline", decoded "model_index.json"._class_name)

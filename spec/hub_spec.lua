@@ -330,6 +330,8 @@ describe("a config", function()
     refused({ "option 'width': integer in [2, 64] expected, got 1.5" }, root)
     with { _class_name = 7 }
     refused({ "'_class_name' must be a name, got 7" }, root)
+    with { _class_name = { "my_unet", "ToyModel" } }
+    refused({ "'_class_name' must be a name, got [\"my_unet\",\"ToyModel\"]" }, root)
   end)
 
   it("that is no object of JSON is refused", function()

@@ -1377,6 +1377,7 @@ return {
     },
     options = {
       { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "labels", type = "list of strings", default = "none", text = "names of the classes from 1" },
       { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
       { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
       { name = "process", type = "process", default = "none", text = "the process that the denoiser was trained for" },

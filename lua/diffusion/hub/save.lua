@@ -35,6 +35,8 @@ local what = {
   process = opts.joined(rule.process, { required = false, text = "the process that the denoiser was trained for" }),
   scheduler = { "table", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
   pipeline = { "string", default_text = "by the networks", text = "class of the pipeline" },
+  labels = { "table", each = { "string" }, as = "string[]", default_text = "none",
+    text = "names of the classes from 1" },
 }
 local rules = opts.declare("hub_save", opts.joined(what, how))
 
@@ -63,7 +65,7 @@ local function given(parts, options)
   if pipe.is_pipe(parts) then
     local own = pipe.parts(parts)
     local class = pipelines.find(own.class) and own.class or nil
-    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = labels.written(own.labels),
+    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.labels,
       process = own.scheduler == nil and own.process or nil, pipeline = class },
       opts.check("hub.save", options, how, 3)
   end
@@ -181,7 +183,7 @@ local function pipeline(parts, o)
     vae.folder = known.vae
     list[3] = vae
   end
-  local index = with_class(class, { id2label = parts.labels })
+  local index = with_class(class, { id2label = labels.written(parts.labels) })
   for _, part in ipairs(list) do index[part.folder] = { "diffusers", part.class } end
   return list, index
 end

@@ -462,6 +462,7 @@ local d = {}
 
 ---@class (exact) diffusion.hub_save_options
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field labels? string[] names of the classes from 1
 ---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
 ---@field pipeline? string class of the pipeline; default by the networks
 ---@field process? diffusion.process the process that the denoiser was trained for
