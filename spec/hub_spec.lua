@@ -223,25 +223,25 @@ describe("an option for something else than what is found", function()
 
   it("is refused for a folder if it is for files of other libraries", function()
     write(hub.pipeline())
-    refused({ root .. ": this is a folder of diffusers, but heads is an option for files of other libraries" }, root,
+    refused({ root .. ": option 'heads' is for files of other libraries, and this is a folder of diffusers" }, root,
       { heads = 4 })
-    refused({ root .. "/unet: this is a folder of diffusers, but T, image, qkv_order are options for files of " }, root
-      .. "/unet", { image = 64, qkv_order = "new", T = 10 })
+    refused({ root .. "/unet: options 'T', 'image', 'qkv_order' are for files of other libraries" }, root .. "/unet",
+      { image = 64, qkv_order = "new", T = 10 })
   end)
 
   it("is refused for a file of another library if it is for folders", function()
     local file = root .. "/a.safetensors"
     assert(d.save(file, { a = d.ones(1) }))
-    refused({ file .. ": this is a file of another library, but cache, class_name, revision, scheduler, variant are "
-      .. "options for folders of diffusers" }, file, { cache = root, class_name = "X", revision = "x", variant = "fp16",
-        scheduler = "DDIMScheduler" })
-    refused({ "but scheduler is an option for folders" }, file, { vae = root, scheduler = "DDIMScheduler" })
+    refused({ file .. ": options 'cache', 'class_name', 'revision', 'scheduler', 'variant' are for folders of diffusers, "
+      .. "and this is a file of another library" }, file, { cache = root, class_name = "X", revision = "x",
+        variant = "fp16", scheduler = "DDIMScheduler" })
+    refused({ ": option 'scheduler' is for folders" }, file, { vae = root, scheduler = "DDIMScheduler" })
     refused({ "no network that is known here" }, file, { vae = root, variant = "fp16" })
   end)
 
   it("is refused for a pipeline if it is for one component, or for latents", function()
     write(hub.pipeline())
-    refused({ root .. ": this is a pipeline, but class_name is an option for a folder of one component" }, root,
+    refused({ root .. ": option 'class_name' is for a folder of one component, and this is a pipeline" }, root,
       { class_name = "ToyModel" })
     refused({ root .. ": this is a DDPMPipeline, which has no latents, so vae has no use" }, root, { vae = root })
     assert(d.hub.load(root, { vae = false }))

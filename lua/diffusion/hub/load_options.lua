@@ -35,11 +35,11 @@ local OF_FOLDERS, WITH_A_VAE = { "cache", "class_name", "revision", "scheduler",
 local function without(names, o, path, this, whose)
   local given = {}
   for _, name in ipairs(names) do
-    if o[name] ~= nil then given[#given + 1] = name end
+    if o[name] ~= nil then given[#given + 1] = ("'%s'"):format(name) end
   end
   if #given == 0 then return true end
-  return legible.refused("%s: this is %s, but %s %s %s", path, this, table.concat(given, ", "),
-    #given == 1 and "is an option for" or "are options for", whose)
+  return legible.refused("%s: %s %s %s for %s, and this is %s", path, #given == 1 and "option" or "options",
+    table.concat(given, ", "), #given == 1 and "is" or "are", whose, this)
 end
 
 --- Refuses options that aren't for a file of another library.
