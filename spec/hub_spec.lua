@@ -232,8 +232,8 @@ describe("an option for something else than what is found", function()
   it("is refused for a file of another library if it is for folders", function()
     local file = root .. "/a.safetensors"
     assert(d.save(file, { a = d.ones(1) }))
-    refused({ file .. ": options 'cache', 'class_name', 'revision', 'scheduler', 'variant' are for folders of diffusers, "
-      .. "and this is a file of another library" }, file, { cache = root, class_name = "X", revision = "x",
+    refused({ file .. ": options 'cache', 'class_name', 'revision', 'scheduler', 'variant' are for folders of "
+      .. "diffusers, and this is a file of another library" }, file, { cache = root, class_name = "X", revision = "x",
         variant = "fp16", scheduler = "DDIMScheduler" })
     refused({ ": option 'scheduler' is for folders" }, file, { vae = root, scheduler = "DDIMScheduler" })
     refused({ "no network that is known here" }, file, { vae = root, variant = "fp16" })
