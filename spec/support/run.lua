@@ -16,6 +16,15 @@ for _, word in ipairs(arg) do
   list[#list + 1] = word
 end
 
+for _, path in ipairs(chosen) do
+  local file = io.open(path)
+  if not file then
+    print(path .. ": no such spec")
+    os.exit(false)
+  end
+  file:close()
+end
+
 local single, double = {}, {}
 for _, path in ipairs(#chosen > 0 and chosen or find "spec") do
   table.insert(path:find "theory/" and double or single, path)

@@ -1,11 +1,10 @@
 -- One component of a pipeline: a config and weights as a network of the family that its class names.
+local adopted = require "diffusion.hub.adopted"
 local config = require "diffusion.hub.config"
-local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local families = require "diffusion.nn.family"
 local folder = require "diffusion.hub.folder"
 local legible = require "diffusion.legible"
-local model = require "diffusion.nn.model"
 local peers = require "diffusion.nn.peers"
 local warning = require "diffusion.warning"
 local weights = require "diffusion.hub.weights"
@@ -49,7 +48,12 @@ end
 
 -- ==== the network ========================================================================
 
-local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" }
+local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae", DiTTransformer2DModel = "transformer" }
+
+--- The part that a network is in a pipeline.
+---@param class string
+---@return string role "unet", "transformer" or "vae"
+function component.role(class) return ROLES[class] or "unet" end
 
 local function described(here, class, o)
   local path = folder.join(here, "config.json")
@@ -65,31 +69,17 @@ local function described(here, class, o)
   return { path = path, class = class, config = given, keys = config.keys(given) }
 end
 
--- A sentence about an option without the name of the function that checked it.
-local function plainly(message) return message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message end
-
 local function warn(m, path, class, unknown)
   if #unknown == 0 then return end
   warning.once(m, "keys", "%s: %s has no option %s; ignored", path, class, table.concat(unknown, ", "))
-end
-
--- The tensors in a type that a network can adopt.
-local function adoptable(tensors)
-  if core.real == "f64" then return tensors end
-  local out = {}
-  for name, x in pairs(tensors) do
-    out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x
-  end
-  return out
 end
 
 -- The network of a config with the weights of its folder.
 local function made(found, info, tensors, o)
   local options, unknown = fail.try(peers.options, found, found.peers.diffusers, info.keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
-  local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
-  if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
-  if o.frozen == nil then model.defer(m) end
+  local m, message = adopted.network(found, found.peers.diffusers, options, tensors, o.frozen)
+  if not m then return legible.refused("%s: %s", info.path, message) end
   warn(m, info.path, info.class, unknown or {})
   return m
 end
@@ -100,7 +90,7 @@ end
 ---@param o table options of d.hub.load
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
----@return table|nil info {class =, config = of the file, role = "unet" or "vae", variant =}
+---@return string|nil class
 function component.load(here, class, o)
   local info, message = described(here, class, o)
   if not info then return nil, message end
@@ -113,8 +103,7 @@ function component.load(here, class, o)
   if choice then tensors, message = weights.read(choice, o) end
   if tensors then m, message = made(found, info, tensors, o) end
   if not m then return nil, message end
-  info.role, info.variant = ROLES[info.class] or "unet", choice.variant
-  return m, nil, info
+  return m, nil, info.class
 end
 
 return component

@@ -8,10 +8,10 @@ local foreign = require "diffusion.hub.foreign"
 local json = require "diffusion.file.json"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
+local load_options = require "diffusion.hub.load_options"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
-local rule = require "diffusion.rule"
 local weights = require "diffusion.hub.weights"
 
 local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
@@ -27,7 +27,8 @@ local function folder_of(here, name, file)
   return folder.missing(here, name .. "/" .. file)
 end
 
--- The class that an index gives to a component.
+-- The class that an index gives to a component. Next to it stands a library: diffusers, the folder of a
+-- pipeline there, or a file of Python's in the component's folder.
 local function class_of(path, index, name)
   local entry = index[name]
   if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
@@ -38,7 +39,12 @@ local function class_of(path, index, name)
   if not fine then
     return legible.refused("%s: '%s' must be a library and a class, got %s", path, name, config.shown(entry))
   end
-  return entry[2], entry[1]
+  local code = ("%s/%s.py"):format(name, entry[1])
+  if core.place(path:gsub("[^/]*$", "") .. code) == "file" then
+    return legible.refused("%s: '%s' is %s of %s; classes that come with a folder aren't followed", path, name,
+      entry[2], code)
+  end
+  return entry[2]
 end
 
 -- The config of the scheduler, of the class that the pipeline makes of it.
@@ -88,20 +94,42 @@ local function network_of(here, names, name, class, o)
   return component.load(own, class, o)
 end
 
+-- A component that is what its pipeline needs in this place.
+local function part_of(here, path, index, names, i, o)
+  local name = names[i]
+  local class, message = class_of(path, index, name)
+  if not class then return nil, message end
+  local m, why, own = network_of(here, names, name, class, o)
+  if not m then return nil, why end
+  local role = i == 2 and "vae" or name
+  if component.role(own) ~= role then
+    return legible.refused("%s: '%s' is %s, which is no %s", path, name, own, role)
+  end
+  return m, nil, own
+end
+
+-- The autoencoder of the option `vae`.
+local function other_vae(o)
+  local there, message = folder.find(o.vae, o)
+  if not there then return nil, message end
+  local m, why, class = component.load(there, o.class_name, o)
+  if m and component.role(class) ~= "vae" then
+    return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, class)
+  end
+  return m, why, class
+end
+
+-- The same of a folder, whose own class and revision other options name.
+local function vae_for(o) return other_vae(opts.joined(o, { class_name = false, revision = false })) end
+
 local function vae_of(here, path, index, names, o)
   if o.vae == false then return nil end
-  if o.vae then
-    local there, message = folder.find(o.vae, o)
-    if not there then return nil, message end
-    return component.load(there, nil, opts.joined(o, { class_name = false }))
-  end
-  local class, message = class_of(path, index, names[2])
-  if not class then return nil, message end
-  local vae, why, info = network_of(here, names, names[2], class, o)
+  if o.vae then return vae_for(o) end
+  local vae, why, class = part_of(here, path, index, names, 2, o)
   if not vae then
     return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
   end
-  return vae, nil, info
+  return vae, nil, class
 end
 
 -- ==== pipelines ==========================================================================
@@ -124,19 +152,15 @@ local function pipeline_scheduler(here, path, index, known, o)
 end
 
 local function parts_of(here, path, index, known, o)
-  local names = { known.denoiser or "unet", known.vae }
-  local class, message = class_of(path, index, names[1])
-  if not class then return nil, message end
-  local out, info = { classes = {} }
-  out.scheduler, message = pipeline_scheduler(here, path, index, known, o)
-  if not out.scheduler then return nil, message end
-  out.unet, message, info = network_of(here, names, names[1], class, o)
+  local names, out = { known.denoiser or "unet", known.vae }, { classes = {} }
+  local scheduler, message = pipeline_scheduler(here, path, index, known, o)
+  if not scheduler then return nil, message end
+  out.scheduler = scheduler
+  out.unet, message, out.classes.unet = part_of(here, path, index, names, 1, o)
   if not out.unet then return nil, message end
-  out.classes.unet = info.class
   if known.vae then
-    out.vae, message, info = vae_of(here, path, index, names, o)
+    out.vae, message, out.classes.vae = vae_of(here, path, index, names, o)
     if message then return nil, message end
-    out.classes.vae = info and info.class
   end
   return out
 end
@@ -152,8 +176,9 @@ local function pipeline(here, o)
     return legible.refused("%s: %s isn't run here; these are: %s", path, class or "a pipeline without a '_class_name'",
       table.concat(pipelines.names(), ", "))
   end
-  local parts
-  parts, message = parts_of(here, path, index, known, o)
+  local fine, parts
+  fine, message = load_options.of_pipeline(here.path, o, class, known.vae ~= nil)
+  if fine then parts, message = parts_of(here, path, index, known, o) end
   if not parts then return nil, message end
   for key, value in pairs(known) do
     if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
@@ -162,57 +187,43 @@ local function pipeline(here, o)
   return made(parts, o)
 end
 
+-- A pipe of a denoiser, with the autoencoder of the option if it names one.
+local function with_vae(parts, o, find)
+  local message
+  if o.vae then parts.vae, message, parts.classes.vae = find(o) end
+  if message then return nil, message end
+  return made(parts, o)
+end
+
 -- A folder of one component: a denoiser or an autoencoder.
 local function single(here, o)
-  local m, message, info = component.load(here, o.class_name, o)
+  local m, message, class = component.load(here, o.class_name, o)
   if not m then return nil, message end
   local scheduler
   if o.scheduler then
     scheduler, message = chosen_scheduler(o, nil)
     if not scheduler then return nil, message end
   end
-  local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
-  parts[info.role], parts.classes[info.role] = m, info.class
+  local parts = { class = class, path = here.path, scheduler = scheduler, classes = {} }
+  if component.role(class) ~= "vae" then
+    parts.unet, parts.classes.unet = m, class
+    return with_vae(parts, o, vae_for)
+  end
+  if o.vae then return legible.refused("%s: this is an autoencoder, and vae = '%s' another", here.path, o.vae) end
+  parts.vae, parts.classes.vae = m, class
   return made(parts, o)
 end
 
 -- A file of another library. Its network may be one of latents.
 local function other(path, o)
-  local parts, message = foreign.load(path, o)
+  local parts
+  local fine, message = load_options.of_file(path, o)
+  if fine then parts, message = foreign.load(path, o) end
   if not parts then return nil, message end
-  if o.vae then
-    local there, info
-    there, message = folder.find(o.vae, o)
-    if there then parts.vae, message, info = component.load(there, nil, o) end
-    if not parts.vae then return nil, message end
-    parts.classes.vae = info.class
-  end
-  return made(parts, o)
+  return with_vae(parts, o, other_vae)
 end
 
 -- ==== the call ===========================================================================
-
-local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
-  variant = { "string", default_text = "the plain weights, or the only ones",
-    text = "part of the name of the weights: fp16, non_ema" },
-  frozen = { "boolean", default_text = "until training begins",
-    text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
-  copy = rule.copy,
-  dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "that of the file",
-    text = "a type to which the weights are converted" },
-  scheduler = { "string|table", default_text = "that of the folder",
-    text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
-  steps = { "integer", min = 1, default_text = "that of the pipeline",
-    text = "number of steps of a call that has none" },
-  labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
-    text = "names of the classes from 1" },
-  vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder; false for none" },
-  class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
-  cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
-    text = "folder of a cache of huggingface_hub, in which a name is looked up" },
-  revision = { "string", default = "main", text = "branch, tag or commit of a model in the cache" },
-}))
 
 -- Why a folder isn't one of a model.
 local function absence(here)
@@ -243,7 +254,7 @@ end
 ---@return diffusion.pipe|nil pipe nil with a message
 ---@return string|nil message
 local function load(path, options)
-  local o = opts.check("hub.load", options, rules, 2)
+  local o = opts.check("hub.load", options, load_options.rules, 2)
   if o.vae == true then
     fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
   end
@@ -251,8 +262,12 @@ local function load(path, options)
   if core.place(place) == "file" then return other(place, o) end
   local here, message = folder.find(place, o)
   if not here then return nil, message end
-  if here.files[INDEX] then return pipeline(here, o) end
-  if here.files[CONFIG] then return single(here, o) end
+  local open = here.files[INDEX] and pipeline or here.files[CONFIG] and single
+  if open then
+    local fine, why = load_options.of_folder(here.path, o)
+    if not fine then return nil, why end
+    return open(here, o)
+  end
   return legible.refused("%s: %s", here.path, absence(here))
 end
 

@@ -95,11 +95,15 @@ end
 -- ==== fields ============================================================================
 
 -- The process, the sampler and the number of steps of a scheduler's config. Some schedulers can't take
--- as many steps as a pipeline takes by default.
+-- as many steps as a pipeline takes by default. They get the usual number, or the half of it, and so on.
 local function followed(config, steps)
-  local usual = option.steps.otherwise
-  local c = fail.try(course.of, "pipe", { scheduler = config, steps = steps }, {})
-    or course.of("pipe", { scheduler = config, steps = math.min(steps, usual) }, {})
+  local c, why = fail.try(course.of, "pipe", { scheduler = config, steps = steps }, {})
+  local fewer = math.min(steps, option.steps.otherwise)
+  while not c and fewer > 0 do
+    c = fail.try(course.of, "pipe", { scheduler = config, steps = fewer }, {})
+    fewer = fewer // 2
+  end
+  if not c then fail.raise("%s", why) end
   return c.process, c.sampler, c.number
 end
 

@@ -11,8 +11,8 @@ local weights = require "diffusion.hub.weights"
 
 local writing = {}
 
-local need = parser.need
-local STEM = "diffusion_pytorch_model"
+local fault, need = parser.fault(), parser.need
+local INDEX, STEM = "model_index.json", "diffusion_pytorch_model"
 
 -- The folder for files that are written aside. Its name begins with a dot, so other programs skip it.
 local function aside(path) return path .. "/.saving" end
@@ -37,7 +37,7 @@ local function stage(dir, part, o)
 end
 
 -- Puts a part's weights in the place of older ones of the same variant, and writes its description.
-local function finish(dir, part, o)
+local function finish(dir, part, text, o)
   local path = place_of(dir, part)
   if part.tensors then
     for _, name in ipairs(weights.files(need(folder.list(path)), STEM, o.variant or "")) do
@@ -47,15 +47,20 @@ local function finish(dir, part, o)
     for name in pairs(ready.files) do need(os.rename(folder.join(ready, name), path .. "/" .. name)) end
     clear(aside(path))
   end
-  need(core.write_file(path .. "/" .. part.file, { config.text(part.config) }))
+  need(core.write_file(path .. "/" .. part.file, { text }))
 end
 
 local function write(dir, parts, index, o)
+  local top, texts = dir .. "/" .. INDEX, {}
+  for i, part in ipairs(parts) do texts[i] = config.text(part.config) end -- raises before a file is touched
+  if not index and core.place(top) == "file" then
+    fault("%s: this is the folder of a pipeline; a network alone goes into a folder of its own", top)
+  end
   for _, part in ipairs(parts) do stage(dir, part, o) end
-  if index then os.remove(dir .. "/model_index.json") end
+  if index then os.remove(top) end
   for _, part in ipairs(parts) do os.remove(place_of(dir, part) .. "/" .. part.file) end
-  for _, part in ipairs(parts) do finish(dir, part, o) end
-  if index then need(core.write_file(dir .. "/model_index.json", { config.text(index) })) end
+  for i, part in ipairs(parts) do finish(dir, part, texts[i], o) end
+  if index then need(core.write_file(top, { config.text(index) })) end
   return true
 end
 

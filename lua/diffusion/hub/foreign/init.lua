@@ -1,12 +1,11 @@
 -- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
 -- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
+local adopted = require "diffusion.hub.adopted"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
-local model = require "diffusion.nn.model"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
-local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
 local tensors = require "diffusion.file.tensors"
 local trained = require "diffusion.nn.trained"
@@ -84,20 +83,9 @@ local function outer_of(all, facts, prefix)
     get = function(name) return (fail.try(taken, all, stem .. name)) end }
 end
 
-local function adoptable(list)
-  if core.real == "f64" then return list end
-  local out = {}
-  for name, x in pairs(list) do out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x end
-  return out
-end
-
 local function network_of(path, one, found, o)
-  local list = adoptable(need(path, fail.try(found.tensors)))
-  local m, message = fail.try(peers.model, one.known, found.options, list,
-    { frozen = o.frozen ~= false, entry = one.entry })
-  m = need(path, m, message and (message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message))
-  if o.frozen == nil then model.defer(m) end
-  return m
+  local list = need(path, fail.try(found.tensors))
+  return need(path, adopted.network(one.known, one.entry, found.options, list, o.frozen))
 end
 
 local function read(path, o)

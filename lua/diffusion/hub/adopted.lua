@@ -1,0 +1,38 @@
+-- A file's tensors become the parameters of a network of some family.
+local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local model = require "diffusion.nn.model"
+local peers = require "diffusion.nn.peers"
+
+local adopted = {}
+
+-- The tensors in a type that a network can adopt.
+local function adoptable(tensors)
+  if core.real == "f64" then return tensors end
+  local out = {}
+  for name, x in pairs(tensors) do
+    out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x
+  end
+  return out
+end
+
+-- A sentence about an option without the name of the function that checked it.
+local function plainly(message) return message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message end
+
+--- A network with the tensors of another library.
+---@param known table the family
+---@param entry table that of the library in `known.peers`
+---@param options table the family's options
+---@param tensors table<string, diffusion.tensor> by the library's keys
+---@param frozen boolean|nil as of d.hub.load: nil freezes them until training begins
+---@return diffusion.model|nil model nil with a message
+---@return string|nil message
+function adopted.network(known, entry, options, tensors, frozen)
+  local m, message = fail.try(peers.model, known, options, adoptable(tensors),
+    { frozen = frozen ~= false, entry = entry })
+  if not m then return nil, plainly(message) end
+  if frozen == nil then model.defer(m) end
+  return m
+end
+
+return adopted
