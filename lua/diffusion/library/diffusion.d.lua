@@ -449,7 +449,7 @@ local d = {}
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
----@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field revision? string branch, tag or commit of a model in the cache; default main
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
@@ -462,6 +462,7 @@ local d = {}
 
 ---@class (exact) diffusion.hub_save_options
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field labels? string[] names of the classes from 1
 ---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
 ---@field pipeline? string class of the pipeline; default by the networks
 ---@field process? diffusion.process the process that the denoiser was trained for
