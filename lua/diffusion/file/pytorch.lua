@@ -121,11 +121,15 @@ end
 
 -- ==== tensors by name ======================================================================
 
+local MOST_LISTED = 8
+
 local function listed(choices)
   local texts = {}
-  for k, choice in ipairs(choices) do
-    texts[k] = ("'%s' (%d tensors)"):format(choice.key, state.unfold(choice.value).tensors)
+  for k = 1, math.min(#choices, MOST_LISTED) do
+    local count = state.unfold(choices[k].value).tensors
+    texts[k] = ("'%s' (%d tensor%s)"):format(choices[k].key, count, count == 1 and "" or "s")
   end
+  if #choices > MOST_LISTED then texts[#texts + 1] = ("and %d more"):format(#choices - MOST_LISTED) end
   return table.concat(texts, ", ")
 end
 
@@ -174,7 +178,7 @@ local function read_named(list, world, path)
   local all, made = {}, {}
   for _, item in ipairs(list) do
     local v = item.value
-    if value.kind(v) ~= "tensor" or not v.dtype.kind or v.lazy then all[item.name] = read_one(item, world)
+    if value.kind(v) ~= "tensor" or tensor.unread(v) then all[item.name] = read_one(item, world)
     elseif tensor.is_window(v, world) then
       made[v] = made[v] or read_one(item, world)
       all[item.name] = made[v]
