@@ -1,6 +1,7 @@
 -- AutoencoderTiny and VQModel against diffusers, over the configurations of spec/peers/autoencoders.py:
 -- keys, outputs, gradients. Then what is ours: files, printing, training, messages.
 local d = require "diffusion"
+local exactly = require "spec.support.exactly"
 local autoencoders = require "spec.support.peer_autoencoders"
 local cases = require "spec.support.peer_cases"
 local core = require "diffusion.core"
@@ -25,11 +26,11 @@ local function vq(more) return d.vq(joined(small, more)) end
 
 describe("autoencoders of diffusers", function()
   for k, case in ipairs(cases.read "spec/fixtures/peers/autoencoders.safetensors") do
-    it(("have the same outputs and gradients, case %d, %s"):format(k, case.class), function()
+    it(("have the same outputs and gradients, case %d, %s"):format(k, case.class), exactly(function()
       for name, ratio in pairs(autoencoders.compare(case)) do
         assert(ratio < 2e-5, ("%s: %.3g"):format(name, ratio))
       end
-    end)
+    end))
   end
 
   it("have the tensors of TAESD and of LDM's VQ-f4 at their size", function()

@@ -1,6 +1,7 @@
 -- Files of other libraries: references of their networks (spec/peers/lucidrains.py, edm.py, adm.py), and
 -- what d.hub.load asks, tells and refuses.
 local d = require "diffusion"
+local exactly = require "spec.support.exactly"
 local cases = require "spec.support.peer_cases"
 local core = require "diffusion.core"
 local draw = require "diffusion.hub.draw"
@@ -51,12 +52,12 @@ local function given_of(case) return joined(usual[case.class](case), case.given)
 describe("a network of another library", function()
   for _, name in ipairs { "lucidrains", "edm", "adm" } do
     for i, case in ipairs(fixture(name)) do
-      it(("has the outputs and gradients of its own: %s %d"):format(case.class, i), function()
+      it(("has the outputs and gradients of its own: %s %d"):format(case.class, i), exactly(function()
         local forward, dx, gradients, where = foreign_cases.compare(case, given_of(case))
         assert(forward < TOLERANCE, ("y is off by %.1e"):format(forward))
         assert(dx < TOLERANCE, ("dx is off by %.1e"):format(dx))
         assert(gradients < TOLERANCE, ("the gradient of %s is off by %.1e"):format(where, gradients))
-      end)
+      end))
     end
   end
 end)

@@ -1,6 +1,7 @@
 -- Low-rank adapters: what they change, what they leave, merging, and training.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local exactly = require "spec.support.exactly"
 local fails = require "spec.support.fails"
 local nn = d.nn
 
@@ -156,7 +157,7 @@ describe("adapters", function()
     assert.is_true(math.abs(normal:std():item() * 8 - 1) < 0.05)
   end)
 
-  it("add up where there are several, and come off in any order", function()
+  it("add up where there are several, and come off in any order", exactly(function()
     local m = unet()
     local before = output(m)
     local one, two = moved(m, { rank = 2, on = "attention" }), moved(m, { rank = 3 }, -0.1)
@@ -176,7 +177,7 @@ describe("adapters", function()
     two:remove()
     one:remove()
     assert.equal(bits(before), bits(output(m)))
-  end)
+  end))
 
   it("give the same bits for any number of threads, and alone or in a batch", function()
     local m = unet()
@@ -194,7 +195,7 @@ describe("adapters", function()
     end
   end)
 
-  it("stay in the weights if they are removed while merged", function()
+  it("stay in the weights if they are removed while merged", exactly(function()
     local m = unet()
     local before = output(m)
     local one, two = moved(m, { rank = 2 }), moved(m, { rank = 2, on = "^mid" }, -0.1)
@@ -211,9 +212,9 @@ describe("adapters", function()
     assert.is_true(distance(merged, first) > 1e-3 and distance(first, before) > 1e-3)
     fails("lora: these adapters were removed from their model", one, x, t)
     fails("merge: these adapters were removed", one.merge, one)
-  end)
+  end))
 
-  it("change f16 weights that are adopted, which stay on their file", function()
+  it("change f16 weights that are adopted, which stay on their file", exactly(function()
     local m, path = adopted(unet())
     local before, whole = output(m), {}
     for name, p in m:parameters() do whole[name] = bits(p) end
@@ -238,7 +239,7 @@ describe("adapters", function()
     lora:remove()
     assert.equal(bits(before), bits(output(m)))
     os.remove(path)
-  end)
+  end))
 
   it("don't hide that merged weights were written to", function()
     local m = unet()

@@ -1,6 +1,7 @@
 -- Networks as lists: the stock ones unchanged, users' own, and files that describe one.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local exactly = require "spec.support.exactly"
 local fails = require "spec.support.fails"
 local refusal = require "spec.support.refusal"
 local stock = require "spec.support.stock_networks"
@@ -21,7 +22,7 @@ end
 describe("a stock network", function()
   local expected = dofile "spec/fixtures/stock_networks.lua"
   for i, entry in ipairs(stock.list) do
-    it(("keeps its names, first values and outputs (%d: %s)"):format(i, entry[1]), function()
+    it(("keeps its names, first values and outputs (%d: %s)"):format(i, entry[1]), exactly(function()
       local model, y = stock.run(d, entry)
       local n = 0
       for name, p in model:parameters() do
@@ -35,7 +36,7 @@ describe("a stock network", function()
       assert(near(stock.mark(d, y), expected[i].output[1]), ("%.9g"):format(stock.mark(d, y)))
       assert(near(y:std():item(), expected[i].output[2]))
       assert.equal(expected[i].text, tostring(model):match "^[^\n]*")
-    end)
+    end))
   end
 end)
 
@@ -60,7 +61,7 @@ local function own(o)
 end
 
 describe("d.network", function()
-  it("computes what its list says", function()
+  it("computes what its list says", exactly(function()
     local m, x, c = stir(own()), d.randn(5, 2), d.randn(5, 3)
     local function linear(part, v) return v:matmul(part.weight:t()) + part.bias end
     local t = d.full({ 5 }, 30)
@@ -71,7 +72,7 @@ describe("d.network", function()
     h = linear(m.mid.twice, h:silu())
     h = linear(m.mid.twice, h)
     assert.is_true(close(m(x, 30, { context = c }), linear(m.out, h:silu())))
-  end)
+  end))
 
   it("gives gradients that differences confirm", function()
     local m, x, c = stir(own { width = 4 }), d.randn(3, 2), d.randn(3, 3)
