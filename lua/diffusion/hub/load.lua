@@ -176,9 +176,24 @@ local function single(here, o)
   return made(parts, o)
 end
 
+-- ==== files and folders ==================================================================
+
+-- Options of a folder. All but the first are those of an autoencoder's folder too.
+local OF_FOLDERS = { "scheduler", "variant", "class_name", "cache", "revision" }
+
+-- Refuses the first option that would be left out.
+local function check_needed(path, o, names, where)
+  for _, name in ipairs(names) do
+    if o[name] ~= nil then return legible.refused("%s: option '%s' is for %s", path, name, where) end
+  end
+  return true
+end
+
 -- A file of another library. Its network may be one of latents.
-local function other(path, o)
-  local parts, message = foreign.load(path, o)
+local function in_file(path, o, given)
+  local names = { table.unpack(OF_FOLDERS, 1, o.vae and 1 or nil) }
+  local parts, message = check_needed(path, given, names, "folders")
+  if parts then parts, message = foreign.load(path, o) end
   if not parts then return nil, message end
   if o.vae then
     local there, info
@@ -188,6 +203,25 @@ local function other(path, o)
     parts.classes.vae = info.class
   end
   return made(parts, o)
+end
+
+-- Why a folder isn't one of a model.
+local function absence(here)
+  local unfinished = folder.unfinished(here)
+  if unfinished then return ("no %s yet: the download of %s isn't finished"):format(INDEX, unfinished) end
+  local parts = here.folders.unet or here.folders.scheduler or here.folders.transformer
+  return parts and ("no %s: its download, or its saving, was interrupted"):format(INDEX)
+    or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
+end
+
+local function in_folder(path, o, given)
+  local here, message = folder.find(path, o)
+  if not here then return nil, message end
+  local fine, why = check_needed(here.path, given, opts.names(foreign.rules), "files of other libraries")
+  if not fine then return nil, why end
+  if here.files[INDEX] then return pipeline(here, o) end
+  if here.files[CONFIG] then return single(here, o) end
+  return legible.refused("%s: %s", here.path, absence(here))
 end
 
 -- ==== the call ===========================================================================
@@ -214,15 +248,6 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   revision = { "string", default = "main", text = "branch, tag or commit of a model in the cache" },
 }))
 
--- Why a folder isn't one of a model.
-local function absence(here)
-  local unfinished = folder.unfinished(here)
-  if unfinished then return ("no %s yet: the download of %s isn't finished"):format(INDEX, unfinished) end
-  local parts = here.folders.unet or here.folders.scheduler or here.folders.transformer
-  return parts and ("no %s: its download, or its saving, was interrupted"):format(INDEX)
-    or ("no %s and no config.json, so not the folder of a model"):format(INDEX)
-end
-
 -- The path of an index, of a config, or of weights with a config next to them stands for the folder.
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
@@ -248,12 +273,7 @@ local function load(path, options)
     fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
   end
   local place = meant(opts.path("hub.load", path))
-  if core.place(place) == "file" then return other(place, o) end
-  local here, message = folder.find(place, o)
-  if not here then return nil, message end
-  if here.files[INDEX] then return pipeline(here, o) end
-  if here.files[CONFIG] then return single(here, o) end
-  return legible.refused("%s: %s", here.path, absence(here))
+  return (core.place(place) == "file" and in_file or in_folder)(place, o, options or {})
 end
 
 return { load = load }

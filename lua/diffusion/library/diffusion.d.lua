@@ -589,12 +589,12 @@ local d = {}
 ---@field image integer[] {H, W, C} of an image
 ---@field attn_dim_head? integer|integer[] width of a head; a list has one for each level, and may have one more for the middle; range >= 1; default 32
 ---@field attn_heads? integer|integer[] number of heads of each attention; a list has one for each level, and may have one more for the middle; range >= 1; default 4
----@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.27 to 1.6, "layer_bias" before; default "rms"
+---@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.26.5 to 1.6, "layer_bias" before; default "rms"
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27; range >= 0; default 0
+---@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 from 0.26 to 0.27.2, 10 to 0.27.12; range >= 0; default 0
 ---@field dim? integer channels in multiples of which the levels are counted, even; range >= 4; default 64
 ---@field dim_mults? integer[] channels of each level, in multiples of dim; default {1, 2, 4, 8}
----@field divide_values? boolean values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3; default false
+---@field divide_values? boolean linear attention divides values by the number of pixels, as from 0.26.4 to 1.7.3; default false
 ---@field downsample? "unshuffle"|"conv" 2x2 pixels and a product, or a convolution of 4x4 as before 0.32; default "unshuffle"
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field full_attn? boolean[] whether each level has softmax attention; others have linear attention; default true for the last level alone
@@ -608,7 +608,7 @@ local d = {}
 ---@field resnet_block_groups? integer groups of the norms, if norm = "group"; range >= 1; default 8
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field sinusoidal_pos_emb_theta? number longest period of time over 2 pi; range > 0; default 10000
----@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1; default false
+---@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27.3 to 1.7.1; default false
 ---@field time_offset? number subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels; default 1
 
 ---@class (exact) diffusion.metric_energy_options

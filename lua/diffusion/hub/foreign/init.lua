@@ -111,7 +111,9 @@ local function read(path, o)
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m, process = network_of(path, one, found, o), found.process()
+  local process = found.process()
+  p:check_used(one.title)
+  local m = network_of(path, one, found, o)
   if found.kind then trained.learn(m, process, found.kind) end
   return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
     classes = { unet = one.name }, entry = one.entry }
