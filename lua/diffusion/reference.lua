@@ -2981,7 +2981,7 @@ return {
   },
   ["d.process"] = {
     signature = "d.process(o)",
-    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15).",
+    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15). \"learned_direct\" is the variance itself, as diffusers' \"learned\" is.",
     params = {
       { name = "o", type = "diffusion.process_options" },
     },
@@ -2990,7 +2990,7 @@ return {
       { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
-      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"learned_direct\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
       { name = "x0_error", type = "list of lists of numbers", default = "none", text = "rows {t, mean squared error of x0} for \"optimal\", as d.estimate_variance measures them" },
     },
     returns = {
@@ -5574,7 +5574,19 @@ return {
   },
   ["process:learned_log_variance"] = {
     signature = "process:learned_log_variance(v, t, [s])",
-    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v, with \"learned_direct\" ln v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    params = {
+      { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as v" },
+    },
+  },
+  ["process:learned_variance"] = {
+    signature = "process:learned_variance(v, t, [s])",
+    text = "The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.",
     params = {
       { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -5866,11 +5878,8 @@ return {
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
+    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
     text = "as another library computes it, including its defect",
-    options = {
-      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
-    },
   },
   ["sampler diffusers-ddpm-without-last-noise"] = {
     signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",

@@ -10,6 +10,7 @@ local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local process_config = require "diffusion.hub.process_config"
 local rule = require "diffusion.rule"
+local schedulers = require "diffusion.hub.scheduler"
 local trained = require "diffusion.nn.trained"
 local writing = require "diffusion.hub.writing"
 
@@ -94,12 +95,16 @@ local function network_part(name, net, o)
   return { folder = name, file = "config.json", config = with_class(class, config), tensors = tensors, class = class }
 end
 
+-- A config that isn't followed here has no process to compare.
+local function check_target(parts)
+  local process = parts.process or (schedulers.scheduler(parts.scheduler))
+  if process then trained.check_target("hub.save", parts.unet, process) end
+end
+
 local function scheduler_part(parts)
+  check_target(parts)
   local config, message = parts.scheduler, nil
-  if not config then
-    trained.check_target("hub.save", parts.unet, parts.process)
-    config, message = process_config.of(parts.process)
-  end
+  if not config then config, message = process_config.of(parts.process) end
   if not config then return nil, message end
   local clean = {}
   for key, value in pairs(config) do

@@ -1196,7 +1196,7 @@ local d = {}
 ---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
----@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"learned_direct"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
 ---@field x0_error? number[][] rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them
 
 ---@class (exact) diffusion.process_chain_options
@@ -3168,7 +3168,8 @@ function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
 --- the network's output: "learned" is ln variance, "learned_range" lies between the
---- posterior's and q's (Nichol & Dhariwal 2021, eq. 15).
+--- posterior's and q's (Nichol & Dhariwal 2021, eq. 15). "learned_direct" is the variance
+--- itself, as diffusers' "learned" is.
 ---@param o diffusion.process_options
 ---@return diffusion.process
 function d.process(o) end
@@ -4204,14 +4205,22 @@ function process:estimate(output, xt, t) end
 function process:explain(t, s) end
 
 --- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance
---- = "learned" it is v. With "learned_range" it lies between the posterior's and q's variance
---- of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021,
---- eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- = "learned" it is v, with "learned_direct" ln v. With "learned_range" it lies between the
+--- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v +
+--- 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return diffusion.tensor as v
 function process:learned_log_variance(v, t, s) end
+
+--- The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function process:learned_variance(v, t, s) end
 
 --- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
 ---@param x0 number|diffusion.tensor
