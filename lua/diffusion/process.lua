@@ -128,8 +128,9 @@ end
 
 --- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance =
 --- "learned" it is v, with "learned_direct" ln v. With "learned_range" it lies between the
---- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At
---- t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2
+--- (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given

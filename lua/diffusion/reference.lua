@@ -1327,7 +1327,7 @@ return {
   },
   ["d.hub.load"] = {
     signature = "d.hub.load(path, [options])",
-    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
+    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
     params = {
       { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
       { name = "options", type = "diffusion.hub_load_options?", optional = true },
@@ -1357,7 +1357,7 @@ return {
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
@@ -1785,7 +1785,7 @@ return {
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },

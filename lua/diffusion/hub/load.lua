@@ -88,13 +88,22 @@ local function network_of(here, names, name, class, o)
   return component.load(own, class, o)
 end
 
+-- The autoencoder that the option `vae` names. It may be a folder, or a file of TAESD.
+local function autoencoder_at(path, o)
+  if core.place(path) == "file" then
+    local parts, message = foreign.load(path, { copy = o.copy, dtype = o.dtype, frozen = o.frozen })
+    if not parts then return nil, message end
+    if not parts.vae then return legible.refused("%s: %s, not an autoencoder", path, parts.class) end
+    return parts.vae, nil, { class = parts.classes.vae }
+  end
+  local there, message = folder.find(path, o)
+  if not there then return nil, message end
+  return component.load(there, nil, opts.joined(o, { class_name = false }))
+end
+
 local function vae_of(here, path, index, names, o)
   if o.vae == false then return nil end
-  if o.vae then
-    local there, message = folder.find(o.vae, o)
-    if not there then return nil, message end
-    return component.load(there, nil, opts.joined(o, { class_name = false }))
-  end
+  if o.vae then return autoencoder_at(o.vae, o) end
   local class, message = class_of(path, index, names[2])
   if not class then return nil, message end
   local vae, why, info = network_of(here, names, names[2], class, o)
@@ -178,8 +187,8 @@ end
 
 -- ==== files and folders ==================================================================
 
--- Options of a folder. All but the first are those of an autoencoder's folder too.
-local OF_FOLDERS = { "scheduler", "variant", "class_name", "cache", "revision" }
+-- Options of a folder. All but two are those of an autoencoder's folder too.
+local OF_FOLDERS = { "scheduler", "class_name", "variant", "cache", "revision" }
 
 -- Refuses the first option that would be left out.
 local function check_needed(path, o, names, where)
@@ -191,14 +200,13 @@ end
 
 -- A file of another library. Its network may be one of latents.
 local function in_file(path, o, given)
-  local names = { table.unpack(OF_FOLDERS, 1, o.vae and 1 or nil) }
+  local names = { table.unpack(OF_FOLDERS, 1, o.vae and 2 or nil) }
   local parts, message = check_needed(path, given, names, "folders")
   if parts then parts, message = foreign.load(path, o) end
   if not parts then return nil, message end
   if o.vae then
-    local there, info
-    there, message = folder.find(o.vae, o)
-    if there then parts.vae, message, info = component.load(there, nil, o) end
+    local info
+    parts.vae, message, info = autoencoder_at(o.vae, o)
     if not parts.vae then return nil, message end
     parts.classes.vae = info.class
   end
@@ -241,7 +249,7 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
     text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder; false for none" },
+    text = "the folder of another autoencoder, or a file of TAESD; false for none" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },
@@ -259,7 +267,8 @@ end
 
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
---- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM.
+--- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or
+--- TAESD, whose other half must lie next to it.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.

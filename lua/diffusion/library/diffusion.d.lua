@@ -455,7 +455,7 @@ local d = {}
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
----@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field vae? string|false the folder of another autoencoder, or a file of TAESD; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file
@@ -2331,10 +2331,11 @@ d.hub = {}
 --- Opens a model that others trained. It may be a folder of diffusers: one with
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
---- improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights
---- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
---- first. Components that the pipeline doesn't need are passed over. The keys of a file tell
---- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.
+--- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must
+--- lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens
+--- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't
+--- need are passed over. The keys of a file tell sizes. Options that they don't tell are asked
+--- for: image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
