@@ -181,6 +181,8 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
       local pipe = assert(d.hub.load(file_of(conditional), o))
       assert.same({ 4, 4, 2 }, pipe.unet:config().attn_heads)
     end
+    local file = file_of { shapes = without(conditional.shapes, "null_classes_emb") }
+    refused("'null_classes_emb' is missing", file, given_of(conditional))
   end)
 
   it("lists all that the keys don't tell", function()

@@ -176,8 +176,8 @@ local function tensors_of(p, o)
       local C = o.image[3]
       x = core.ops.cat({ x:narrow(2, C + 1, C), x:narrow(2, 1, C) }, 2)
     elseif key == "classes_emb.weight" then
-      own = "class.rows.weight"
-      x = core.ops.cat({ x, p.tensors.null_classes_emb:reshape(1, p:size("null_classes_emb", 1)) }, 1)
+      local width = p:size("null_classes_emb", 1)
+      own, x = "class.rows.weight", core.ops.cat({ x, p.tensors.null_classes_emb:reshape(1, width) }, 1)
     end
     if key ~= "null_classes_emb" then out[own] = x end
   end
