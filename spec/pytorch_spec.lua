@@ -2,6 +2,7 @@
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local forge = require "spec.support.forge"
+local pickle = require "diffusion.file.pickle"
 local pytorch = require "diffusion.file.pytorch"
 
 local function fixture(name) return ("spec/fixtures/peers/pt/%s.pt"):format(name) end
@@ -339,6 +340,14 @@ describe("a hostile PyTorch file", function()
     for _, name in ipairs { "big", "huge" } do
       fails("with more elements than 1024 times the 4 of its storage", function() return t[name] end)
     end
+  end)
+
+  it("can't inflate to more than it warrants", function()
+    local _, message = pickle.read("\x80\2" .. ("N"):rep((1 << 22) + 1) .. ".", { globals = {}, size = 1000 })
+    assert(message:find("more than 4194304 values", 1, true), message)
+    local bytes = forge.zip { { "x/data.pkl", ("N"):rep(70000), true, 0 } }
+    bytes = bytes:gsub(("<I4"):pack(70000), ("<I4"):pack(68000000))
+    refused("data.pkl would inflate to 68,000,000 bytes, in a file of 70,", forge.file(bytes))
   end)
 
   it("has keys of all kinds", function()

@@ -10,6 +10,7 @@ local plain = require "diffusion.file.pytorch_plain"
 local signature = require "diffusion.file.signature"
 local state = require "diffusion.file.pytorch_state"
 local tensor = require "diffusion.file.pytorch_tensor"
+local u64 = require "diffusion.file.u64"
 local value = require "diffusion.file.pickle_value"
 local zip = require "diffusion.file.zip"
 
@@ -69,16 +70,26 @@ local function world_of(file, named, options)
   end
   return {
     globals = globals, persistent = tensor.storage, entries = entries, vectors = {}, options = options,
-    big = is_big(file, named),
+    big = is_big(file, named), size = file:size(),
     open = function(key) return open_entry(file, entries[key]) end,
   }
+end
+
+-- PyTorch doesn't deflate. A small file can't hold a large pickle in that way.
+local MOST_PICKLE = 1 << 26
+
+local function pickle_text(file, entry)
+  if entry.bytes > math.max(MOST_PICKLE, file:size()) then
+    fault("data.pkl would inflate to %s bytes, in a file of %s", u64.commas(entry.bytes), u64.commas(file:size()))
+  end
+  return entry_text(file, entry)
 end
 
 local function read(file, options)
   local named = named_entries(file)
   refuse_script(named)
   local world = world_of(file, named, options)
-  return { root = need(pickle.read(entry_text(file, named["data.pkl"]), world)), world = world }
+  return { root = need(pickle.read(pickle_text(file, named["data.pkl"]), world)), world = world }
 end
 
 --- Opens a file: {root = its value as pickle_value describes it, world = for pytorch_tensor.read}.
