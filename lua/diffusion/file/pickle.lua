@@ -13,8 +13,7 @@ local fault = parser.fault "pickle"
 -- ==== the machine ==========================================================================
 
 -- m = {text, at = the next byte, stack, n = its height, marks = heights, fence = the last of
--- them, memo, memos = entries there, made = tables, pushed = values, most of them, world = the
--- caller's names}
+-- them, memo, memos = entries there, made = tables. pushed = values, most = their bound, world}
 
 local function bad(m, format, ...)
   fault("byte %d: %s", m.at - 1, format:format(...))
