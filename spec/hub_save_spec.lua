@@ -188,10 +188,11 @@ describe("a d.unet that is saved", function()
 end)
 
 describe("a process that is saved", function()
-  local model
+  local models = {}
   local function saved(o)
-    model = model or unet()
-    assert(d.hub.save(root, { unet = model, process = process(o) }))
+    local outputs = tostring(o.variance):find "^learned" and 2 or 1
+    models[outputs] = models[outputs] or unet { outputs = outputs }
+    assert(d.hub.save(root, { unet = models[outputs], process = process(o) }))
     return decoded "scheduler/scheduler_config.json"
   end
 
@@ -215,9 +216,11 @@ describe("a process that is saved", function()
       assert.equal(theirs, saved { predict = ours }.prediction_type)
       assert.equal(ours, assert(d.hub.load(root)).process.predict)
     end
-    for _, variance in ipairs { "fixed_small", "fixed_large" } do
+    for _, variance in ipairs { "fixed_small", "fixed_large", "learned_range" } do
       assert.equal(variance, saved { variance = variance }.variance_type)
     end
+    assert.equal("learned", saved { variance = "learned_direct" }.variance_type)
+    assert.equal("learned_direct", assert(d.hub.load(root)).process.variance)
     assert.equal(2, saved { clip = 2 }.clip_sample_range)
     assert.equal(2, assert(d.hub.load(root)).process.clip)
     assert.is_false(saved { clip = false }.clip_sample)
@@ -240,6 +243,8 @@ describe("a process that is saved", function()
     refused("it predicts score", { predict = "score" })
     refused("its schedule flow isn't one of betas", { schedule = d.schedule.flow(), predict = "flow" })
     refused("its schedule edm isn't one of betas", { schedule = d.schedule.edm(), predict = "edm" })
+    refused("its variance is 'learned', which is ln variance, but 'learned' of DDPMScheduler is the variance itself",
+      { variance = "learned" })
     refused("its variance is a function", { variance = function() return 1 end })
     refused("its variance is optimal", { variance = "optimal", x0_error = { { 1, 0.1 }, { 1000, 1 } } })
   end)
@@ -276,6 +281,16 @@ describe("a process that is saved", function()
     local net = unet()
     d.record(d.objective { process = process { predict = "v" } }, net, d.randn(1, 8, 8, 1))
     fails("trained to predict v, but the process predicts eps", d.hub.save, root, { unet = net, process = process() })
+    local config = { _class_name = "DDPMScheduler" }
+    fails("trained to predict v, but the process predicts eps", d.hub.save, root, { unet = net, scheduler = config })
+    config.prediction_type = "v_prediction"
+    assert(d.hub.save(root, { unet = net, scheduler = config }))
+    net = unet { outputs = 2 }
+    local own = d.process { schedule = d.schedule.linear(), variance = "learned" }
+    d.record(d.objective { process = own }, net, d.randn(1, 8, 8, 1):clamp(-1, 1))
+    config = { _class_name = "DDPMScheduler", variance_type = "learned" }
+    fails("trained with variance = 'learned', but the process has 'learned_direct'", d.hub.save, root,
+      { unet = net, scheduler = config })
   end)
 end)
 

@@ -107,6 +107,17 @@ describe("a scheduler's config", function()
     assert.equal(1, process.clip)
   end)
 
+  it("has variances by names that differ here", function()
+    local names = { fixed_small_log = "fixed_small", fixed_large_log = "fixed_large", learned = "learned_direct",
+      learned_range = "learned_range" }
+    for theirs, ours in pairs(names) do -- in configs that are copied from DDPMScheduler
+      local config = { _class_name = "DPMSolverMultistepScheduler", variance_type = theirs }
+      assert.equal(ours, assert(d.hub.scheduler(config)).variance)
+    end
+    local ddpm = { _class_name = "DDPMScheduler", variance_type = "learned" }
+    assert.equal("learned_direct", (d.hub.scheduler(ddpm)).variance)
+  end)
+
   it("with a wrong type or value is a sentence that names the option", function()
     for _, case in ipairs {
       { { _class_name = "DDIMScheduler", beta_schedule = "laplace" }, "'beta_schedule'" },

@@ -3,6 +3,7 @@
 local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"
+local forge = require "spec.support.forge"
 local hub = require "spec.support.hub_folder"
 local peer_values = require "spec.support.peer_values"
 local refusal = require "spec.support.refusal"
@@ -392,6 +393,24 @@ describe("weights", function()
     map["other.weight"] = part
     write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
     refused({ "tensor 'other.weight' should be in " .. part .. ", which doesn't have it" }, root)
+  end)
+
+  it("name the class of a tensor that can't be read", function()
+    local dense, map, part = {}, {}, "diffusion_pytorch_model-00001-of-00001.bin"
+    for key, x in pairs(hub.tensors()) do dense[key], map[key] = x:contiguous(), part end
+    local bytes = forge.pt(dense):gsub("ctorch\nFloatStorage", "ctorch\nOtherStorage", 1)
+    local sentence = " is of type torch.OtherStorage, a Python class that isn't read"
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false, [WEIGHTS .. ".bin"] = bytes })
+    refused({ "weights of ToyModel: ", sentence }, root)
+    os.remove(root .. "/" .. WEIGHTS .. ".bin")
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map }, ["unet/" .. part] = bytes }
+    refused({ "weights of ToyModel: ", sentence }, root)
+  end)
+
+  it("may be tensors in a list, which have no names", function()
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false,
+      [WEIGHTS .. ".bin"] = child.read "spec/fixtures/peers/pt/list.pt" })
+    refused({ "tensors without names, not the weights" }, root)
   end)
 
   it("may be cut into shards", function()

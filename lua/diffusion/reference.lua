@@ -1327,7 +1327,7 @@ return {
   },
   ["d.hub.load"] = {
     signature = "d.hub.load(path, [options])",
-    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
+    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
     params = {
       { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
       { name = "options", type = "diffusion.hub_load_options?", optional = true },
@@ -1357,7 +1357,7 @@ return {
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
@@ -1787,7 +1787,7 @@ return {
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
@@ -1875,12 +1875,12 @@ return {
       { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
       { name = "attn_dim_head", type = "integer or list of integers", range = ">= 1", default = "32", text = "width of a head; a list has one for each level, and may have one more for the middle" },
       { name = "attn_heads", type = "integer or list of integers", range = ">= 1", default = "4", text = "number of heads of each attention; a list has one for each level, and may have one more for the middle" },
-      { name = "attn_norm", type = "\"rms\", \"layer\" or \"layer_bias\"", default = "\"rms\"", text = "norm of the attentions: \"layer\" from 0.27 to 1.6, \"layer_bias\" before" },
+      { name = "attn_norm", type = "\"rms\", \"layer\" or \"layer_bias\"", default = "\"rms\"", text = "norm of the attentions: \"layer\" from 0.26.5 to 1.6, \"layer_bias\" before" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
-      { name = "cosine_attn", type = "number", range = ">= 0", default = "0", text = "factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27" },
+      { name = "cosine_attn", type = "number", range = ">= 0", default = "0", text = "factor of the scores if softmax attention has normalised q and k: 16 from 0.26 to 0.27.2, 10 to 0.27.12" },
       { name = "dim", type = "integer", range = ">= 4", default = "64", text = "channels in multiples of which the levels are counted, even" },
       { name = "dim_mults", type = "list of integers", default = "{1, 2, 4, 8}", text = "channels of each level, in multiples of dim" },
-      { name = "divide_values", type = "boolean", default = "false", text = "values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3" },
+      { name = "divide_values", type = "boolean", default = "false", text = "linear attention divides values by the number of pixels, as from 0.26.4 to 1.7.3" },
       { name = "downsample", type = "\"unshuffle\" or \"conv\"", default = "\"unshuffle\"", text = "2x2 pixels and a product, or a convolution of 4x4 as before 0.32" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
       { name = "full_attn", type = "list of booleans", default = "true for the last level alone", text = "whether each level has softmax attention; others have linear attention" },
@@ -1894,7 +1894,7 @@ return {
       { name = "resnet_block_groups", type = "integer", range = ">= 1", default = "8", text = "groups of the norms, if norm = \"group\"" },
       { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
       { name = "sinusoidal_pos_emb_theta", type = "number", range = "> 0", default = "10000", text = "longest period of time over 2 pi" },
-      { name = "standard_conv", type = "boolean", default = "false", text = "convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1" },
+      { name = "standard_conv", type = "boolean", default = "false", text = "convolutions of the blocks have standardised weights, as from 0.27.3 to 1.7.1" },
       { name = "time_offset", type = "number", default = "1", text = "subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels" },
     },
     returns = {
@@ -2983,7 +2983,7 @@ return {
   },
   ["d.process"] = {
     signature = "d.process(o)",
-    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15).",
+    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15). \"learned_direct\" is the variance itself, as diffusers' \"learned\" is.",
     params = {
       { name = "o", type = "diffusion.process_options" },
     },
@@ -2992,7 +2992,7 @@ return {
       { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
-      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"learned_direct\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
       { name = "x0_error", type = "list of lists of numbers", default = "none", text = "rows {t, mean squared error of x0} for \"optimal\", as d.estimate_variance measures them" },
     },
     returns = {
@@ -5576,7 +5576,19 @@ return {
   },
   ["process:learned_log_variance"] = {
     signature = "process:learned_log_variance(v, t, [s])",
-    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v, with \"learned_direct\" ln v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    params = {
+      { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as v" },
+    },
+  },
+  ["process:learned_variance"] = {
+    signature = "process:learned_variance(v, t, [s])",
+    text = "The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.",
     params = {
       { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -5868,11 +5880,8 @@ return {
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
+    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
     text = "as another library computes it, including its defect",
-    options = {
-      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
-    },
   },
   ["sampler diffusers-ddpm-without-last-noise"] = {
     signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",

@@ -108,8 +108,7 @@ local function part_of(here, path, index, names, i, o)
   return m, nil, own
 end
 
--- The autoencoder of the option `vae`.
-local function other_vae(o)
+local function in_folder(o)
   local there, message = folder.find(o.vae, o)
   if not there then return nil, message end
   local m, why, class = component.load(there, o.class_name, o)
@@ -118,6 +117,16 @@ local function other_vae(o)
   end
   return m, why, class
 end
+
+local function in_file(o)
+  local parts, message = foreign.load(o.vae, { copy = o.copy, dtype = o.dtype, frozen = o.frozen })
+  if not parts then return nil, message end
+  if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, parts.class) end
+  return parts.vae, nil, parts.classes.vae
+end
+
+-- The option `vae` names a folder, or a file of TAESD.
+local function other_vae(o) return (core.place(o.vae) == "file" and in_file or in_folder)(o) end
 
 -- The same of a folder, whose own class and revision other options name.
 local function vae_for(o) return other_vae(opts.joined(o, { class_name = false, revision = false })) end
@@ -245,7 +254,8 @@ end
 
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
---- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch or EDM.
+--- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or
+--- TAESD, whose other half must lie next to it.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.

@@ -21,7 +21,7 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
     text = "names of the classes from 1" },
   vae = { "path|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder; false for none" },
+    text = "the folder of another autoencoder, or a file of TAESD; false for none" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },

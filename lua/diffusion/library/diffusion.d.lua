@@ -455,7 +455,7 @@ local d = {}
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
----@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field vae? string|false the folder of another autoencoder, or a file of TAESD; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file
@@ -591,12 +591,12 @@ local d = {}
 ---@field image integer[] {H, W, C} of an image
 ---@field attn_dim_head? integer|integer[] width of a head; a list has one for each level, and may have one more for the middle; range >= 1; default 32
 ---@field attn_heads? integer|integer[] number of heads of each attention; a list has one for each level, and may have one more for the middle; range >= 1; default 4
----@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.27 to 1.6, "layer_bias" before; default "rms"
+---@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.26.5 to 1.6, "layer_bias" before; default "rms"
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27; range >= 0; default 0
+---@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 from 0.26 to 0.27.2, 10 to 0.27.12; range >= 0; default 0
 ---@field dim? integer channels in multiples of which the levels are counted, even; range >= 4; default 64
 ---@field dim_mults? integer[] channels of each level, in multiples of dim; default {1, 2, 4, 8}
----@field divide_values? boolean values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3; default false
+---@field divide_values? boolean linear attention divides values by the number of pixels, as from 0.26.4 to 1.7.3; default false
 ---@field downsample? "unshuffle"|"conv" 2x2 pixels and a product, or a convolution of 4x4 as before 0.32; default "unshuffle"
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field full_attn? boolean[] whether each level has softmax attention; others have linear attention; default true for the last level alone
@@ -610,7 +610,7 @@ local d = {}
 ---@field resnet_block_groups? integer groups of the norms, if norm = "group"; range >= 1; default 8
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field sinusoidal_pos_emb_theta? number longest period of time over 2 pi; range > 0; default 10000
----@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1; default false
+---@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27.3 to 1.7.1; default false
 ---@field time_offset? number subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels; default 1
 
 ---@class (exact) diffusion.metric_energy_options
@@ -1198,7 +1198,7 @@ local d = {}
 ---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
----@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"learned_direct"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
 ---@field x0_error? number[][] rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them
 
 ---@class (exact) diffusion.process_chain_options
@@ -2333,10 +2333,11 @@ d.hub = {}
 --- Opens a model that others trained. It may be a folder of diffusers: one with
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
---- improved-diffusion, DiT, denoising-diffusion-pytorch or EDM. Nothing is fetched. Weights
---- are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32
---- first. Components that the pipeline doesn't need are passed over. The keys of a file tell
---- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.
+--- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must
+--- lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens
+--- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't
+--- need are passed over. The keys of a file tell sizes. Options that they don't tell are asked
+--- for: image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -3170,7 +3171,8 @@ function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
 --- the network's output: "learned" is ln variance, "learned_range" lies between the
---- posterior's and q's (Nichol & Dhariwal 2021, eq. 15).
+--- posterior's and q's (Nichol & Dhariwal 2021, eq. 15). "learned_direct" is the variance
+--- itself, as diffusers' "learned" is.
 ---@param o diffusion.process_options
 ---@return diffusion.process
 function d.process(o) end
@@ -4206,14 +4208,22 @@ function process:estimate(output, xt, t) end
 function process:explain(t, s) end
 
 --- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance
---- = "learned" it is v. With "learned_range" it lies between the posterior's and q's variance
---- of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021,
---- eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- = "learned" it is v, with "learned_direct" ln v. With "learned_range" it lies between the
+--- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v +
+--- 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return diffusion.tensor as v
 function process:learned_log_variance(v, t, s) end
+
+--- The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function process:learned_variance(v, t, s) end
 
 --- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
 ---@param x0 number|diffusion.tensor

@@ -4,6 +4,7 @@
 -- nn/lora_names.
 local any_file = require "diffusion.file.tensors"
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -12,11 +13,18 @@ local safetensors = require "diffusion.file.safetensors"
 
 local files = {}
 
-local FOLDERS_FILE = "pytorch_lora_weights.safetensors"
+local FOLDERS_FILE, OLDER_FILE = "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"
 
 -- The file itself, for a path that may be a folder.
 local function file_of(path)
   return core.list(path) and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
+end
+
+-- The same for reading. Older versions of diffusers wrote PyTorch's form.
+local function file_in(path)
+  local file = file_of(path)
+  local older = file ~= path and path:gsub("/*$", "") .. "/" .. OLDER_FILE
+  return older and core.place(file) == "new" and core.place(older) == "file" and older or file
 end
 
 -- ---- writing ------------------------------------------------------------------------------
@@ -236,12 +244,12 @@ end
 ---  with a message
 ---@return string|nil message
 function files.read(path, part)
-  local file = file_of(path)
+  local file = file_in(path)
   local tensors, metadata = any_file.load(file)
   if not tensors then return nil, metadata end
   if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
-  local list, why = parsed(tensors, metadata, part)
-  if not list then return legible.refused("%s: %s", file, why) end
+  local list, why = fail.try(parsed, tensors, metadata, part)
+  if not list then return legible.refused("%s%s", why:sub(1, #file) == file and "" or file .. ": ", why) end
   return list
 end
 

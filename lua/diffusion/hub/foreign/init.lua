@@ -7,6 +7,7 @@ local fail = require "diffusion.fail"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
 local plan = require "diffusion.hub.foreign.plan"
+local taesd = require "diffusion.hub.foreign.taesd"
 local tensors = require "diffusion.file.tensors"
 local trained = require "diffusion.nn.trained"
 
@@ -17,6 +18,7 @@ local kinds = {
   require "diffusion.hub.foreign.edm",
   require "diffusion.hub.foreign.adm",
   (require "diffusion.hub.foreign.dit"), -- require also returns its path
+  taesd,
 }
 
 local fault = parser.fault()
@@ -88,10 +90,16 @@ local function network_of(path, one, found, o)
   return need(path, adopted.network(one.known, one.entry, found.options, list, o.frozen))
 end
 
-local function read(path, o)
+local function tensors_of(path, o)
   local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
   need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
+  return all, facts
+end
+
+local function read(path, o)
+  local all, facts = tensors_of(path, o)
+  all = taesd.whole(path, all, function(other) return (tensors_of(other, o)) end)
   local shapes = arrays.shapes(all)
   local one, prefix = recognised(path, shapes)
   local inside, sizes = parts_of(path, all, shapes, prefix)
@@ -99,10 +107,13 @@ local function read(path, o)
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m, process = network_of(path, one, found, o), found.process()
+  local process = found.process()
+  p:check_used(one.title)
+  local m = network_of(path, one, found, o)
   if found.kind then trained.learn(m, process, found.kind) end
-  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
-    classes = { unet = one.name }, entry = one.entry }
+  local role = one.role or "unet"
+  return { class = one.title:gsub("^an? ", ""), path = path, [role] = m, process = process, adapt = found.adapt,
+    classes = { [role] = one.name }, entry = one.entry }
 end
 
 --- The parts of a pipe from a file of another library.

@@ -86,9 +86,12 @@ local function grid_of(name, plan, N, first)
   return check_start(plan, grids.made(name, times, plan.schedule.T, plan.schedule, last))
 end
 
+-- Names of variances that differ here. "learned" is the variance there, and its logarithm here.
+local VARIANCES = { fixed_small_log = "fixed_small", fixed_large_log = "fixed_large", learned = "learned_direct" }
+
 local function process_of(plan)
   return processes.process { schedule = plan.schedule, predict = plan.predict, clip = plan.clip,
-                             variance = plan.variance, sigma_data = plan.sigma_data }
+                             variance = VARIANCES[plan.variance] or plan.variance, sigma_data = plan.sigma_data }
 end
 
 local function timesteps_of(plan, grid)
