@@ -18,18 +18,36 @@ local OPTIONS = { image = { 8, 8, 3 }, heads = 2, head_channels = 4, qkv_order =
   T = 100, predict = "eps", variance = "fixed_small", version = "1.6", groups = 2, precondition = "edm",
   sigma_data = 0.5, classes = 3, time = "t", rescale_timesteps = false }
 
+local function all_options()
+  local out = {}
+  for name, value in pairs(OPTIONS) do out[name] = value end
+  return out
+end
+
+-- Words that tell the libraries' files apart, and the options that the last file of each needed.
+local MARKS, needed = { "mid_block1", "output_blocks", "out_conv", "enc", "" }, {}
+
+local function mark_of(bytes)
+  for _, mark in ipairs(MARKS) do
+    if bytes:find(mark, 1, true) then return mark end
+  end
+end
+
 --- Opens a file with those of the options that it needs.
 ---@param path string
+---@param bytes string the file's
 ---@return diffusion.pipe|nil pipe nil with a message
 ---@return string|nil message
-function keys.load(path)
-  local given = {}
-  for name, value in pairs(OPTIONS) do given[name] = value end
+function keys.load(path, bytes)
+  local mark, again = mark_of(bytes), false
+  local given = needed[mark] or all_options()
   while true do
+    needed[mark] = given
     local pipe, message = d.hub.load(path, given)
     local needless = not pipe and message:match "option '([%w_]+)' isn't needed"
-    if not needless then return pipe, message end
-    given[needless] = nil
+    if needless then given[needless] = nil
+    elseif pipe or again or not message:find "its keys don't tell" then return pipe, message
+    else given, again = all_options(), true end
   end
 end
 
