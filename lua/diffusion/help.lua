@@ -19,6 +19,7 @@ local areas = {
   { "noise", "schedule process grid estimate_variance" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
+  { "text", "tokenizer" },
   { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
