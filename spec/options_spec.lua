@@ -199,6 +199,8 @@ describe("a written default", function()
     ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
     ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },
       down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
+    ["d.unet2dcondition"] = function(o) return tostring(d.unet2dcondition(opts.joined({ block_out_channels = { 32 },
+      down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))
       return model(d.ones(1, 4, 4, 2)):shape()
