@@ -332,7 +332,12 @@ describe("d.hub.load of guided-diffusion and DiT", function()
     refused("option 'T' isn't needed", file_of(dit), joined(given_of(dit), { process = process }))
     local whole = { heads = 2, classes = 3, process = process }
     assert.equal(process, assert(d.hub.load(file_of(dit), whole)).process)
-    refused("option 'revision' is for folders", file_of(dit), joined(whole, { revision = "main" }))
+    refused("options 'cache', 'class_name', 'revision', 'variant' are for folders of diffusers, and this is a file of "
+      .. "another library", file_of(dit),
+      joined(whole, { cache = "x", class_name = "X", revision = "x", variant = "fp16" }))
+    refused("option 'tokenizer' is for files of Stable Diffusion", file_of(dit), joined(whole, { tokenizer = "x" }))
+    refused("option 'scheduler' is for folders", file_of(dit),
+      joined(whole, { vae = "x", scheduler = "DDIMScheduler" }))
     refused("option 'scheduler' is for folders", file_of(dit), joined(whole, { scheduler = "DDIMScheduler" }))
     local folder = forge.folder()
     assert(d.hub.save(folder, d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1 }, blocks = 1, groups = 4 }))

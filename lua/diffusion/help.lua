@@ -24,7 +24,7 @@ local areas = {
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model load_pipeline hub" },
-  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt" },
+  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt command" },
 }
 
 -- The families of networks that the reference lists join the area "networks".

@@ -47,9 +47,81 @@ return {
       { type = "diffusion.adamw", text = "self" },
     },
   },
+  ["added_token"] = {
+    signature = "added_token",
+    text = "An added token.",
+    params = {
+      { name = "content", type = "string" },
+      { name = "id", type = "integer" },
+      { name = "ids", type = "integer[]|nil", text = "the tokens that it stands for, if it is not only one" },
+      { name = "special", type = "boolean", text = "whether decoding may leave it out" },
+      { name = "normalized", type = "boolean", text = "whether it is found after normalization, as its own normal form, or before" },
+      { name = "lstrip", type = "boolean", text = "whether the white space before it belongs to it" },
+      { name = "rstrip", type = "boolean", text = "the same for that after it" },
+    },
+  },
   ["array"] = {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
+  },
+  ["autoencoderkl"] = {
+    signature = "autoencoderkl",
+    text = "An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it returns the decoded ones and the divergence of its latents from standard normal ones, for training.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images to mean and ln variance, before quant_conv" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images, after post_quant_conv" },
+      { name = "quant_conv", type = "diffusion.layer|nil" },
+      { name = "post_quant_conv", type = "diffusion.layer|nil" },
+    },
+  },
+  ["autoencoderkl()"] = {
+    signature = "autoencoderkl(x, [options])",
+    text = "Encodes images, draws latents and decodes them.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_call_options?", optional = true },
+    },
+    options = {
+      { name = "eps", type = "tensor", default = "drawn", text = "the latents' standard normal numbers {B, h, w, latent_channels}" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+      { type = "diffusion.tensor", text = "kl {B}, the divergence of the latents from standard normal ones" },
+    },
+  },
+  ["autoencoderkl:decode"] = {
+    signature = "autoencoderkl:decode(z, [options])",
+    text = "Images of latents.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+      { name = "options", type = "diffusion.autoencoderkl_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+    },
+  },
+  ["autoencoderkl:encode"] = {
+    signature = "autoencoderkl:encode(x, [options])",
+    text = "The distribution of the latents of images. Draw them as mean + std * noise.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_encode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "mean {B, h, w, latent_channels}" },
+      { type = "diffusion.tensor", text = "std" },
+    },
   },
   ["autoencodertiny"] = {
     signature = "autoencodertiny",
@@ -190,6 +262,53 @@ return {
       { type = "string|nil", text = "message" },
     },
   },
+  ["cliptext"] = {
+    signature = "cliptext",
+    text = "A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens' states and one pooled state a text.",
+    params = {
+      { name = "embeddings", type = "diffusion.layer", text = "ids from 1 to tokens with their positions" },
+      { name = "encoder", type = "table", text = "its layers, the fields \"0\", \"1\" and so on of encoder.layers" },
+      { name = "final_layer_norm", type = "diffusion.layer" },
+      { name = "text_projection", type = "diffusion.layer|nil", text = "projects pooled states" },
+      { name = "added", type = "diffusion.tensor[]", text = "rows of the tokens that add_tokens added" },
+    },
+  },
+  ["cliptext()"] = {
+    signature = "cliptext(ids, [options])",
+    text = "States of tokens after a layer, and one pooled state a text. That is the state of the token that ends the text, after all layers, with the final norm. A model with projection projects it.",
+    params = {
+      { name = "ids", type = "integer[][]|diffusion.tensor", text = "{B, N}, whole numbers from 0 as a tokenizer gives them" },
+      { name = "options", type = "diffusion.cliptext_call_options?", optional = true },
+    },
+    options = {
+      { name = "norm", type = "boolean", default = "true", text = "the final norm is applied to the states" },
+      { name = "skip", type = "integer", range = ">= 0", default = "0", text = "number of last layers that the states leave out" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "states {B, N, width}" },
+      { type = "diffusion.tensor", text = "pooled {B, width}, or {B, projection_dim}" },
+    },
+  },
+  ["cliptext:add_tokens"] = {
+    signature = "cliptext:add_tokens(rows)",
+    text = "Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its table. The rows are not copied. So rows that are parameters of another model train with it.",
+    params = {
+      { name = "rows", type = "diffusion.tensor", text = "{n, width}" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids of the new tokens" },
+    },
+  },
+  ["cliptext:embed"] = {
+    signature = "cliptext:embed(ids)",
+    text = "Vectors of tokens, without positions.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "whole numbers from 0, of any shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "vectors {..., width}" },
+    },
+  },
   ["d.adamw"] = {
     signature = "d.adamw(models, [options])",
     text = "AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a list of models a parameter's name is \"1.name\".",
@@ -226,6 +345,39 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
+  },
+  ["d.autoencoderkl"] = {
+    signature = "d.autoencoderkl([options])",
+    text = "AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the divergence of the latents.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.autoencoderkl_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"silu\"", text = "activation of the residual blocks" },
+      { name = "block_out_channels", type = "list of integers", default = "{64}", text = "channels of each level" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownEncoderBlock2D\"}", text = "the type of each level of the encoder" },
+      { name = "force_upcast", type = "boolean", default = "true", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the latents" },
+      { name = "latents_mean", type = "list of numbers", default = "none", text = "mean of each channel of the latents; kept for the config" },
+      { name = "latents_std", type = "list of numbers", default = "none", text = "standard deviation of each channel of the latents; kept for the config" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "1", text = "residual blocks of a level of the encoder; one more in the decoder" },
+      { name = "mid_block_add_attention", type = "boolean", default = "true", text = "attention between the two middle blocks" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "groups of the norms" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "32", text = "height and width of the images that it was trained on, and of a tile" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "0.18215", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "shift_factor", type = "number", default = "none", text = "subtracted from latents in a pipeline before that; kept for the config" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpDecoderBlock2D\"}", text = "the type of each level of the decoder" },
+      { name = "use_post_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution before the decoder" },
+      { name = "use_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution behind the encoder" },
+    },
+    returns = {
+      { type = "diffusion.autoencoderkl" },
+    },
+    example = "local model = d.autoencoderkl{ block_out_channels = { 32, 32 },\n  down_block_types = { \"DownEncoderBlock2D\", \"DownEncoderBlock2D\" },\n  up_block_types = { \"UpDecoderBlock2D\", \"UpDecoderBlock2D\" } }\nlocal mean, std = model:encode(d.randn(1, 48, 48, 3))\nprint(mean:shape(), model:decode(mean, { tile = { size = 32 } }):shape())",
   },
   ["d.autoencodertiny"] = {
     signature = "d.autoencodertiny([options])",
@@ -353,6 +505,50 @@ return {
     returns = {
       { type = "diffusion.checkpoint" },
     },
+  },
+  ["d.cliptext"] = {
+    signature = "d.cliptext([options])",
+    text = "CLIPTextModel of transformers, by the options of its config, or CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids {B, N}, it returns states and pooled states.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.cliptext_options?", optional = true },
+    },
+    options = {
+      { name = "attention_dropout", type = "number", range = "[0, 1]", default = "0", text = "attention has no dropout here; kept for the config" },
+      { name = "bos_token_id", type = "integer", range = ">= -1", default = "49406", text = "the tokenizer begins a text; kept for the config" },
+      { name = "eos_token_id", type = "integer", range = ">= -1", default = "49407", text = "the token that ends a text; 2 stands for the largest id of each text" },
+      { name = "hidden_act", type = "\"gelu\", \"gelu_accurate\", \"gelu_fast\", \"gelu_new\", \"gelu_python\", \"gelu_python_tanh\", \"gelu_pytorch_tanh\", \"linear\", \"mish\", \"quick_gelu\", \"relu\", \"silu\", \"swish\" or \"tanh\"", default = "\"quick_gelu\"", text = "activation of the feed-forward part" },
+      { name = "hidden_size", type = "integer", range = ">= 1", default = "512", text = "width of a token" },
+      { name = "initializer_factor", type = "number", range = "> 0", default = "1", text = "factor of the tables' first values" },
+      { name = "initializer_range", type = "number", default = "0.02", text = "that class doesn't read it; kept for the config" },
+      { name = "intermediate_size", type = "integer", range = ">= 1", default = "2048", text = "width inside of the feed-forward part" },
+      { name = "layer_norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by the norms" },
+      { name = "max_position_embeddings", type = "integer", range = ">= 1", default = "77", text = "tokens of a text at most" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "8", text = "number of heads of each attention" },
+      { name = "num_hidden_layers", type = "integer", range = ">= 1", default = "12", text = "number of layers" },
+      { name = "pad_token_id", type = "integer", range = ">= -1", default = "1", text = "the tokenizer pads; kept for the config" },
+      { name = "projection", type = "boolean", default = "false", text = "CLIPTextModelWithProjection: the pooled state is projected" },
+      { name = "projection_dim", type = "integer", range = ">= 1", default = "512", text = "width of the projected text" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "vocab_size", type = "integer", range = ">= 1", default = "49408", text = "rows of the table of tokens" },
+    },
+    returns = {
+      { type = "diffusion.cliptext" },
+    },
+    example = "local model = d.cliptext{ vocab_size = 100, hidden_size = 16, intermediate_size = 32,\n  num_hidden_layers = 2, num_attention_heads = 2, eos_token_id = 99 }\nlocal states, pooled = model({ { 98, 5, 17, 99, 99 } }, { skip = 1 })\nprint(states, pooled)",
+  },
+  ["d.command"] = {
+    signature = "d.command(name, words)",
+    text = "Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.",
+    params = {
+      { name = "name", type = "string", text = "\"sample\" or \"replay\"" },
+      { name = "words", type = "string[]", text = "the words behind it; {\"--help\"} lists its flags" },
+    },
+    returns = {
+      { type = "string|nil", text = "text about what was written; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "print(d.command(\"sample\", { \"--help\" }))",
   },
   ["d.context_mlp"] = {
     signature = "d.context_mlp([options])",
@@ -664,6 +860,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -695,6 +892,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1; 0 is no class" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -725,6 +923,7 @@ return {
       { name = "exact", type = "boolean", default = "true", text = "solves each step by iteration, so that ddim returns to the data" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
@@ -771,6 +970,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
       { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it, with the merged x" },
@@ -1327,7 +1527,7 @@ return {
   },
   ["d.hub.load"] = {
     signature = "d.hub.load(path, [options])",
-    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
+    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
     params = {
       { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
       { name = "options", type = "diffusion.hub_load_options?", optional = true },
@@ -1356,7 +1556,10 @@ return {
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
+      { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
+      { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -1382,6 +1585,10 @@ return {
       { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
       { name = "process", type = "process", default = "none", text = "the process that the denoiser was trained for" },
       { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "text", type = "model or ema", default = "none", text = "a text encoder, d.cliptext" },
+      { name = "text2", type = "model or ema", default = "none", text = "SDXL's second text encoder" },
+      { name = "tokenizer", type = "tokenizer", default = "none", text = "the tokenizer of text" },
+      { name = "tokenizer2", type = "tokenizer", default = "none", text = "the tokenizer of text2" },
       { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
       { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
       { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
@@ -1786,7 +1993,10 @@ return {
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
+      { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
+      { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -3662,6 +3872,22 @@ return {
       { type = "integer" },
     },
   },
+  ["d.tokenizer"] = {
+    signature = "d.tokenizer(path)",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired.",
+    params = {
+      { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
+    },
+    options = {
+      { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
+      { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
+    },
+    returns = {
+      { type = "diffusion.tokenizer|nil", text = "tokenizer nil with a message if the files can't be read" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.trainer"] = {
     signature = "d.trainer(options)",
     text = "A training run.",
@@ -3757,6 +3983,70 @@ return {
       { type = "diffusion.model" },
     },
     example = "local model = d.unet2d{ block_out_channels = { 32, 64 }, num_class_embeds = 10,\n  down_block_types = { \"DownBlock2D\", \"AttnDownBlock2D\" }, up_block_types = { \"AttnUpBlock2D\", \"UpBlock2D\" } }\nprint(model(d.randn(4, 16, 16, 3), 500, { class = 3 }))",
+  },
+  ["d.unet2dcondition"] = {
+    signature = "d.unet2dcondition([options])",
+    text = "UNet2DConditionModel of diffusers, by the options of its config. false stands for null. It predicts out_channels channels of images {B, H, W, in_channels}, conditioned on `context`, the states of a text {B, N, width}. A mask of whole numbers {B, N} hides tokens of the context that are 0. model(x, t) is UNet2DConditionModel at timestep t - 1, as t counts from 1 here; see time_offset. Options of the call are its inputs by name: class, context, mask, text_embeds and time_ids of Stable Diffusion XL, image_embeds, hint, time_cond.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.unet2dcondition_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "string", default = "\"silu\"", text = "activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu" },
+      { name = "addition_embed_type", type = "\"text\", \"text_image\", \"text_time\", \"image\" or \"image_hint\"", default = "none", text = "an embedding that is added: of the context, of text_embeds with image_embeds or time_ids, or of image_embeds" },
+      { name = "addition_embed_type_num_heads", type = "integer", range = ">= 1", default = "64", text = "heads of the attention of addition_embed_type = \"text\"" },
+      { name = "addition_time_embed_dim", type = "integer", range = ">= 1", default = "none", text = "width of the waves of each of time_ids" },
+      { name = "attention_head_dim", type = "integer or list of integers", range = ">= 1", default = "8", text = "the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn" },
+      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "the one kind that is followed; kept for the config" },
+      { name = "block_out_channels", type = "list of integers", default = "{320, 640, 1280, 1280}", text = "channels of each level" },
+      { name = "center_input_sample", type = "boolean", default = "false", text = "2 x - 1 is read instead of x" },
+      { name = "class_embed_type", type = "\"timestep\", \"identity\", \"projection\" or \"simple_projection\"", default = "none", text = "\"timestep\": class is a number, embedded as t is; \"identity\": an embedding; \"projection\" and \"simple_projection\": a row that two products or one make an embedding of" },
+      { name = "class_embeddings_concat", type = "boolean", default = "false", text = "the embedding of the class is behind that of the time, not added to it" },
+      { name = "conv_in_kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the first convolution's kernel, odd" },
+      { name = "conv_out_kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the last convolution's kernel, odd" },
+      { name = "cross_attention_dim", type = "integer or list of integers", range = ">= 1", default = "1280", text = "width of the context; one for all levels, or one for each" },
+      { name = "cross_attention_norm", type = "\"layer_norm\" or \"group_norm\"", default = "none", text = "norm of the context in blocks of the type SimpleCrossAttn" },
+      { name = "down_block_types", type = "list of strings", default = "{\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"DownBlock2D\"}", text = "the block of each level on the way down" },
+      { name = "downsample_padding", type = "integer", range = "[0, 1]", default = "1", text = "1 puts zeros around a convolution that halves an image, 0 only below and right" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "dual_cross_attention", type = "boolean", default = "false", text = "diffusers can't run it any more, and it is refused for CrossAttn blocks" },
+      { name = "encoder_hid_dim", type = "integer", range = ">= 1", default = "none", text = "width of the context that is projected to cross_attention_dim" },
+      { name = "encoder_hid_dim_type", type = "\"text_proj\", \"text_image_proj\" or \"image_proj\"", default = "none, or text_proj with encoder_hid_dim", text = "the context is projected from a text, a text and a picture, or a picture: text_proj, text_image_proj or image_proj" },
+      { name = "flip_sin_to_cos", type = "boolean", default = "true", text = "cosines come first" },
+      { name = "freq_shift", type = "integer", default = "0", text = "s of the frequencies 10000^(-k / (channels/2 - s))" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of x; with a hint, four of them are the hint's" },
+      { name = "layers_per_block", type = "integer or list of integers", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up; one for all levels, or one for each" },
+      { name = "mid_block_only_cross_attention", type = "boolean", default = "only_cross_attention, if that is one boolean", text = "the same for the middle of the type SimpleCrossAttn" },
+      { name = "mid_block_scale_factor", type = "number", default = "1", text = "divides the results of the residual blocks in the middle" },
+      { name = "mid_block_type", type = "string or false", default = "\"UNetMidBlock2DCrossAttn\"", text = "the block in the middle, false for none" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance of norms" },
+      { name = "norm_num_groups", type = "integer in [1, 1048576] or false", range = ">= 1", default = "32", text = "groups of the norms; false for K blocks, and no norm before the last convolution" },
+      { name = "num_attention_heads", type = "nil", range = ">= 1", default = "none", text = "can't be given, as in diffusers: attention_head_dim has the number" },
+      { name = "num_class_embeds", type = "integer", range = ">= 1", default = "none", text = "number of classes, if class_embed_type is nil" },
+      { name = "only_cross_attention", type = "boolean or list of booleans", default = "false", text = "the first attention of a transformer block is to the context too; one for all levels, or one for each" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the result" },
+      { name = "projection_class_embeddings_input_dim", type = "integer", range = ">= 1", default = "none", text = "width of the class that is projected, or of text_embeds and the waves of time_ids together" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "resnet_out_scale_factor", type = "number", default = "1", text = "divides the results of residual blocks of these types" },
+      { name = "resnet_skip_time_act", type = "boolean", default = "false", text = "the embedding isn't activated in blocks of the types Resnet and SimpleCrossAttn" },
+      { name = "resnet_time_scale_shift", type = "\"default\" or \"scale_shift\"", default = "\"default\"", text = "\"scale_shift\": the embedding scales and shifts the second norm of a block; \"default\" adds it" },
+      { name = "reverse_transformer_layers_per_block", type = "list of integers or lists of integers", default = "none", text = "the same on the way up, from the deepest level" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "none", text = "height and width of the images that it was trained on; one number or both" },
+      { name = "time_cond_proj_dim", type = "integer", range = ">= 1", default = "none", text = "width of time_cond, which is added to the waves of t" },
+      { name = "time_embedding_act_fn", type = "string", default = "none", text = "activation of the whole embedding: as act_fn" },
+      { name = "time_embedding_dim", type = "integer", range = ">= 1", default = "none", text = "width of the embedding of t; if nil, 4 times the first channels, with Fourier features 2 times" },
+      { name = "time_embedding_type", type = "\"positional\" or \"fourier\"", default = "\"positional\"", text = "waves of t, or Fourier features of it" },
+      { name = "time_offset", type = "number", default = "1, or 0 if time_embedding_type is \"fourier\"", text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" },
+      { name = "timestep_post_act", type = "string", default = "none", text = "activation of the embedding of t: as act_fn" },
+      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 1", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"}", text = "the block of each level on the way up" },
+      { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
+      { name = "use_linear_projection", type = "boolean", default = "false", text = "the products around transformer blocks are of tokens, not 1x1 convolutions" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.unet2dcondition{ block_out_channels = { 32, 64 }, cross_attention_dim = 16,\n  down_block_types = { \"CrossAttnDownBlock2D\", \"DownBlock2D\" },\n  up_block_types = { \"UpBlock2D\", \"CrossAttnUpBlock2D\" } }\nprint(model(d.randn(2, 16, 16, 4), 500, { context = d.randn(2, 77, 16) }))",
   },
   ["d.vq"] = {
     signature = "d.vq([options])",
@@ -4437,6 +4727,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:attend"] = {
+    signature = "net:attend([path], inputs, [options])",
+    text = "Attention of queries, keys and values that are there already, with a fourth input as mask.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attend_options?", optional = true },
+    },
+    options = {
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
+      { name = "own", type = "boolean", default = "false", text = "the last keys are those of the queries' own tokens, for which the mask has no place" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:attention"] = {
     signature = "net:attention([path], inputs, [options])",
     text = "Multi-head attention of x, over a second input if given, with a third as mask.",
@@ -4472,6 +4779,23 @@ return {
     options = {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention_pool"] = {
+    signature = "net:attention_pool([path], inputs, [options])",
+    text = "A row for a sequence of tokens: the attention of their mean, plus a learned vector, to them and to itself.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_pool_options?", optional = true },
+    },
+    options = {
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
@@ -4659,6 +4983,21 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:flatten"] = {
+    signature = "net:flatten([path], inputs, [options])",
+    text = "A row for each sample: {B, ...} as {B, the product of the rest}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_flatten_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:fourier"] = {
     signature = "net:fourier([path], inputs, [options])",
     text = "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.",
@@ -4740,6 +5079,21 @@ return {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:join"] = {
+    signature = "net:join([path], inputs, [options])",
+    text = "The tokens of two values, one after another.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_join_options?", optional = true },
+    },
+    options = {
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -5019,6 +5373,24 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:positions"] = {
+    signature = "net:positions([path], inputs, [options])",
+    text = "Tokens {B, N, inp} plus the first N rows of a table.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_positions_options?", optional = true },
+    },
+    options = {
+      { name = "rows", type = "integer", range = ">= 1", default = "required", text = "rows of the table: tokens at most" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:quick_gelu"] = {
     signature = "net:quick_gelu([path], inputs, [options])",
     text = "x sigmoid(1.702 x).",
@@ -5107,7 +5479,7 @@ return {
   },
   ["net:sinusoid"] = {
     signature = "net:sinusoid([path], inputs, [options])",
-    text = "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.",
+    text = "cos and sin of numbers {B} or {B, N} times width/2 frequencies; the last number of an odd width is 0.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -5177,6 +5549,22 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:unflatten"] = {
+    signature = "net:unflatten([path], inputs, [options])",
+    text = "A row {B, n C} as n tokens {B, n, C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_unflatten_options?", optional = true },
+    },
+    options = {
+      { name = "pieces", type = "integer", range = ">= 1", default = "required", text = "their number n" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:unpatchify"] = {
     signature = "net:unpatchify([path], inputs, [options])",
     text = "Tokens as patches of an image of the second input's height and width.",
@@ -5195,7 +5583,7 @@ return {
   },
   ["net:upsample"] = {
     signature = "net:upsample([path], inputs, [options])",
-    text = "Nearest neighbours, then a 3x3 convolution.",
+    text = "Nearest neighbours, then a 3x3 convolution; a second input, an image, has the size of the result if that is not `times` the first's.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -5388,13 +5776,18 @@ return {
       { name = "sampler", type = "any", text = "as d.sample takes it" },
       { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
       { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+      { name = "text", type = "diffusion.model|nil", text = "encodes prompts; can be written, as the three after it" },
+      { name = "text2", type = "diffusion.model|nil", text = "the second of SDXL's text encoders" },
+      { name = "tokenizer", type = "any", text = "cuts prompts into tokens" },
+      { name = "tokenizer2", type = "any", text = "the same for text2" },
+      { name = "tiny", type = "diffusion.model|nil", text = "a small autoencoder for previews; can be written" },
     },
   },
   ["pipe()"] = {
     signature = "pipe([options])",
     text = "Draws images.",
     params = {
-      { name = "options", type = "diffusion.pipe_options?", optional = true },
+      { name = "options", type = "diffusion.pipe_options|diffusion.pipe_text2image_options?", optional = true },
     },
     options = {
       { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
@@ -5412,6 +5805,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
       { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
       { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
     },
     returns = {
@@ -5419,10 +5813,14 @@ return {
     },
   },
   ["pipe:decode"] = {
-    signature = "pipe:decode(x)",
+    signature = "pipe:decode(x, [options])",
     text = "Images of a run's x, decoded if they are latents, within [-1, 1].",
     params = {
       { name = "x", type = "diffusion.tensor" },
+      { name = "options", type = "diffusion.pipe_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, C}" },
@@ -5445,11 +5843,124 @@ return {
       { type = "diffusion.tensor" },
     },
   },
+  ["pipe:encode_prompt"] = {
+    signature = "pipe:encode_prompt(options)",
+    text = "Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the embedding of the whole text. The option prompt takes the first result in place of texts, and negative the second.",
+    params = {
+      { name = "options", type = "diffusion.pipe_encode_prompt_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+    },
+    returns = {
+      { type = "table<string, diffusion.tensor>", text = "inputs {context, text_embeds}" },
+      { type = "table<string, diffusion.tensor>", text = "without those of the unconditional call" },
+    },
+  },
+  ["pipe:image2image"] = {
+    signature = "pipe:image2image(options)",
+    text = "Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and sampled from there.",
+    params = {
+      { name = "options", type = "diffusion.pipe_image2image_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "0.8", text = "how much of the way to noise x0 goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]" },
+    },
+  },
+  ["pipe:inpaint"] = {
+    signature = "pipe:inpaint(options)",
+    text = "Paints a part of images as a text says. Networks that were trained for it get the mask and the kept part. With others, each step puts the kept part back. how = \"repaint\" is d.edit.repaint on latents.",
+    params = {
+      { name = "options", type = "diffusion.pipe_inpaint_options" },
+    },
+    options = {
+      { name = "keep", type = "tensor", default = "required", text = "1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape" },
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "how", type = "\"blend\", \"repaint\" or table", default = "by the network", text = "for networks without a mask: \"blend\" each step as diffusers does, or \"repaint\", also as {\"repaint\", jump = 10, resample = 10}" },
+      { name = "init_latents", type = "tensor", default = "drawn", text = "normals {n, h, w, C} in place of drawn ones" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise x0 goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
+    },
+  },
+  ["pipe:preview"] = {
+    signature = "pipe:preview(x)",
+    text = "Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a linear map makes one pixel of each latent.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "step.x0, or run.x" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]" },
+    },
+  },
   ["pipe:steps"] = {
     signature = "pipe:steps([options])",
-    text = "A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if the pipe has an autoencoder; pipe:decode makes images of them.",
+    text = "A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text encoders takes the options of text2image. With x0 it takes those of image2image, and with keep those of inpaint.",
     params = {
-      { name = "options", type = "diffusion.pipe_options?", optional = true },
+      { name = "options", type = "diffusion.pipe_options|diffusion.pipe_text2image_options?", optional = true },
     },
     options = {
       { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
@@ -5467,10 +5978,62 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
       { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
       { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
     },
     returns = {
       { type = "diffusion.run" },
+    },
+  },
+  ["pipe:text2image"] = {
+    signature = "pipe:text2image(options)",
+    text = "Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of torch's kind draw in diffusers' order, and the images are the same.",
+    params = {
+      { name = "options", type = "diffusion.pipe_text2image_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "height", type = "integer", range = ">= 1", default = "that of the network", text = "height of an image in pixels" },
+      { name = "init_latents", type = "tensor", default = "drawn", text = "normals {n, h, w, C} in place of drawn ones" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+      { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another" },
+    },
+  },
+  ["pipe_draws"] = {
+    signature = "pipe_draws",
+    text = "The source of a call's normals.",
+    params = {
+      { name = "source", type = "any", text = "for d.sampler.steps: nil stands for the seed" },
+      { name = "seed", type = "integer" },
+      { name = "generators", type = "any" },
     },
   },
   ["plan"] = {
@@ -7695,6 +8258,79 @@ return {
     signature = "times = \"uniform\"",
     text = "every t equally likely",
   },
+  ["tokenizer"] = {
+    signature = "tokenizer",
+    text = "CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).",
+    params = {
+      { name = "bos", type = "integer", text = "id of the token before a text" },
+      { name = "eos", type = "integer", text = "id of the token after a text" },
+      { name = "pad", type = "integer", text = "id of the token that fills up a text" },
+      { name = "size", type = "integer", text = "number of tokens; ids are below it" },
+      { name = "length", type = "integer", text = "most tokens of a text, with bos and eos" },
+    },
+  },
+  ["tokenizer()"] = {
+    signature = "tokenizer(text, [options])",
+    text = "The ids of texts, one row for each: bos, the text's tokens, eos, and pad up to the length.",
+    params = {
+      { name = "text", type = "string|string[]", text = "UTF-8" },
+      { name = "options", type = "diffusion.tokenizer_call_options?", optional = true },
+    },
+    options = {
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
+      { name = "pad", type = "boolean", default = "true", text = "fills all rows up to `length`; if false, up to the longest" },
+      { name = "truncate", type = "boolean", default = "true", text = "cuts longer texts; if false, all rows are as long as the longest" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "ids i64 [B,N], from 0" },
+      { type = "table", text = "info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text, or false" },
+    },
+  },
+  ["tokenizer:add"] = {
+    signature = "tokenizer:add(word, [n])",
+    text = "Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word, word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its case doesn't matter.",
+    params = {
+      { name = "word", type = "string", text = "UTF-8, such as \"<cat-toy>\"" },
+      { name = "n", type = "integer|nil", text = "number of tokens, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "integer[]", text = "ids the new ids, which follow the last one" },
+    },
+  },
+  ["tokenizer:decode"] = {
+    signature = "tokenizer:decode(ids, [options])",
+    text = "The text of ids. It is in lower case, with a space after each word, also before a comma.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "a list or a tensor [N], or a tensor [B,N]" },
+      { name = "options", type = "diffusion.tokenizer_decode_options?", optional = true },
+    },
+    options = {
+      { name = "special", type = "boolean", default = "true", text = "keeps the special tokens, such as those before and after a text" },
+    },
+    returns = {
+      { type = "string|string[]", text = "text a list of texts for a tensor [B,N]" },
+    },
+  },
+  ["tokenizer:encode"] = {
+    signature = "tokenizer:encode(text)",
+    text = "The ids of a text's tokens, without those before and after it. Nothing is cut.",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids from 0" },
+    },
+  },
+  ["tokenizer:pieces"] = {
+    signature = "tokenizer:pieces(text)",
+    text = "The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the last token of a word ends with \"</w>\".",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "string[]" },
+    },
+  },
   ["trainer"] = {
     signature = "trainer",
     text = "A training run, to be started by trainer:run().",
@@ -7712,6 +8348,7 @@ return {
     text = "A value inside of a network that is being written.",
     params = {
       { name = "width", type = "integer?", text = "its last size, where that is known" },
+      { name = "optional", type = "boolean?", text = "an input that may be absent" },
     },
   },
   ["vq"] = {

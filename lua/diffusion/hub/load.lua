@@ -5,13 +5,14 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local folder = require "diffusion.hub.folder"
 local foreign = require "diffusion.hub.foreign"
-local json = require "diffusion.file.json"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local load_options = require "diffusion.hub.load_options"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
+local encoders = require "diffusion.hub.encoders"
+local tokenizer = require("diffusion.text.tokenizer").tokenizer
 local weights = require "diffusion.hub.weights"
 
 local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
@@ -31,7 +32,7 @@ end
 -- pipeline there, or a file of Python's in the component's folder.
 local function class_of(path, index, name)
   local entry = index[name]
-  if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
+  if encoders.is_absent(index, name) then
     return legible.refused("%s: its '%s' is %s, but %s needs it", path, name, entry == nil and "missing" or "null",
       index._class_name)
   end
@@ -56,7 +57,7 @@ local function scheduler_of(here, class)
   given, message = config.read(folder.join(own, SCHEDULER))
   if not given then return nil, message end
   given._class_name = class
-  return given
+  return given, nil, folder.join(own, SCHEDULER)
 end
 
 -- The option `scheduler`: a path of a config, a config, or a class for the config that is there.
@@ -78,7 +79,8 @@ end
 -- Whether a component has weights of the variant that is wanted.
 local function has_variant(here, name, o)
   local own = folder_of(here, name, CONFIG)
-  return own ~= nil and weights.variants(own, "diffusers")[o.variant] ~= nil
+  local function has(library) return weights.variants(own, library)[o.variant] ~= nil end
+  return own ~= nil and (has "diffusers" or has "transformers")
 end
 
 -- The network of a component. A variant that only other components have is left out.
@@ -102,8 +104,8 @@ local function part_of(here, path, index, names, i, o)
   local m, why, own = network_of(here, names, name, class, o)
   if not m then return nil, why end
   local role = i == 2 and "vae" or name
-  if component.role(own) ~= role then
-    return legible.refused("%s: '%s' is %s, which is no %s", path, name, own, role)
+  if own.role ~= role then
+    return legible.refused("%s: '%s' is %s, which is no %s", path, name, own.class, role)
   end
   return m, nil, own
 end
@@ -111,18 +113,18 @@ end
 local function in_folder(o)
   local there, message = folder.find(o.vae, o)
   if not there then return nil, message end
-  local m, why, class = component.load(there, o.class_name, o)
-  if m and component.role(class) ~= "vae" then
-    return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, class)
+  local m, why, info = component.load(there, o.class_name, o)
+  if m and info.role ~= "vae" then
+    return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, info.class)
   end
-  return m, why, class
+  return m, why, info
 end
 
 local function in_file(o)
   local parts, message = foreign.load(o.vae, { copy = o.copy, dtype = o.dtype, frozen = o.frozen })
   if not parts then return nil, message end
   if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, parts.class) end
-  return parts.vae, nil, parts.classes.vae
+  return parts.vae, nil, { class = parts.classes.vae, files = { o.vae } }
 end
 
 -- The option `vae` names a folder, or a file of TAESD.
@@ -134,43 +136,91 @@ local function vae_for(o) return other_vae(opts.joined(o, { class_name = false, 
 local function vae_of(here, path, index, names, o)
   if o.vae == false then return nil end
   if o.vae then return vae_for(o) end
-  local vae, why, class = part_of(here, path, index, names, 2, o)
+  local vae, why, info = part_of(here, path, index, names, 2, o)
   if not vae then
     return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
   end
-  return vae, nil, class
+  return vae, nil, info
 end
 
 -- ==== pipelines ==========================================================================
 
+-- Adds files to those of a pipe, by their names below its folder.
+local function add_files(parts, root, paths)
+  parts.files = parts.files or {}
+  for _, path in ipairs(paths or {}) do
+    local below = path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2)
+    parts.files[below or path:match "[^/]+/[^/]+$" or path] = path
+  end
+end
+
+-- Another autoencoder, for previews.
+local function tiny_of(parts, o)
+  if not o.tiny then return true end
+  local there, message, info = folder.find(o.tiny, o)
+  if there then parts.tiny, message, info = component.load(there, nil, opts.joined(o, { class_name = false })) end
+  if not parts.tiny then return nil, message end
+  parts.classes.tiny = info.class
+  return true
+end
+
 local function made(parts, o)
+  local fine, why = tiny_of(parts, o)
+  if not fine then return nil, why end
   parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
   return one
 end
 
+-- Puts a network in its place in a pipe. The result is a message if there is no network.
+local function placed(parts, root, name, net, message, info)
+  parts[name] = net
+  if info then
+    parts.classes[name] = info.class
+    add_files(parts, root, info.files)
+  end
+  return message
+end
+
 -- The config of the scheduler of an index, or the one that the options name.
-local function pipeline_scheduler(here, path, index, known, o)
+local function pipeline_scheduler(parts, here, path, index, known, o)
   local class, message = class_of(path, index, "scheduler")
   if not class then return nil, message end
-  local own
-  own, message = scheduler_of(here, known.scheduler or class)
+  local own, file
+  own, message, file = scheduler_of(here, known.scheduler or class)
   if not own then return nil, message end
+  if not o.scheduler then add_files(parts, here.path, { file }) end
   return chosen_scheduler(o, own)
+end
+
+-- Adds text encoders and their tokenizers. The result is a message if that fails.
+local function with_encoders(out, here, path, index, known, names, o)
+  local function network(name, class)
+    local net, message, info = network_of(here, names, name, class, o)
+    if net then add_files(out, here.path, info.files) end
+    return net, message, info
+  end
+  local function tokens(name)
+    local own, message = folder.below(here, name)
+    if not own then return nil, message end
+    for file in pairs(own.files) do add_files(out, here.path, { folder.join(own, file) }) end
+    return tokenizer(own.path)
+  end
+  return encoders.parts(out, index, known,
+    { path = path, class_of = class_of, network_of = network, tokenizer_of = tokens }, o)
 end
 
 local function parts_of(here, path, index, known, o)
   local names, out = { known.denoiser or "unet", known.vae }, { classes = {} }
-  local scheduler, message = pipeline_scheduler(here, path, index, known, o)
+  local scheduler, message = pipeline_scheduler(out, here, path, index, known, o)
   if not scheduler then return nil, message end
   out.scheduler = scheduler
-  out.unet, message, out.classes.unet = part_of(here, path, index, names, 1, o)
-  if not out.unet then return nil, message end
-  if known.vae then
-    out.vae, message, out.classes.vae = vae_of(here, path, index, names, o)
-    if message then return nil, message end
-  end
+  add_files(out, here.path, { path })
+  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, o))
+  if not message and known.vae then message = placed(out, here.path, "vae", vae_of(here, path, index, names, o)) end
+  if not message and known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
+  if message then return nil, message end
   return out
 end
 
@@ -197,39 +247,41 @@ local function pipeline(here, o)
 end
 
 -- A pipe of a denoiser, with the autoencoder of the option if it names one.
-local function with_vae(parts, o, find)
+local function with_vae(parts, root, o, find)
   local message
-  if o.vae then parts.vae, message, parts.classes.vae = find(o) end
+  if o.vae then message = placed(parts, root, "vae", find(o)) end
   if message then return nil, message end
   return made(parts, o)
 end
 
--- A folder of one component: a denoiser or an autoencoder.
+-- A folder that has one component: a denoiser, an autoencoder or a text encoder.
 local function single(here, o)
-  local m, message, class = component.load(here, o.class_name, o)
+  local m, message, info = component.load(here, o.class_name, o)
   if not m then return nil, message end
   local scheduler
   if o.scheduler then
     scheduler, message = chosen_scheduler(o, nil)
     if not scheduler then return nil, message end
   end
-  local parts = { class = class, path = here.path, scheduler = scheduler, classes = {} }
-  if component.role(class) ~= "vae" then
-    parts.unet, parts.classes.unet = m, class
-    return with_vae(parts, o, vae_for)
-  end
-  if o.vae then return legible.refused("%s: this is an autoencoder, and vae = '%s' another", here.path, o.vae) end
-  parts.vae, parts.classes.vae = m, class
+  local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
+  local part = info.role == "transformer" and "unet" or info.role
+  placed(parts, here.path, part, m, nil, info)
+  if part == "unet" then return with_vae(parts, here.path, o, vae_for) end
+  if o.vae then return legible.refused("%s: vae = '%s' has no use next to %s", here.path, o.vae, info.class) end
   return made(parts, o)
 end
 
 -- A file of another library. Its network may be one of latents.
 local function other(path, o)
-  local parts
-  local fine, message = load_options.of_file(path, o)
-  if fine then parts, message = foreign.load(path, o) end
+  local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
-  return with_vae(parts, o, other_vae)
+  local fine, why = load_options.of_file(path, o, parts)
+  if not fine then return nil, why end
+  local root = path:match "^(.*)/" or "."
+  add_files(parts, root, { path })
+  if parts.scheduler then parts.scheduler, message = chosen_scheduler(o, parts.scheduler) end
+  if message then return nil, message end
+  return with_vae(parts, root, o, other_vae)
 end
 
 -- ==== the call ===========================================================================
@@ -247,15 +299,15 @@ end
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
-  local described = name == INDEX or name == CONFIG
-    or name:find "^diffusion_pytorch_model" and core.place(dir .. "/" .. CONFIG) == "file"
+  local weighs = name:find "^diffusion_pytorch_model" or name:find "^model.*%.safetensors$"
+  local described = name == INDEX or name == CONFIG or weighs and core.place(dir .. "/" .. CONFIG) == "file"
   return described and core.place(path) == "file" and dir or path
 end
 
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
---- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or
---- TAESD, whose other half must lie next to it.
+--- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of
+--- TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.

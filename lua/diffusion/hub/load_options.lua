@@ -22,6 +22,10 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "names of the classes from 1" },
   vae = { "path|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder, or a file of TAESD; false for none" },
+  text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
+  tokenizer = { "path", default_text = "that of the folder",
+    text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
+  tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },
@@ -29,7 +33,7 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
 }))
 
 -- Options that a folder alone has. With `vae`, a file of another library has a folder next to it.
-local OF_FOLDERS, WITH_A_VAE = { "cache", "class_name", "revision", "scheduler", "variant" }, { "scheduler" }
+local OF_FOLDERS = { "cache", "class_name", "revision", "variant" }
 
 -- Refuses options of something else than what was found, so that none is ignored.
 local function without(names, o, path, this, whose)
@@ -45,10 +49,15 @@ end
 --- Refuses options that aren't for a file of another library.
 ---@param path string
 ---@param o table the checked options
+---@param parts table those of the pipe: a file of Stable Diffusion has a scheduler and reads prompts
 ---@return true|nil fine nil with a message
 ---@return string|nil message
-function load_options.of_file(path, o)
-  return without(o.vae and WITH_A_VAE or OF_FOLDERS, o, path, "a file of another library", "folders of diffusers")
+function load_options.of_file(path, o, parts)
+  local names = o.vae and {} or { table.unpack(OF_FOLDERS) }
+  if not parts.scheduler then names[#names + 1] = "scheduler" end
+  local fine, message = without(names, o, path, "a file of another library", "folders of diffusers")
+  if not fine or parts.prompted then return fine, message end
+  return without({ "tokenizer" }, o, path, "a network without prompts", "files of Stable Diffusion")
 end
 
 --- Refuses options that aren't for a folder.
@@ -57,7 +66,9 @@ end
 ---@return true|nil fine nil with a message
 ---@return string|nil message
 function load_options.of_folder(path, o)
-  return without(opts.names(foreign.rules), o, path, "a folder of diffusers", "files of other libraries")
+  local names = opts.names(foreign.rules)
+  names[#names + 1] = "tokenizer"
+  return without(names, o, path, "a folder of diffusers", "files of other libraries")
 end
 
 --- Refuses options that aren't for a pipeline.

@@ -33,6 +33,41 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
+---@class (exact) diffusion.autoencoderkl_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
+---@field block_out_channels? integer[] channels of each level; default {64}
+---@field down_block_types? string[] the type of each level of the encoder; default {"DownEncoderBlock2D"}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default true
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels of the latents; range >= 1; default 4
+---@field latents_mean? number[] mean of each channel of the latents; kept for the config
+---@field latents_std? number[] standard deviation of each channel of the latents; kept for the config
+---@field layers_per_block? integer residual blocks of a level of the encoder; one more in the decoder; range >= 1; default 1
+---@field mid_block_add_attention? boolean attention between the two middle blocks; default true
+---@field norm_num_groups? integer groups of the norms; range >= 1; default 32
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer|integer[] height and width of the images that it was trained on, and of a tile; range >= 1; default 32
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 0.18215
+---@field shift_factor? number subtracted from latents in a pipeline before that; kept for the config
+---@field up_block_types? string[] the type of each level of the decoder; default {"UpDecoderBlock2D"}
+---@field use_post_quant_conv? boolean a 1x1 convolution before the decoder; default true
+---@field use_quant_conv? boolean a 1x1 convolution behind the encoder; default true
+
+---@class (exact) diffusion.autoencoderkl_call_options
+---@field eps? diffusion.tensor the latents' standard normal numbers {B, h, w, latent_channels}; default drawn
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.autoencoderkl_decode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_encode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_tile_options
+---@field overlap? number share of a tile that lies in the one before, rounded up to whole latents; range [0, 1); default 0.25
+---@field size? integer height and width of a tile in pixels, rounded down to whole latents; range >= 1; default sample_size
+
 ---@class (exact) diffusion.autoencodertiny_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
 ---@field decoder_block_out_channels? integer[] channels of each level of the decoder, all equal; default {64, 64, 64, 64}
@@ -81,6 +116,29 @@ local d = {}
 ---@field batches? diffusion.batches the batches, whose place is saved
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
 ---@field opt? diffusion.adamw the optimiser
+
+---@class (exact) diffusion.cliptext_options
+---@field attention_dropout? number attention has no dropout here; kept for the config; range [0, 1]; default 0
+---@field bos_token_id? integer the tokenizer begins a text; kept for the config; range >= -1; default 49406
+---@field eos_token_id? integer the token that ends a text; 2 stands for the largest id of each text; range >= -1; default 49407
+---@field hidden_act? "gelu"|"gelu_accurate"|"gelu_fast"|"gelu_new"|"gelu_python"|"gelu_python_tanh"|"gelu_pytorch_tanh"|"linear"|"mish"|"quick_gelu"|"relu"|"silu"|"swish"|"tanh" activation of the feed-forward part; default "quick_gelu"
+---@field hidden_size? integer width of a token; range >= 1; default 512
+---@field initializer_factor? number factor of the tables' first values; range > 0; default 1
+---@field initializer_range? number that class doesn't read it; kept for the config; default 0.02
+---@field intermediate_size? integer width inside of the feed-forward part; range >= 1; default 2048
+---@field layer_norm_eps? number added to the variance by the norms; range > 0; default 1e-5
+---@field max_position_embeddings? integer tokens of a text at most; range >= 1; default 77
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 8
+---@field num_hidden_layers? integer number of layers; range >= 1; default 12
+---@field pad_token_id? integer the tokenizer pads; kept for the config; range >= -1; default 1
+---@field projection? boolean CLIPTextModelWithProjection: the pooled state is projected; default false
+---@field projection_dim? integer width of the projected text; range >= 1; default 512
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field vocab_size? integer rows of the table of tokens; range >= 1; default 49408
+
+---@class (exact) diffusion.cliptext_call_options
+---@field norm? boolean the final norm is applied to the states; default true
+---@field skip? integer number of last layers that the states leave out; range >= 0; default 0
 
 ---@class (exact) diffusion.context_mlp_options
 ---@field context? integer dimensions of a context vector; range >= 1; default 2
@@ -196,6 +254,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
@@ -215,6 +274,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
@@ -233,6 +293,7 @@ local d = {}
 ---@field exact? boolean solves each step by iteration, so that ddim returns to the data; default true
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field iterations? integer iterations of a step at most; range >= 1; default 100
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
@@ -256,6 +317,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it, with the merged x
@@ -454,7 +516,10 @@ local d = {}
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
+---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
+---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
+---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
 ---@field vae? string|false the folder of another autoencoder, or a file of TAESD; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
@@ -467,6 +532,10 @@ local d = {}
 ---@field pipeline? string class of the pipeline; default by the networks
 ---@field process? diffusion.process the process that the denoiser was trained for
 ---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field text? diffusion.model|diffusion.ema a text encoder, d.cliptext
+---@field text2? diffusion.model|diffusion.ema SDXL's second text encoder
+---@field tokenizer? diffusion.tokenizer the tokenizer of text
+---@field tokenizer2? diffusion.tokenizer the tokenizer of text2
 ---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
 ---@field vae? diffusion.model|diffusion.ema an autoencoder
 ---@field variant? string part of the name of the weights: fp16, non_ema
@@ -700,6 +769,11 @@ local d = {}
 ---@class (exact) diffusion.net_add_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_attend_options
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field own? boolean the last keys are those of the queries' own tokens, for which the mask has no place; default false
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_attention_options
 ---@field bias? boolean the last product has a bias; default true
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
@@ -715,6 +789,11 @@ local d = {}
 ---@class (exact) diffusion.net_attention_block_options
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_pool_options
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -777,6 +856,9 @@ local d = {}
 ---@field taps? integer length of the filter; range [1, 8]; default 4
 ---@field up? integer zeros are put between pixels, this many less one; the mean of the image stays; range [1, 64]; default 1
 
+---@class (exact) diffusion.net_flatten_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_fourier_options
 ---@field width integer width of the result, even; range >= 2
 ---@field log? boolean takes ln t instead of t; default false
@@ -802,6 +884,9 @@ local d = {}
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_join_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_labels_options
@@ -890,6 +975,12 @@ local d = {}
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_positions_options
+---@field rows integer rows of the table: tokens at most; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
+
 ---@class (exact) diffusion.net_quick_gelu_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -938,6 +1029,10 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_unflatten_options
+---@field pieces integer their number n; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_unpatchify_options
@@ -1139,6 +1234,100 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise init goes; range [0, 1]; default 1
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+---@field width? integer width of an image in pixels; range >= 1; default that of the network
+
+---@class (exact) diffusion.pipe_decode_options
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_encode_prompt_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+
+---@class (exact) diffusion.pipe_image2image_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 0.8
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_inpaint_options
+---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field how? "blend"|"repaint"|table for networks without a mask: "blend" each step as diffusers does, or "repaint", also as {"repaint", jump = 10, resample = 10}; default by the network
+---@field init_latents? diffusion.tensor normals {n, h, w, C} in place of drawn ones; default drawn
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_sizes_options
+---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
+---@field negative_crop? number[] crop of the unconditional call
+---@field negative_original? number[] original of the unconditional call
+---@field negative_score? number score of the unconditional call; default 2.5
+---@field negative_target? number[] target of the unconditional call
+---@field original? number[] {height, width} of the picture before it was cropped; the size drawn if not given
+---@field score? number aesthetic score, for networks that take it in place of target; default 6
+---@field target? number[] {height, width} to which it was cropped; the size drawn if not given
+
+---@class (exact) diffusion.pipe_text2image_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field height? integer height of an image in pixels; range >= 1; default that of the network
+---@field init_latents? diffusion.tensor normals {n, h, w, C} in place of drawn ones; default drawn
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
 
 ---@class (exact) diffusion.plot_lines_options
@@ -1377,6 +1566,19 @@ local d = {}
 ---@field sin_first? boolean the sines come first; default false
 ---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
+---@class (exact) diffusion.tokenizer_options
+---@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
+---@field length? integer most tokens of a text, with bos and eos; range [2, 65536]; default the folder's model_max_length, or 77
+---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
+
+---@class (exact) diffusion.tokenizer_call_options
+---@field length? integer tokens of a row, with bos and eos; range [2, 65536]; default the tokenizer's
+---@field pad? boolean fills all rows up to `length`; if false, up to the longest; default true
+---@field truncate? boolean cuts longer texts; if false, all rows are as long as the longest; default true
+
+---@class (exact) diffusion.tokenizer_decode_options
+---@field special? boolean keeps the special tokens, such as those before and after a text; default true
+
 ---@class (exact) diffusion.trainer_options
 ---@field batches diffusion.batches the batches
 ---@field model diffusion.model the network
@@ -1439,6 +1641,58 @@ local d = {}
 ---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
 ---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
+---@class (exact) diffusion.unet2dcondition_options
+---@field act_fn? string activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu; default "silu"
+---@field addition_embed_type? "text"|"text_image"|"text_time"|"image"|"image_hint" an embedding that is added: of the context, of text_embeds with image_embeds or time_ids, or of image_embeds
+---@field addition_embed_type_num_heads? integer heads of the attention of addition_embed_type = "text"; range >= 1; default 64
+---@field addition_time_embed_dim? integer width of the waves of each of time_ids; range >= 1
+---@field attention_head_dim? integer|integer[] the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn; range >= 1; default 8
+---@field attention_type? "default" the one kind that is followed; kept for the config; default "default"
+---@field block_out_channels? integer[] channels of each level; default {320, 640, 1280, 1280}
+---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
+---@field class_embed_type? "timestep"|"identity"|"projection"|"simple_projection" "timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and "simple_projection": a row that two products or one make an embedding of
+---@field class_embeddings_concat? boolean the embedding of the class is behind that of the time, not added to it; default false
+---@field conv_in_kernel? integer height and width of the first convolution's kernel, odd; range >= 1; default 3
+---@field conv_out_kernel? integer height and width of the last convolution's kernel, odd; range >= 1; default 3
+---@field cross_attention_dim? integer|integer[] width of the context; one for all levels, or one for each; range >= 1; default 1280
+---@field cross_attention_norm? "layer_norm"|"group_norm" norm of the context in blocks of the type SimpleCrossAttn
+---@field down_block_types? string[] the block of each level on the way down; default {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"}
+---@field downsample_padding? integer 1 puts zeros around a convolution that halves an image, 0 only below and right; range [0, 1]; default 1
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field dual_cross_attention? boolean diffusers can't run it any more, and it is refused for CrossAttn blocks; default false
+---@field encoder_hid_dim? integer width of the context that is projected to cross_attention_dim; range >= 1
+---@field encoder_hid_dim_type? "text_proj"|"text_image_proj"|"image_proj" the context is projected from a text, a text and a picture, or a picture: text_proj, text_image_proj or image_proj; default none, or text_proj with encoder_hid_dim
+---@field flip_sin_to_cos? boolean cosines come first; default true
+---@field freq_shift? integer s of the frequencies 10000^(-k / (channels/2 - s)); default 0
+---@field in_channels? integer channels of x; with a hint, four of them are the hint's; range >= 1; default 4
+---@field layers_per_block? integer|integer[] residual blocks of a level; one more on the way up; one for all levels, or one for each; range >= 1; default 2
+---@field mid_block_only_cross_attention? boolean the same for the middle of the type SimpleCrossAttn; default only_cross_attention, if that is one boolean
+---@field mid_block_scale_factor? number divides the results of the residual blocks in the middle; default 1
+---@field mid_block_type? string|false the block in the middle, false for none; default "UNetMidBlock2DCrossAttn"
+---@field norm_eps? number added to the variance of norms; range > 0; default 1e-5
+---@field norm_num_groups? integer|false groups of the norms; false for K blocks, and no norm before the last convolution; range >= 1; default 32
+---@field num_attention_heads? nil can't be given, as in diffusers: attention_head_dim has the number; range >= 1
+---@field num_class_embeds? integer number of classes, if class_embed_type is nil; range >= 1
+---@field only_cross_attention? boolean|boolean[] the first attention of a transformer block is to the context too; one for all levels, or one for each; default false
+---@field out_channels? integer channels of the result; range >= 1; default 4
+---@field projection_class_embeddings_input_dim? integer width of the class that is projected, or of text_embeds and the waves of time_ids together; range >= 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resnet_out_scale_factor? number divides the results of residual blocks of these types; default 1
+---@field resnet_skip_time_act? boolean the embedding isn't activated in blocks of the types Resnet and SimpleCrossAttn; default false
+---@field resnet_time_scale_shift? "default"|"scale_shift" "scale_shift": the embedding scales and shifts the second norm of a block; "default" adds it; default "default"
+---@field reverse_transformer_layers_per_block? (integer|integer[])[] the same on the way up, from the deepest level
+---@field sample_size? integer|integer[] height and width of the images that it was trained on; one number or both; range >= 1
+---@field time_cond_proj_dim? integer width of time_cond, which is added to the waves of t; range >= 1
+---@field time_embedding_act_fn? string activation of the whole embedding: as act_fn
+---@field time_embedding_dim? integer width of the embedding of t; if nil, 4 times the first channels, with Fourier features 2 times; range >= 1
+---@field time_embedding_type? "positional"|"fourier" waves of t, or Fourier features of it; default "positional"
+---@field time_offset? number model(x, t) is UNet2DConditionModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
+---@field timestep_post_act? string activation of the embedding of t: as act_fn
+---@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 1; default 1
+---@field up_block_types? string[] the block of each level on the way up; default {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}
+---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
+---@field use_linear_projection? boolean the products around transformer blocks are of tokens, not 1x1 convolutions; default false
+
 ---@class (exact) diffusion.vq_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
 ---@field beta? number weight of the smaller term of the codebook's loss; range >= 0; default 0.25
@@ -1471,9 +1725,31 @@ local d = {}
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
 
+--- An added token.
+---@class diffusion.added_token
+---@field content string
+---@field id integer
+---@field ids integer[]|nil the tokens that it stands for, if it is not only one
+---@field special boolean whether decoding may leave it out
+---@field normalized boolean whether it is found after normalization, as its own normal form, or before
+---@field lstrip boolean whether the white space before it belongs to it
+---@field rstrip boolean the same for that after it
+local added_token = {}
+
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
+
+--- An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it
+--- returns the decoded ones and the divergence of its latents from standard normal ones, for
+--- training.
+---@class diffusion.autoencoderkl: diffusion.model
+---@field encoder diffusion.layer images to mean and ln variance, before quant_conv
+---@field decoder diffusion.layer latents to images, after post_quant_conv
+---@field quant_conv diffusion.layer|nil
+---@field post_quant_conv diffusion.layer|nil
+---@overload fun(x: diffusion.tensor, options?: diffusion.autoencoderkl_call_options?): diffusion.tensor, diffusion.tensor
+local autoencoderkl = {}
 
 --- An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it
 --- encodes and decodes them by way of latents of 8 bits.
@@ -1511,6 +1787,17 @@ local brownian = {}
 ---@field path string can be written
 ---@field extra table|nil after load: the value that was given to save
 local checkpoint = {}
+
+--- A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens'
+--- states and one pooled state a text.
+---@class diffusion.cliptext: diffusion.model
+---@field embeddings diffusion.layer ids from 1 to tokens with their positions
+---@field encoder table its layers, the fields "0", "1" and so on of encoder.layers
+---@field final_layer_norm diffusion.layer
+---@field text_projection diffusion.layer|nil projects pooled states
+---@field added diffusion.tensor[] rows of the tokens that add_tokens added
+---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
+local cliptext = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
@@ -1617,8 +1904,20 @@ local oracle = {}
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
 ---@field labels table<integer, string>|nil the names of classes
----@overload fun(options?: diffusion.pipe_options?): diffusion.tensor
+---@field text diffusion.model|nil encodes prompts; can be written, as the three after it
+---@field text2 diffusion.model|nil the second of SDXL's text encoders
+---@field tokenizer any cuts prompts into tokens
+---@field tokenizer2 any the same for text2
+---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@overload fun(options?: diffusion.pipe_options|diffusion.pipe_text2image_options?): diffusion.tensor
 local pipe = {}
+
+--- The source of a call's normals.
+---@class diffusion.pipe_draws
+---@field source any for d.sampler.steps: nil stands for the seed
+---@field seed integer
+---@field generators any
+local pipe_draws = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1705,6 +2004,16 @@ local set = {}
 ---@operator len: integer
 local tensor = {}
 
+--- CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).
+---@class diffusion.tokenizer
+---@field bos integer id of the token before a text
+---@field eos integer id of the token after a text
+---@field pad integer id of the token that fills up a text
+---@field size integer number of tokens; ids are below it
+---@field length integer most tokens of a text, with bos and eos
+---@overload fun(text: string|string[], options?: diffusion.tokenizer_call_options?): diffusion.tensor, table
+local tokenizer = {}
+
 --- A training run, to be started by trainer:run().
 ---@class diffusion.trainer
 local trainer = {}
@@ -1712,6 +2021,7 @@ local trainer = {}
 --- A value inside of a network that is being written.
 ---@class diffusion.value
 ---@field width integer? its last size, where that is known
+---@field optional boolean? an input that may be absent
 local value = {}
 
 --- An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images,
@@ -1746,6 +2056,19 @@ function adamw:step(options) end
 --- Drops the accumulated gradients.
 ---@return diffusion.adamw self
 function adamw:zero() end
+
+--- Images of latents.
+---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options? diffusion.autoencoderkl_decode_options?
+---@return diffusion.tensor images {B, H, W, C}
+function autoencoderkl:decode(z, options) end
+
+--- The distribution of the latents of images. Draw them as mean + std * noise.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options? diffusion.autoencoderkl_encode_options?
+---@return diffusion.tensor mean {B, h, w, latent_channels}
+---@return diffusion.tensor std
+function autoencoderkl:encode(x, options) end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
@@ -1790,6 +2113,17 @@ function checkpoint:load() end
 ---@return string|nil message
 function checkpoint:save(extra) end
 
+--- Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its
+--- table. The rows are not copied. So rows that are parameters of another model train with it.
+---@param rows diffusion.tensor {n, width}
+---@return integer[] ids of the new tokens
+function cliptext:add_tokens(rows) end
+
+--- Vectors of tokens, without positions.
+---@param ids integer[]|diffusion.tensor whole numbers from 0, of any shape
+---@return diffusion.tensor vectors {..., width}
+function cliptext:embed(ids) end
+
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a
 --- list of models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
@@ -1803,6 +2137,13 @@ function d.adamw(models, options) end
 ---@param step? number default 1; not 0
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
+
+--- AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable
+--- Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the
+--- decoded ones and the divergence of the latents.
+---@param options? diffusion.autoencoderkl_options?
+---@return diffusion.autoencoderkl
+function d.autoencoderkl(options) end
 
 --- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with
 --- methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C},
@@ -1854,6 +2195,20 @@ function d.check.order(sampler, oracle, options) end
 ---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
+
+--- CLIPTextModel of transformers, by the options of its config, or
+--- CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids
+--- {B, N}, it returns states and pooled states.
+---@param options? diffusion.cliptext_options?
+---@return diffusion.cliptext
+function d.cliptext(options) end
+
+--- Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.
+---@param name string "sample" or "replay"
+---@param words string[] the words behind it; {"--help"} lists its flags
+---@return string|nil text about what was written; nil with a message
+---@return string|nil message
+function d.command(name, words) end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
 --- as model(xt, t, {context = c}); without a context it is unconditional.
@@ -2333,11 +2688,12 @@ d.hub = {}
 --- Opens a model that others trained. It may be a folder of diffusers: one with
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
---- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM or TAESD, whose other half must
---- lie next to it. Nothing is fetched. Weights are windows on mapped files, so a model opens
---- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't
---- need are passed over. The keys of a file tell sizes. Options that they don't tell are asked
---- for: image, heads, schedule and so on.
+--- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of TAESD, whose other half
+--- must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form. Nothing
+--- is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and
+--- d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.
+--- The keys of a file tell sizes. Options that they don't tell are asked for: image, heads,
+--- schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -3482,6 +3838,16 @@ function d.tensor(values, opts) end
 ---@return integer
 function d.threads(n) end
 
+--- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and
+--- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
+--- needs no other file. Classes and lower case of characters are those of tokenizers 0.23,
+--- which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not
+--- repaired.
+---@param path string|diffusion.tokenizer_options the path, or a table of options
+---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
+---@return string|nil message
+function d.tokenizer(path) end
+
 --- A training run.
 ---@param options diffusion.trainer_options
 ---@return diffusion.trainer
@@ -3501,6 +3867,16 @@ function d.unet(options) end
 ---@param options? diffusion.unet2d_options?
 ---@return diffusion.model
 function d.unet2d(options) end
+
+--- UNet2DConditionModel of diffusers, by the options of its config. false stands for null. It
+--- predicts out_channels channels of images {B, H, W, in_channels}, conditioned on `context`,
+--- the states of a text {B, N, width}. A mask of whole numbers {B, N} hides tokens of the
+--- context that are 0. model(x, t) is UNet2DConditionModel at timestep t - 1, as t counts from
+--- 1 here; see time_offset. Options of the call are its inputs by name: class, context, mask,
+--- text_embeds and time_ids of Stable Diffusion XL, image_embeds, hint, time_cond.
+---@param options? diffusion.unet2dcondition_options?
+---@return diffusion.model
+function d.unet2dcondition(options) end
 
 --- VQModel of diffusers, by the options of its config. It is an autoencoder with methods
 --- encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the
@@ -3766,6 +4142,13 @@ function net:add(path, inputs, options) end
 ---@return diffusion.value
 function net:again(path, given) end
 
+--- Attention of queries, keys and values that are there already, with a fourth input as mask.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attend_options?
+---@return diffusion.value
+function net:attend(path, inputs, options) end
+
 --- Multi-head attention of x, over a second input if given, with a third as mask.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3779,6 +4162,14 @@ function net:attention(path, inputs, options) end
 ---@param options? diffusion.net_attention_block_options?
 ---@return diffusion.value
 function net:attention_block(path, inputs, options) end
+
+--- A row for a sequence of tokens: the attention of their mean, plus a learned vector, to them
+--- and to itself.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_pool_options?
+---@return diffusion.value
+function net:attention_pool(path, inputs, options) end
 
 --- Means of times x times pixels.
 ---@param path? string? not needed for a layer without parameters
@@ -3852,6 +4243,13 @@ function net:enlarge(path, inputs, options) end
 ---@return diffusion.value
 function net:fir(path, inputs, options) end
 
+--- A row for each sample: {B, ...} as {B, the product of the rest}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_flatten_options?
+---@return diffusion.value
+function net:flatten(path, inputs, options) end
+
 --- sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3887,6 +4285,13 @@ function net:gelu(path, inputs, options) end
 ---@param options? diffusion.net_group_norm_options?
 ---@return diffusion.value
 function net:group_norm(path, inputs, options) end
+
+--- The tokens of two values, one after another.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_join_options?
+---@return diffusion.value
+function net:join(path, inputs, options) end
 
 --- The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.
 ---@param path? string? not needed for a layer without parameters
@@ -4000,6 +4405,13 @@ function net:pixels(path, inputs, options) end
 ---@return diffusion.value
 function net:places(path, inputs, options) end
 
+--- Tokens {B, N, inp} plus the first N rows of a table.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_positions_options?
+---@return diffusion.value
+function net:positions(path, inputs, options) end
+
 --- x sigmoid(1.702 x).
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -4036,7 +4448,8 @@ function net:scale(path, inputs, options) end
 ---@return diffusion.value
 function net:silu(path, inputs, options) end
 
---- cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.
+--- cos and sin of numbers {B} or {B, N} times width/2 frequencies; the last number of an odd
+--- width is 0.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_sinusoid_options?
@@ -4064,6 +4477,13 @@ function net:time_rows(path, inputs, options) end
 ---@return diffusion.value
 function net:tokens(path, inputs, options) end
 
+--- A row {B, n C} as n tokens {B, n, C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_unflatten_options?
+---@return diffusion.value
+function net:unflatten(path, inputs, options) end
+
 --- Tokens as patches of an image of the second input's height and width.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -4071,7 +4491,8 @@ function net:tokens(path, inputs, options) end
 ---@return diffusion.value
 function net:unpatchify(path, inputs, options) end
 
---- Nearest neighbours, then a 3x3 convolution.
+--- Nearest neighbours, then a 3x3 convolution; a second input, an image, has the size of the
+--- result if that is not `times` the first's.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_upsample_options?
@@ -4146,8 +4567,9 @@ function oracle:sample(n, options) end
 
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
+---@param options? diffusion.pipe_decode_options?
 ---@return diffusion.tensor images {n, H, W, C}
-function pipe:decode(x) end
+function pipe:decode(x, options) end
 
 --- The network as the denoiser of the pipe's process, for d.objective and d.sample. It is
 --- pipe.unet itself unless the scheduler shows it other times or scales than those of the
@@ -4160,11 +4582,46 @@ function pipe:denoiser() end
 ---@return diffusion.tensor
 function pipe:encode(images) end
 
+--- Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the
+--- embedding of the whole text. The option prompt takes the first result in place of texts,
+--- and negative the second.
+---@param options diffusion.pipe_encode_prompt_options
+---@return table<string, diffusion.tensor> inputs {context, text_embeds}
+---@return table<string, diffusion.tensor> without those of the unconditional call
+function pipe:encode_prompt(options) end
+
+--- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and
+--- sampled from there.
+---@param options diffusion.pipe_image2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function pipe:image2image(options) end
+
+--- Paints a part of images as a text says. Networks that were trained for it get the mask and
+--- the kept part. With others, each step puts the kept part back. how = "repaint" is
+--- d.edit.repaint on latents.
+---@param options diffusion.pipe_inpaint_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
+function pipe:inpaint(options) end
+
+--- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small
+--- autoencoder. Without it, a linear map makes one pixel of each latent.
+---@param x diffusion.tensor step.x0, or run.x
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function pipe:preview(x) end
+
 --- A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are
---- latents if the pipe has an autoencoder; pipe:decode makes images of them.
----@param options? diffusion.pipe_options?
+--- latents if the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text
+--- encoders takes the options of text2image. With x0 it takes those of image2image, and with
+--- keep those of inpaint.
+---@param options? diffusion.pipe_options|diffusion.pipe_text2image_options?
 ---@return diffusion.run
 function pipe:steps(options) end
+
+--- Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of
+--- torch's kind draw in diffusers' order, and the images are the same.
+---@param options diffusion.pipe_text2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
+function pipe:text2image(options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
@@ -5065,6 +5522,31 @@ function tensor:view(shape) end
 --- Writes 0 to every element.
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
+
+--- Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word,
+--- word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its
+--- case doesn't matter.
+---@param word string UTF-8, such as "<cat-toy>"
+---@param n? integer|nil number of tokens, 1 if not given
+---@return integer[] ids the new ids, which follow the last one
+function tokenizer:add(word, n) end
+
+--- The text of ids. It is in lower case, with a space after each word, also before a comma.
+---@param ids integer[]|diffusion.tensor a list or a tensor [N], or a tensor [B,N]
+---@param options? diffusion.tokenizer_decode_options?
+---@return string|string[] text a list of texts for a tensor [B,N]
+function tokenizer:decode(ids, options) end
+
+--- The ids of a text's tokens, without those before and after it. Nothing is cut.
+---@param text string UTF-8
+---@return integer[] ids from 0
+function tokenizer:encode(text) end
+
+--- The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the
+--- last token of a word ends with "</w>".
+---@param text string UTF-8
+---@return string[]
+function tokenizer:pieces(text) end
 
 --- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
 --- step. The second one has its usual effect on the program. At the library's prompt a third

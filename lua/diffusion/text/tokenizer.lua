@@ -25,7 +25,7 @@ local tokenizer = {}
 ---@field length integer most tokens of a text, with bos and eos
 local Tokenizer = {}
 
-local private = object.private -- {ids, tokens, size, added, pairs, bos, eos, pad, length}
+local private = object.private -- {ids, tokens, size, added, pairs, bos, eos, pad, length, base, merges, named}
 
 local MOST_BYTES = (1 << 24) - 1 -- a text's
 
@@ -284,7 +284,8 @@ end
 
 local function made(o, known, tokens)
   local named = tokens.named
-  local own = { ids = known.ids, tokens = known.tokens, size = known.size, added = added.new() }
+  local own = { ids = known.ids, tokens = known.tokens, size = known.size, added = added.new(), base = known.size,
+    merges = known.merges, named = named }
   local message
   own.pairs, message = pairs_of(o.path, known, named.unk_token.content)
   if not own.pairs then return nil, message end

@@ -4,6 +4,7 @@ local adopted = require "diffusion.hub.adopted"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
+local ldm = require "diffusion.hub.foreign.ldm"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
 local plan = require "diffusion.hub.foreign.plan"
@@ -101,6 +102,7 @@ local function read(path, o)
   local all, facts = tensors_of(path, o)
   all = taesd.whole(path, all, function(other) return (tensors_of(other, o)) end)
   local shapes = arrays.shapes(all)
+  if ldm.find(shapes) and not others.find(shapes) then return ldm.parts(path, all, shapes, o) end
   local one, prefix = recognised(path, shapes)
   local inside, sizes = parts_of(path, all, shapes, prefix)
   local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
