@@ -293,8 +293,8 @@ describe("a save", function()
     fails("a size as \"5GB\" expected, got 5 pounds", d.hub.save, root, model, { max_shard_size = "5 pounds" })
     fails("letters, digits, _ and - expected, got '../x'", d.hub.save, root, model, { variant = "../x" })
     fails("a path expected, got 7", d.hub.save, 7, model)
-    refusal({ "a pipeline of class StableDiffusionPipeline isn't written here" }, d.hub.save(root, { unet = model,
-      process = process(), pipeline = "StableDiffusionPipeline" }))
+    refusal({ "a pipeline of class FluxPipeline isn't written here" }, d.hub.save(root, { unet = model,
+      process = process(), pipeline = "FluxPipeline" }))
     refusal({ "a LDMPipeline needs a vae" }, d.hub.save(root, { unet = model, process = process(),
       pipeline = "LDMPipeline" }))
     assert.equal(core.list(root)[1], nil)

@@ -160,7 +160,7 @@ describe("a folder of a pipeline", function()
   end)
 
   it("of a class that isn't run is refused by its name", function()
-    for _, class in ipairs { "StableDiffusionPipeline", "StableDiffusion3Pipeline", "FluxPipeline",
+    for _, class in ipairs { "StableDiffusion3Pipeline", "FluxPipeline",
       "DanceDiffusionPipeline", "LDMSuperResolutionPipeline", "AudioDiffusionPipeline", "MyPipeline" } do
       write(hub.pipeline { ["model_index.json"] = { _class_name = class, unet = hub.index.unet } })
       refused({ class .. " isn't run here; these are: ", "ConsistencyModelPipeline, DDIMPipeline, DDPMPipeline" }, root)
@@ -171,7 +171,7 @@ describe("a folder of a pipeline", function()
 
   it("of networks that aren't followed is refused by their names", function()
     for _, class in ipairs { "ControlNetModel", "SD3Transformer2DModel", "FluxTransformer2DModel", "UNet1DModel",
-      "CLIPTextModel", "Unet", "UNet", "Dit", "ToyModelModel" } do
+      "CLIPVisionModel", "CLIPTextModelWithVision", "Unet", "UNet", "Dit", "ToyModelModel" } do
       write(hub.pipeline { ["model_index.json"] = { _class_name = "DDPMPipeline", unet = { "diffusers", class },
         scheduler = hub.index.scheduler } })
       refused({ root .. "/unet/config.json: networks of class " .. class .. " aren't followed here" }, root)

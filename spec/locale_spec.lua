@@ -100,6 +100,10 @@ assert(d.data.folder "set".n == 1)
 assert(not pcall(d.image.save, "x.GIF", d.zeros(2, 2, 1)))
 local _, message = pcall(d.schedule.from_beta, { 0, 0.1 })
 assert(message:find("without level 0", 1, true), message)
+local merges <close> = io.open("merges", "w")
+merges:write "#version: 0.2\ng p</w>\n"
+merges:close()
+assert(table.concat(assert(d.tokenizer "merges"):pieces "GP \u{c4}\0", " ") == "gp</w> Ã ¤</w> Ā</w>")
 print "read"
 ]]
 

@@ -195,6 +195,11 @@ describe("a written default", function()
       local small = { num_layers = 1, num_attention_heads = 1, attention_head_dim = 4 }
       return tostring(d.dittransformer2d(opts.joined(small, o or {})))
     end,
+    ["d.cliptext"] = function(o)
+      local small = { vocab_size = 9, hidden_size = 4, intermediate_size = 4, num_hidden_layers = 1,
+        num_attention_heads = 1 }
+      return tostring(d.cliptext(opts.joined(small, o or {})))
+    end,
     ["d.vq"] = function(o) return tostring(d.vq(o)) end,
     ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
     ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },

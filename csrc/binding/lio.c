@@ -91,8 +91,8 @@ static int l_part(lua_State *L) {
   return *box ? 1 : dfl_world(L, NULL);
 }
 
-static df_code inflate_all(df_map *to, const uint8_t *from, size_t packed) {
-  df_inflate *z = df_inflate_open(from, packed, true);
+static df_code inflate_all(df_map *to, const uint8_t *from, size_t packed, bool raw) {
+  df_inflate *z = df_inflate_open(from, packed, raw);
   int code = z ? df_inflate_read(z, to->data, to->bytes) : DF_MEMORY;
   if (code == DF_OK) code = df_inflate_finish(z);
   df_inflate_close(z);
@@ -110,7 +110,19 @@ static int l_inflate(lua_State *L) {
   df_map **box = new_file(L);
   dfl_collect(L);
   *box = df_map_memory(bytes);
-  if (*box && inflate_all(*box, from, packed) == DF_OK) return 1;
+  if (*box && inflate_all(*box, from, packed, true) == DF_OK) return 1;
+  return dfl_world(L, NULL);
+}
+
+/* file:gunzip(bytes) -> file in memory, from a gzip file that inflates to `bytes`; the
+** caller has checked that they are at most DF_INFLATE_MOST times the file's size */
+static int l_gunzip(lua_State *L) {
+  df_map *m = dfl_file(L, 1);
+  size_t bytes = whole_number(L, 2);
+  df_map **box = new_file(L);
+  dfl_collect(L);
+  *box = df_map_memory(bytes);
+  if (*box && inflate_all(*box, m->data, m->bytes, false) == DF_OK) return 1;
   return dfl_world(L, NULL);
 }
 
@@ -339,7 +351,8 @@ static const luaL_Reg methods[] = {
   { "size", l_size },       { "text", l_text },     { "part", l_part },
   { "inflate", l_inflate }, { "front", l_front },   { "inflated_crc", l_inflated_crc },
   { "crc", l_crc },         { "tensor", l_tensor }, { "idx_sizes", l_idx_sizes },
-  { "idx", l_idx },         { "close", l_close },   { NULL, NULL },
+  { "idx", l_idx },         { "gunzip", l_gunzip }, { "close", l_close },
+  { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

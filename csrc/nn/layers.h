@@ -35,6 +35,7 @@ typedef struct df_layer_opts {
   df_int memory;             /* attention with memory: learned keys and values */
   df_int times;              /* upsample, enlarge, avg_pool: the factor */
   df_int classes;            /* time_embed: number of classes; 0: none */
+  df_int rows;               /* positions: rows of the table */
   df_int patch;              /* patchify, unpatchify: height and width of a patch */
   df_int at;                 /* modulate, gate, chunk: the (first) piece, from 0 */
   df_int pieces;             /* chunk: their number */
@@ -48,7 +49,7 @@ typedef struct df_layer_opts {
   double factor, plus;       /* scale: factor x + plus */
   double offset;             /* kinds of times: subtracted from t */
   double scale;              /* fourier: standard deviation of its first values */
-  double within;             /* embedding: starts uniform within it; 0: standard normal */
+  double within;             /* tables: start uniform within it; 0: standard normal */
   df_conv_opts conv;         /* stride, zeros around */
   df_norm_opts norm;         /* groups, epsilon */
   df_sinusoid_opts sinusoid; /* width, max_period, shift, order */
@@ -144,6 +145,7 @@ df_maker df_conv_layer;       /* B, H, W, in -> B, H', W', out */
 df_maker df_group_norm_layer; /* B, ..., in; groups 0: df_groups_for */
 df_maker df_layer_norm_layer; /* ..., in */
 df_maker df_embedding_layer;  /* integers, 0 none -> ..., out; in rows */
+df_maker df_positions_layer;  /* B, N, in */
 df_maker df_dropout_layer;
 df_layer *df_parameter_layer(df_tensor *value); /* one parameter, no forward */
 df_layer *df_group_layer(void);                 /* parts, no forward */

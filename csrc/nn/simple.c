@@ -1,6 +1,6 @@
-/* Layers without parts: linear, convolution, norms, embedding, dropout, a bare
-** parameter. Products start uniform within 1/sqrt(fan in), norms at 1 and 0, embeddings
-** standard normal. */
+/* Layers without parts: linear, convolution, norms, tables, dropout, a bare parameter.
+** Products start uniform within 1/sqrt(fan in), norms at 1 and 0, tables standard
+** normal. */
 #include <math.h>
 #include <stdio.h>
 
@@ -150,15 +150,58 @@ static const df_kind embedding = {
   .name = "embedding", 1, 1, embedding_forward, describe_embedding, NULL, true
 };
 
+static df_init table_init(const df_layer_opts *o) {
+  if (o->within > 0) return (df_init){ .kind = DF_INIT_UNIFORM, .scale = o->within };
+  return (df_init){ .kind = DF_INIT_NORMAL, .scale = 1 };
+}
+
 df_layer *df_embedding_layer(const df_layer_opts *o) {
   if (df_at_least_one("embedding", "rows", o->in)
       || df_at_least_one("embedding", "width", o->out))
     return NULL;
   const df_shape shape = { 2, { o->in, o->out } };
-  const df_init normal = { .kind = DF_INIT_NORMAL, .scale = 1 };
-  const df_init uniform = { .kind = DF_INIT_UNIFORM, .scale = o->within };
-  return df_layer_furnish(df_layer_new(&embedding, o), &shape,
-                          o->within > 0 ? uniform : normal, NULL, zero);
+  return df_layer_furnish(df_layer_new(&embedding, o), &shape, table_init(o), NULL, zero);
+}
+
+/* ==== positions: B, N, in -> x plus the first N rows of a table ==================== */
+
+/* 1, 2 .. n */
+static df_tensor *counted(df_tape *tape, df_int n) {
+  df_tensor *index = df_scope_own(tape, df_tensor_new(DF_I64, &(df_shape){ 1, { n } }));
+  int64_t *at = index ? df_tensor_data(index) : NULL;
+  for (df_int i = 0; at && i < n; i++) at[i] = i + 1;
+  return index;
+}
+
+static df_tensor *positions_forward(df_tape *tape, const df_layer *l,
+                                    df_tensor *const *x) {
+  const df_shape *s = &x[0]->shape;
+  if (s->ndim != 3 || s->size[2] != l->o.in)
+    return df_fail_null(DF_MISUSE, "positions: tokens are [B,N,%td], got %s", l->o.in,
+                        df_tensor_text(x[0]));
+  if (s->size[1] > l->o.rows)
+    return df_fail_null(DF_MISUSE,
+                        "positions: %s has %td tokens, but the table has %td rows",
+                        df_tensor_text(x[0]), s->size[1], l->o.rows);
+  df_tensor *index = counted(tape, s->size[1]);
+  df_tensor *rows = index ? df_embedding(tape, index, l->weight->value) : NULL;
+  return rows ? df_add(tape, x[0], rows) : NULL;
+}
+
+static void describe_positions(const df_layer *l, char *text, size_t size) {
+  snprintf(text, size, "%td, %td", l->o.rows, l->o.in);
+}
+
+static const df_kind positions = {
+  .name = "positions", 1, 1, positions_forward, describe_positions
+};
+
+df_layer *df_positions_layer(const df_layer_opts *o) {
+  if (df_at_least_one("positions", "rows", o->rows)
+      || df_at_least_one("positions", "width", o->in))
+    return NULL;
+  const df_shape shape = { 2, { o->rows, o->in } };
+  return df_layer_furnish(df_layer_new(&positions, o), &shape, table_init(o), NULL, zero);
 }
 
 /* ==== dropout, in d.record only ==================================================== */

@@ -1,8 +1,10 @@
--- The command `diffusion`: runs a script, or reads lines at a prompt with the module as `d`.
+-- The command `diffusion`: draws pictures, runs a script, or reads lines at a prompt with the module as `d`.
 
 local usage = [[
 usage: diffusion                    a prompt, with the module as d
        diffusion script.lua [args]  runs a script
+       diffusion sample MODEL [flags] -o out.png    draws pictures
+       diffusion replay out.png -o again.png        draws a picture again
        diffusion --version | --info | --help]]
 
 -- A rock's command also finds its modules in a tree that isn't on Lua's path.
@@ -35,10 +37,23 @@ local function run(path, ...)
   if not ok then fail(fault) end
 end
 
+-- The sentence of an error, without the function that checked it.
+local function plainly(message)
+  return message:gsub("^[^\n:]*%.lua:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
+end
+
+local function command(name, ...)
+  local ok, text, message = pcall(require "diffusion".command, name, { ... })
+  if not ok then fail((plainly(tostring(text)))) end
+  if not text then fail(message) end
+  print(printable(text))
+end
+
 local word = arg[1]
 if word == "--help" then print(usage)
 elseif word == "--version" then print(require "diffusion"._VERSION)
 elseif word == "--info" then print(require "diffusion".info())
+elseif word == "sample" or word == "replay" then command(table.unpack(arg))
 elseif word and word:find "^%-" then fail("unknown option " .. word .. "\n" .. usage)
 elseif word then run(table.unpack(arg))
 else require "diffusion".prompt() end

@@ -19,11 +19,12 @@ local areas = {
   { "noise", "schedule process grid estimate_variance" },
   { "training", "adamw ema posthoc_ema lr trainer checkpoint" },
   { "data", "data" },
+  { "text", "tokenizer" },
   { "sampling", "sample sampler guidance edit" },
   { "measuring", "oracle metric likelihood check" },
   { "pictures", "image plot" },
   { "files", "save load load_model load_pipeline hub" },
-  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt" },
+  { "runtime", "info threads precision memory memory_limit pack_budget profile pp warnings help prompt command" },
 }
 
 -- The families of networks that the reference lists join the area "networks".

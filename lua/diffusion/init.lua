@@ -37,7 +37,7 @@ local home = {
   schedule = "schedule", process = "process", estimate_variance = "process", grid = "grid", trainer = "trainer",
   checkpoint = "checkpoint", load_model = "nn.load", load_pipeline = "pipeline", memory = "runtime", info = "runtime",
   profile = "runtime", save = "file.safetensors", load = "file.tensors", help = "help",
-  prompt = "prompt", warnings = "warning",
+  prompt = "prompt", warnings = "warning", command = "command", tokenizer = "text.tokenizer",
 }
 
 -- Names that stand for a file's whole table.

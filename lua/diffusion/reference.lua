@@ -47,6 +47,19 @@ return {
       { type = "diffusion.adamw", text = "self" },
     },
   },
+  ["added_token"] = {
+    signature = "added_token",
+    text = "An added token.",
+    params = {
+      { name = "content", type = "string" },
+      { name = "id", type = "integer" },
+      { name = "ids", type = "integer[]|nil", text = "the tokens that it stands for, if it is not only one" },
+      { name = "special", type = "boolean", text = "whether decoding may leave it out" },
+      { name = "normalized", type = "boolean", text = "whether it is found after normalization, as its own normal form, or before" },
+      { name = "lstrip", type = "boolean", text = "whether the white space before it belongs to it" },
+      { name = "rstrip", type = "boolean", text = "the same for that after it" },
+    },
+  },
   ["array"] = {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
@@ -188,6 +201,53 @@ return {
     returns = {
       { type = "true|nil", text = "done nil with a message if it fails" },
       { type = "string|nil", text = "message" },
+    },
+  },
+  ["cliptext"] = {
+    signature = "cliptext",
+    text = "A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens' states and one pooled state a text.",
+    params = {
+      { name = "embeddings", type = "diffusion.layer", text = "ids from 1 to tokens with their positions" },
+      { name = "encoder", type = "table", text = "its layers, the fields \"0\", \"1\" and so on of encoder.layers" },
+      { name = "final_layer_norm", type = "diffusion.layer" },
+      { name = "text_projection", type = "diffusion.layer|nil", text = "projects pooled states" },
+      { name = "added", type = "diffusion.tensor[]", text = "rows of the tokens that add_tokens added" },
+    },
+  },
+  ["cliptext()"] = {
+    signature = "cliptext(ids, [options])",
+    text = "States of tokens after a layer, and one pooled state a text. That is the state of the token that ends the text, after all layers, with the final norm. A model with projection projects it.",
+    params = {
+      { name = "ids", type = "integer[][]|diffusion.tensor", text = "{B, N}, whole numbers from 0 as a tokenizer gives them" },
+      { name = "options", type = "diffusion.cliptext_call_options?", optional = true },
+    },
+    options = {
+      { name = "norm", type = "boolean", default = "true", text = "the final norm is applied to the states" },
+      { name = "skip", type = "integer", range = ">= 0", default = "0", text = "number of last layers that the states leave out" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "states {B, N, width}" },
+      { type = "diffusion.tensor", text = "pooled {B, width}, or {B, projection_dim}" },
+    },
+  },
+  ["cliptext:add_tokens"] = {
+    signature = "cliptext:add_tokens(rows)",
+    text = "Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its table. The rows are not copied. So rows that are parameters of another model train with it.",
+    params = {
+      { name = "rows", type = "diffusion.tensor", text = "{n, width}" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids of the new tokens" },
+    },
+  },
+  ["cliptext:embed"] = {
+    signature = "cliptext:embed(ids)",
+    text = "Vectors of tokens, without positions.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "whole numbers from 0, of any shape" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "vectors {..., width}" },
     },
   },
   ["d.adamw"] = {
@@ -353,6 +413,50 @@ return {
     returns = {
       { type = "diffusion.checkpoint" },
     },
+  },
+  ["d.cliptext"] = {
+    signature = "d.cliptext([options])",
+    text = "CLIPTextModel of transformers, by the options of its config, or CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids {B, N}, it returns states and pooled states.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.cliptext_options?", optional = true },
+    },
+    options = {
+      { name = "attention_dropout", type = "number", range = "[0, 1]", default = "0", text = "attention has no dropout here; kept for the config" },
+      { name = "bos_token_id", type = "integer", range = ">= -1", default = "49406", text = "the tokenizer begins a text; kept for the config" },
+      { name = "eos_token_id", type = "integer", range = ">= -1", default = "49407", text = "the token that ends a text; 2 stands for the largest id of each text" },
+      { name = "hidden_act", type = "\"gelu\", \"gelu_accurate\", \"gelu_fast\", \"gelu_new\", \"gelu_python\", \"gelu_python_tanh\", \"gelu_pytorch_tanh\", \"linear\", \"mish\", \"quick_gelu\", \"relu\", \"silu\", \"swish\" or \"tanh\"", default = "\"quick_gelu\"", text = "activation of the feed-forward part" },
+      { name = "hidden_size", type = "integer", range = ">= 1", default = "512", text = "width of a token" },
+      { name = "initializer_factor", type = "number", range = "> 0", default = "1", text = "factor of the tables' first values" },
+      { name = "initializer_range", type = "number", default = "0.02", text = "that class doesn't read it; kept for the config" },
+      { name = "intermediate_size", type = "integer", range = ">= 1", default = "2048", text = "width inside of the feed-forward part" },
+      { name = "layer_norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance by the norms" },
+      { name = "max_position_embeddings", type = "integer", range = ">= 1", default = "77", text = "tokens of a text at most" },
+      { name = "num_attention_heads", type = "integer", range = ">= 1", default = "8", text = "number of heads of each attention" },
+      { name = "num_hidden_layers", type = "integer", range = ">= 1", default = "12", text = "number of layers" },
+      { name = "pad_token_id", type = "integer", range = ">= -1", default = "1", text = "the tokenizer pads; kept for the config" },
+      { name = "projection", type = "boolean", default = "false", text = "CLIPTextModelWithProjection: the pooled state is projected" },
+      { name = "projection_dim", type = "integer", range = ">= 1", default = "512", text = "width of the projected text" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "vocab_size", type = "integer", range = ">= 1", default = "49408", text = "rows of the table of tokens" },
+    },
+    returns = {
+      { type = "diffusion.cliptext" },
+    },
+    example = "local model = d.cliptext{ vocab_size = 100, hidden_size = 16, intermediate_size = 32,\n  num_hidden_layers = 2, num_attention_heads = 2, eos_token_id = 99 }\nlocal states, pooled = model({ { 98, 5, 17, 99, 99 } }, { skip = 1 })\nprint(states, pooled)",
+  },
+  ["d.command"] = {
+    signature = "d.command(name, words)",
+    text = "Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.",
+    params = {
+      { name = "name", type = "string", text = "\"sample\" or \"replay\"" },
+      { name = "words", type = "string[]", text = "the words behind it; {\"--help\"} lists its flags" },
+    },
+    returns = {
+      { type = "string|nil", text = "text about what was written; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "print(d.command(\"sample\", { \"--help\" }))",
   },
   ["d.context_mlp"] = {
     signature = "d.context_mlp([options])",
@@ -1356,7 +1460,9 @@ return {
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
+      { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
+      { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -1381,6 +1487,10 @@ return {
       { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
       { name = "process", type = "process", default = "none", text = "the process that the denoiser was trained for" },
       { name = "scheduler", type = "table", default = "none", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
+      { name = "text", type = "model or ema", default = "none", text = "a text encoder, d.cliptext" },
+      { name = "text2", type = "model or ema", default = "none", text = "SDXL's second text encoder" },
+      { name = "tokenizer", type = "tokenizer", default = "none", text = "the tokenizer of text" },
+      { name = "tokenizer2", type = "tokenizer", default = "none", text = "the tokenizer of text2" },
       { name = "unet", type = "model or ema", default = "none", text = "the denoiser, or an average of one" },
       { name = "vae", type = "model or ema", default = "none", text = "an autoencoder" },
       { name = "variant", type = "string", default = "none", text = "part of the name of the weights: fp16, non_ema" },
@@ -1785,7 +1895,9 @@ return {
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
       { name = "steps", type = "integer", range = ">= 1", default = "that of the pipeline", text = "number of steps of a call that has none" },
+      { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
+      { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -3661,6 +3773,22 @@ return {
       { type = "integer" },
     },
   },
+  ["d.tokenizer"] = {
+    signature = "d.tokenizer(path)",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.",
+    params = {
+      { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
+    },
+    options = {
+      { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+      { name = "length", type = "integer", range = ">= 2", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
+      { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
+    },
+    returns = {
+      { type = "diffusion.tokenizer|nil", text = "tokenizer nil with a message if the files can't be read" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["d.trainer"] = {
     signature = "d.trainer(options)",
     text = "A training run.",
@@ -5018,6 +5146,24 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:positions"] = {
+    signature = "net:positions([path], inputs, [options])",
+    text = "Tokens {B, N, inp} plus the first N rows of a table.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_positions_options?", optional = true },
+    },
+    options = {
+      { name = "rows", type = "integer", range = ">= 1", default = "required", text = "rows of the table: tokens at most" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+      { name = "within", type = "number", range = ">= 0", default = "0", text = "first values are uniform within it; 0: standard normal" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:quick_gelu"] = {
     signature = "net:quick_gelu([path], inputs, [options])",
     text = "x sigmoid(1.702 x).",
@@ -5387,13 +5533,18 @@ return {
       { name = "sampler", type = "any", text = "as d.sample takes it" },
       { name = "scheduler", type = "table|nil", text = "the scheduler's config; a config or a class can be written" },
       { name = "labels", type = "table<integer, string>|nil", text = "the names of classes" },
+      { name = "text", type = "diffusion.model|nil", text = "encodes prompts; can be written, as the three after it" },
+      { name = "text2", type = "diffusion.model|nil", text = "the second of SDXL's text encoders" },
+      { name = "tokenizer", type = "any", text = "cuts prompts into tokens" },
+      { name = "tokenizer2", type = "any", text = "the same for text2" },
+      { name = "tiny", type = "diffusion.model|nil", text = "a small autoencoder for previews; can be written" },
     },
   },
   ["pipe()"] = {
     signature = "pipe([options])",
     text = "Draws images.",
     params = {
-      { name = "options", type = "diffusion.pipe_options?", optional = true },
+      { name = "options", type = "diffusion.pipe_options|diffusion.pipe_text2image_options?", optional = true },
     },
     options = {
       { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
@@ -5411,6 +5562,7 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
       { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
       { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
     },
     returns = {
@@ -5418,10 +5570,14 @@ return {
     },
   },
   ["pipe:decode"] = {
-    signature = "pipe:decode(x)",
+    signature = "pipe:decode(x, [options])",
     text = "Images of a run's x, decoded if they are latents, within [-1, 1].",
     params = {
       { name = "x", type = "diffusion.tensor" },
+      { name = "options", type = "diffusion.pipe_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, C}" },
@@ -5444,11 +5600,124 @@ return {
       { type = "diffusion.tensor" },
     },
   },
+  ["pipe:encode_prompt"] = {
+    signature = "pipe:encode_prompt(options)",
+    text = "Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the embedding of the whole text. The option prompt takes the first result in place of texts, and negative the second.",
+    params = {
+      { name = "options", type = "diffusion.pipe_encode_prompt_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+    },
+    returns = {
+      { type = "table<string, diffusion.tensor>", text = "inputs {context, text_embeds}" },
+      { type = "table<string, diffusion.tensor>", text = "without those of the unconditional call" },
+    },
+  },
+  ["pipe:image2image"] = {
+    signature = "pipe:image2image(options)",
+    text = "Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and sampled from there.",
+    params = {
+      { name = "options", type = "diffusion.pipe_image2image_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "0.8", text = "how much of the way to noise x0 goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]" },
+    },
+  },
+  ["pipe:inpaint"] = {
+    signature = "pipe:inpaint(options)",
+    text = "Paints a part of images as a text says. Networks that were trained for it get the mask and the kept part. With others, each step puts the kept part back. how = \"repaint\" is d.edit.repaint on latents.",
+    params = {
+      { name = "options", type = "diffusion.pipe_inpaint_options" },
+    },
+    options = {
+      { name = "keep", type = "tensor", default = "required", text = "1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape" },
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "how", type = "\"blend\", \"repaint\" or table", default = "by the network", text = "for networks without a mask: \"blend\" each step as diffusers does, or \"repaint\", also as {\"repaint\", jump = 10, resample = 10}" },
+      { name = "init_latents", type = "tensor", default = "drawn", text = "normals {n, h, w, C} in place of drawn ones" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise x0 goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
+    },
+  },
+  ["pipe:preview"] = {
+    signature = "pipe:preview(x)",
+    text = "Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a linear map makes one pixel of each latent.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "step.x0, or run.x" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]" },
+    },
+  },
   ["pipe:steps"] = {
     signature = "pipe:steps([options])",
-    text = "A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if the pipe has an autoencoder; pipe:decode makes images of them.",
+    text = "A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text encoders takes the options of text2image. With x0 it takes those of image2image, and with keep those of inpaint.",
     params = {
-      { name = "options", type = "diffusion.pipe_options?", optional = true },
+      { name = "options", type = "diffusion.pipe_options|diffusion.pipe_text2image_options?", optional = true },
     },
     options = {
       { name = "class", type = "integer, string, list of integers or strings or tensor", default = "none", text = "the class of all images or of each, from 1, or its name; 0 is no class" },
@@ -5466,10 +5735,62 @@ return {
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
       { name = "strength", type = "number", range = "[0, 1]", default = "1", text = "how much of the way to noise init goes" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
       { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
     },
     returns = {
       { type = "diffusion.run" },
+    },
+  },
+  ["pipe:text2image"] = {
+    signature = "pipe:text2image(options)",
+    text = "Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of torch's kind draw in diffusers' order, and the images are the same.",
+    params = {
+      { name = "options", type = "diffusion.pipe_text2image_options" },
+    },
+    options = {
+      { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
+      { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
+      { name = "grid", type = "string, list of numbers, grid or function", default = "that of the scheduler", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
+      { name = "guidance", type = "number or function", default = "that of the pipeline", text = "scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without})" },
+      { name = "height", type = "integer", range = ">= 1", default = "that of the network", text = "height of an image in pixels" },
+      { name = "init_latents", type = "tensor", default = "drawn", text = "normals {n, h, w, C} in place of drawn ones" },
+      { name = "n", type = "integer", range = ">= 1", default = "1", text = "number of images for each prompt" },
+      { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
+      { name = "negative", type = "string, list of strings or table", default = "the empty text", text = "text of the unconditional call, for all prompts or each; or the second result of encode_prompt" },
+      { name = "negative2", type = "string, list of strings or table", default = "negative", text = "text of the unconditional call for the second encoder" },
+      { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "prompt2", type = "string, list of strings or table", default = "prompt", text = "the text for the second encoder" },
+      { name = "rescale", type = "number", range = "[0, 1]", default = "0", text = "share of the deviation that guidance restores" },
+      { name = "sampler", type = "string, function or table", default = "that of the scheduler", text = "a sampler of this library in place of the scheduler's" },
+      { name = "scheduler", type = "string or table", default = "that of the pipe", text = "another scheduler: a class of diffusers, or a config" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "sizes", type = "table", default = "the size drawn", text = "sizes that SDXL's network takes" },
+      { name = "sizes.crop", type = "list of 2 numbers", default = "none", text = "{top, left} of the part that was cropped; {0, 0} if not given" },
+      { name = "sizes.negative_crop", type = "list of 2 numbers", default = "none", text = "crop of the unconditional call" },
+      { name = "sizes.negative_original", type = "list of 2 numbers", default = "none", text = "original of the unconditional call" },
+      { name = "sizes.negative_score", type = "number", default = "2.5", text = "score of the unconditional call" },
+      { name = "sizes.negative_target", type = "list of 2 numbers", default = "none", text = "target of the unconditional call" },
+      { name = "sizes.original", type = "list of 2 numbers", default = "none", text = "{height, width} of the picture before it was cropped; the size drawn if not given" },
+      { name = "sizes.score", type = "number", default = "6", text = "aesthetic score, for networks that take it in place of target" },
+      { name = "sizes.target", type = "list of 2 numbers", default = "none", text = "{height, width} to which it was cropped; the size drawn if not given" },
+      { name = "steps", type = "integer", range = ">= 1", default = "those of the pipeline", text = "number of steps; rk45 and dpm_adaptive find their own" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles, with less memory: true, or {size =, overlap =}" },
+      { name = "width", type = "integer", range = ">= 1", default = "that of the network", text = "width of an image in pixels" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another" },
+    },
+  },
+  ["pipe_draws"] = {
+    signature = "pipe_draws",
+    text = "The source of a call's normals.",
+    params = {
+      { name = "source", type = "any", text = "for d.sampler.steps: nil stands for the seed" },
+      { name = "seed", type = "integer" },
+      { name = "generators", type = "any" },
     },
   },
   ["plan"] = {
@@ -7684,6 +8005,79 @@ return {
   ["times uniform"] = {
     signature = "times = \"uniform\"",
     text = "every t equally likely",
+  },
+  ["tokenizer"] = {
+    signature = "tokenizer",
+    text = "CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).",
+    params = {
+      { name = "bos", type = "integer", text = "id of the token before a text" },
+      { name = "eos", type = "integer", text = "id of the token after a text" },
+      { name = "pad", type = "integer", text = "id of the token that fills up a text" },
+      { name = "size", type = "integer", text = "number of tokens; ids are below it" },
+      { name = "length", type = "integer", text = "most tokens of a text, with bos and eos" },
+    },
+  },
+  ["tokenizer()"] = {
+    signature = "tokenizer(text, [options])",
+    text = "The ids of texts, one row for each: bos, the text's tokens, eos, and pad up to the length.",
+    params = {
+      { name = "text", type = "string|string[]", text = "UTF-8" },
+      { name = "options", type = "diffusion.tokenizer_call_options?", optional = true },
+    },
+    options = {
+      { name = "length", type = "integer", range = ">= 2", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
+      { name = "pad", type = "boolean", default = "true", text = "fills all rows up to `length`; if false, up to the longest" },
+      { name = "truncate", type = "boolean", default = "true", text = "cuts longer texts; if false, all rows are as long as the longest" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "ids i64 [B,N], from 0" },
+      { type = "table", text = "info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text, or false" },
+    },
+  },
+  ["tokenizer:add"] = {
+    signature = "tokenizer:add(word, [n])",
+    text = "Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word, word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its case doesn't matter.",
+    params = {
+      { name = "word", type = "string", text = "UTF-8, such as \"<cat-toy>\"" },
+      { name = "n", type = "integer|nil", text = "number of tokens, 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "integer[]", text = "ids the new ids, which follow the last one" },
+    },
+  },
+  ["tokenizer:decode"] = {
+    signature = "tokenizer:decode(ids, [options])",
+    text = "The text of ids. It is in lower case, with a space after each word, also before a comma.",
+    params = {
+      { name = "ids", type = "integer[]|diffusion.tensor", text = "a list or a tensor [N], or a tensor [B,N]" },
+      { name = "options", type = "diffusion.tokenizer_decode_options?", optional = true },
+    },
+    options = {
+      { name = "special", type = "boolean", default = "true", text = "keeps the special tokens, such as those before and after a text" },
+    },
+    returns = {
+      { type = "string|string[]", text = "text a list of texts for a tensor [B,N]" },
+    },
+  },
+  ["tokenizer:encode"] = {
+    signature = "tokenizer:encode(text)",
+    text = "The ids of a text's tokens, without those before and after it. Nothing is cut.",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "integer[]", text = "ids from 0" },
+    },
+  },
+  ["tokenizer:pieces"] = {
+    signature = "tokenizer:pieces(text)",
+    text = "The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the last token of a word ends with \"</w>\".",
+    params = {
+      { name = "text", type = "string", text = "UTF-8" },
+    },
+    returns = {
+      { type = "string[]" },
+    },
   },
   ["trainer"] = {
     signature = "trainer",

@@ -1,5 +1,16 @@
 -- Old names of options and values, and other libraries' names for them. A call with one of them
 -- is an error that says our name.
+
+-- diffusers' names of options of a pipeline's call.
+local pipeline = {
+  num_inference_steps = "steps", guidance_scale = "guidance", guidance_rescale = "rescale",
+  negative_prompt = "negative", prompt_2 = "prompt2", negative_prompt_2 = "negative2",
+  num_images_per_prompt = "n", batch_size = "n", latents = "init_latents", image = "x0", mask_image = "keep",
+  mask = "keep", class_labels = "class",
+  original_size = "sizes", target_size = "sizes", crops_coords_top_left = "sizes", callback_on_step_end = "on_step",
+  cfg_scale = "guidance", generators = "generator",
+}
+
 return {
   --- By function: old name -> new name.
   options = {
@@ -9,6 +20,8 @@ return {
     layer_norm = { tiny = "epsilon", eps = "epsilon" },
     norm_conv = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
     res_block = { tiny = "epsilon", eps = "epsilon", drop = "dropout" },
+    pipe = pipeline, ["pipe:steps"] = pipeline, ["pipe:text2image"] = pipeline, ["pipe:image2image"] = pipeline,
+    ["pipe:inpaint"] = pipeline, ["pipe:encode_prompt"] = pipeline,
   },
 
   --- Options of the functions that draw samples: another library's name -> ours.

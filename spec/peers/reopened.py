@@ -1,7 +1,7 @@
 """Opens networks that d.hub.save wrote: reopened.py FOLDER...
 
-Each folder holds io.safetensors with inputs x, z, t, label and an output y. Prints a line of JSON for
-each: the largest difference over the largest output, and the keys that are missing or unexpected.
+Each folder holds io.safetensors with inputs x, z, t, label or ids and an output y. Prints a line of JSON
+for each: the largest difference over the largest output, and the keys that are missing or unexpected.
 """
 import json
 import os
@@ -9,21 +9,33 @@ import sys
 
 import diffusers
 import torch
+import transformers
 from diffusers.utils import logging
 from safetensors.torch import load_file
 
 logging.set_verbosity_error()
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 
 
 def output(net, io):
+    if "ids" in io:
+        got = net(io["ids"])
+        return got.text_embeds if hasattr(got, "text_embeds") else got.last_hidden_state
     if "label" in io:
         return net(io["x"], io["t"], class_labels=io["label"]).sample
     return net.decode(io["z"]).sample if "z" in io else net(io["x"]).sample
 
 
+def class_of(config):
+    if "architectures" in config:
+        return getattr(transformers, config["architectures"][0])
+    return getattr(diffusers, config["_class_name"])
+
+
 def opened(folder):
     with open(os.path.join(folder, "config.json")) as f:
-        cls = getattr(diffusers, json.load(f)["_class_name"])
+        cls = class_of(json.load(f))
     net, info = cls.from_pretrained(folder, output_loading_info=True)
     io = load_file(os.path.join(folder, "io.safetensors"))
     with torch.no_grad():

@@ -255,6 +255,7 @@ local function kinds(d)
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 }, assert(d.load_pipeline "digits"),
     d.objective { process = process }, net, d.nn.lora(d.mlp { hidden = 8, depth = 1 }),
+    assert(d.tokenizer "spec/fixtures/tokenizer/merges.txt"),
   }
   local out = {}
   for i, x in ipairs(things) do

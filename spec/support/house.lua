@@ -20,7 +20,7 @@ local floor = {
 local front = {
   [7.1] = { "legible", "fail", "kind", "renamed", "opts", "rule", "lookup", "answer", "object", "asset", "warning" },
   [7.2] = { "file", "text" },
-  [7.4] = { "hub", "pipeline", "trainer", "checkpoint", "report", "progress", "repl", "cli", "prompt",
+  [7.4] = { "hub", "pipeline", "trainer", "checkpoint", "report", "progress", "repl", "cli", "prompt", "command",
             "help", "guide", "reference", "init" },
 }
 local front_floor = {}

@@ -42,8 +42,9 @@ end
 function M.model(case, name)
   local known = family.find(name)
   local entry = known.peers.diffusers
-  assert(entry.class == case.class)
+  local implied = assert(peers.implied(entry, case.class))
   local options, unknown = peers.options(known, entry, case.config)
+  for key, value in pairs(implied) do options[key] = value end
   assert(#unknown == 0, table.concat(unknown, ", "))
   local model = assert(peers.model(known, options, values.filled(case.shapes)))
   return model, entry

@@ -2,6 +2,7 @@
 local component = require "diffusion.hub.component"
 local d = require "diffusion"
 local hub = require "spec.support.hub_folder"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 local peer_values = require "spec.support.peer_values"
 
@@ -15,13 +16,14 @@ function peer_folder.family(class) return component.family(class) end
 ---@param seed integer|nil
 ---@return table<string, any>
 function peer_folder.tensors(config, seed)
-  local family = component.family(config._class_name)
+  local family, implied = component.family(config._class_name)
   local entry, keys = family.peers.diffusers, {}
   for key, value in pairs(config) do
     if key:sub(1, 1) ~= "_" then keys[key] = value end
   end
+  local options = opts.joined((peers.options(family, entry, keys)), implied)
   local shapes = {}
-  for name, p in family.new((peers.options(family, entry, keys))):parameters() do
+  for name, p in family.new(options):parameters() do
     shapes[peers.theirs(entry, name)] = peers.shape(p:shape())
   end
   return peer_values.filled(shapes, seed)

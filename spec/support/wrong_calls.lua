@@ -14,6 +14,9 @@ local process = d.process { schedule = d.schedule.cosine { T = 10 }, predict = "
 local model = d.mlp { dim = 2, hidden = 4, depth = 1 }
 local ema = d.ema(model, { decay = { "power" } })
 local set = d.data.toy.moons(8)
+local merges <close> = assert(io.open("merges", "w"))
+merges:write "#version: 0.2\na b</w>\n"
+merges:close()
 local objects = {
   tensor = function() return d.ones(2, 3) end,
   model = function() return model end,
@@ -29,6 +32,7 @@ local objects = {
   checkpoint = function() return d.checkpoint { path = "run", model = model } end,
   grid = function() return d.grid.trailing(10, 3) end,
   run = function() return d.sampler.steps { model = model, process = process, shape = { 2, 2 }, steps = 2 } end,
+  tokenizer = function() return assert(d.tokenizer "merges") end,
   trainer = function()
     return d.trainer { model = model, objective = d.objective { process = process }, opt = d.adamw(model),
                        batches = set:batches { size = 2, steps = 2 }, quiet = true }

@@ -172,4 +172,5 @@ function repaint.repaint(options)
   return run.x, walk
 end
 
+repaint.rules = plan_rules
 return repaint

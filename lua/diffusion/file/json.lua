@@ -3,6 +3,8 @@
 local core = require "diffusion.core"
 local dkjson = require "dkjson"
 local fail = require "diffusion.fail"
+local legible = require "diffusion.legible"
+local signature = require "diffusion.file.signature"
 
 local json = {
   null = dkjson.null, ---stands for null
@@ -85,6 +87,22 @@ end
 ---@return any value nil with a message if the text isn't JSON
 ---@return string|nil message
 function json.decode(text) return core.in_c_locale(decode, text) end
+
+--- Reads a file that holds one object of JSON.
+---@param path string
+---@param what string "a vocabulary", for messages
+---@param most integer bytes that it may have
+---@return table<string, any>|nil object with some keys; nil with a message
+---@return string|nil message
+function json.read(path, what, most)
+  local file <close>, message = core.map(path)
+  if not file then return nil, message end
+  if file:size() > most then return legible.refused("%s: %d bytes, too many for %s", path, file:size(), what) end
+  local found, why = json.decode(file:text(0, file:size()))
+  if type(found) == "table" and next(found) and #found == 0 then return found end
+  if found ~= nil then return legible.refused("%s: an object of JSON with some keys expected", path) end
+  return legible.refused("%s: %s", path, signature.mismatch(file, what, { json = true }) or why)
+end
 
 local function number_text(x)
   if math.type(x) == "integer" then return ("%d"):format(x) end

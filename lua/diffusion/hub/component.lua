@@ -6,7 +6,9 @@ local families = require "diffusion.nn.family"
 local folder = require "diffusion.hub.folder"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
+local transformers = require "diffusion.hub.transformers"
 local warning = require "diffusion.warning"
 local weights = require "diffusion.hub.weights"
 
@@ -18,19 +20,22 @@ local component = {}
 local OLDEST = { UNetModel = true, UNetUnconditionalModel = true, UNetConditionalModel = true, UNetLDMModel = true,
   UNetGradTTSModel = true, GlideUNetModel = true, NCSNpp = true, TemporalUNet = true }
 
--- Classes that became another one: as diffusers does, by a value of the config.
+-- Classes that became another one: as diffusers does, by a value of the config. CLIPModel has two
+-- encoders, and the one of text is taken.
 local function renamed(class, given)
   if class == "Transformer2DModel" and given.norm_type == "ada_norm_zero" then return "DiTTransformer2DModel" end
-  return class
+  return class == "CLIPModel" and "CLIPTextModelWithProjection" or class
 end
 
 --- The family of networks that a class of a peer's stands for, nil if there is none.
 ---@param class string
----@return table|nil
+---@return table|nil family
+---@return table|nil implied the options that the class stands for
 function component.family(class)
-  local found = families.find((class:gsub("Model$", ""):lower()))
+  local found = families.find((class:match "^(.*)Model" or class):lower())
   local entry = found and found.peers and found.peers.diffusers
-  return entry and entry.class == class and found or nil
+  local implied = entry and peers.implied(entry, class)
+  if implied then return found, implied end
 end
 
 local function is_oldest(class, given)
@@ -39,8 +44,8 @@ end
 
 local function family_of(path, class, given)
   class = renamed(class, given)
-  local found = component.family(class)
-  if found then return found, class end
+  local found, implied = component.family(class)
+  if found then return found, class, implied end
   if is_oldest(class, given) then
     return legible.refused("%s: a %s of before diffusers 0.2, in a form that no later version reads", path, class)
   end
@@ -49,7 +54,8 @@ end
 
 -- ==== the network ========================================================================
 
-local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae" }
+local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae", CLIPTextModel = "text",
+  CLIPTextModelWithProjection = "text" }
 
 local function described(here, class, o)
   local path = folder.join(here, "config.json")
@@ -58,11 +64,11 @@ local function described(here, class, o)
   if not given then return nil, message end
   local own, why = config.class(path, given)
   if why then return nil, why end
-  class = class or o.class_name or own
+  class = class or o.class_name or own or transformers.class(given)
   if not class then
     return legible.refused("%s: no '_class_name'; the option class_name names it, as \"UNet2DModel\"", path)
   end
-  return { path = path, class = class, config = given, keys = config.keys(given) }
+  return { path = path, class = class, config = given }
 end
 
 -- A sentence about an option without the name of the function that checked it.
@@ -85,8 +91,10 @@ end
 
 -- The network of a config with the weights of its folder.
 local function made(found, info, tensors, o)
-  local options, unknown = fail.try(peers.options, found, found.peers.diffusers, info.keys)
+  local keys = info.library == "transformers" and transformers.keys(found, info.config) or config.keys(info.config)
+  local options, unknown = fail.try(peers.options, found, found.peers.diffusers, keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
+  options = opts.joined(options, info.implied)
   local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
   if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
   if o.frozen == nil then model.defer(m) end
@@ -100,20 +108,21 @@ end
 ---@param o table options of d.hub.load
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
----@return table|nil info {class =, config = of the file, role = "unet" or "vae", variant =}
+---@return table|nil info {class =, config = of the file, role = "unet", "vae" or "text", variant =, files = paths}
 function component.load(here, class, o)
   local info, message = described(here, class, o)
   if not info then return nil, message end
   local found
-  found, message = family_of(info.path, info.class, info.config)
+  found, message, info.implied = family_of(info.path, info.class, info.config)
   if not found then return nil, message end
-  info.class = message
+  info.class, info.library = message, found.peers.diffusers.library or "diffusers"
   local choice, tensors, m
-  choice, message = weights.choose(here, "diffusers", o.variant)
+  choice, message = weights.choose(here, info.library, o.variant)
   if choice then tensors, message = weights.read(choice, o) end
   if tensors then m, message = made(found, info, tensors, o) end
   if not m then return nil, message end
-  info.role, info.variant = ROLES[info.class] or "unet", choice.variant
+  info.role, info.variant, info.files = ROLES[info.class] or "unet", choice.variant, { info.path }
+  for _, name in ipairs(weights.names(choice)) do info.files[#info.files + 1] = folder.join(here, name) end
   return m, nil, info
 end
 

@@ -1,10 +1,8 @@
 -- The JSON files that describe models: config.json, model_index.json, scheduler_config.json. Keys that
 -- are absent stand for the defaults of the class. Keys that begin with an underscore are bookkeeping.
-local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
-local signature = require "diffusion.file.signature"
 
 local config = {}
 
@@ -14,18 +12,7 @@ local MOST = 1 << 24 -- bytes of a description; real ones have a few thousand
 ---@param path string
 ---@return table<string, any>|nil config nil with a message
 ---@return string|nil message
-function config.read(path)
-  local file <close>, message = core.map(path)
-  if not file then return nil, message end
-  if file:size() > MOST then
-    return legible.refused("%s: %d bytes, too many for a description of a model", path, file:size())
-  end
-  local found, why = json.decode(file:text(0, file:size()))
-  if type(found) == "table" and next(found) and #found == 0 then return found end
-  if found ~= nil then return legible.refused("%s: an object of JSON with some keys expected", path) end
-  local other = signature.mismatch(file, "a description of a model", { json = true })
-  return legible.refused("%s: %s", path, other or why)
-end
+function config.read(path) return json.read(path, "a description of a model", MOST) end
 
 --- The keys that the class of a config reads. Bookkeeping is left out, and so are keys that it lists as
 --- defaults.

@@ -34,10 +34,20 @@ local function steps_of(own, o, config)
   return o.steps or math.min(own.steps, most)
 end
 
--- The step at which diffusers starts from an image: it leaves out the first of the steps.
+-- The step at which diffusers starts from an image: it leaves out the first of the steps. The strength is nil
+-- if it starts from noise.
 local function first_of(o, steps)
-  local strength = o.init and o.strength or 1
+  local strength = o.strength or 1
   return math.max(1, steps - math.min(math.floor(steps * strength), steps) + 1)
+end
+
+-- The scheduler's options: its number of steps and its start. Pipelines of latent consistency models take all of
+-- the steps, at the first timesteps of their distillation.
+local function scheduling(own, o, config, steps)
+  if own.thins and o.strength and config._class_name == "LCMScheduler" then
+    return { steps = steps, strength = o.strength }
+  end
+  return { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta }
 end
 
 local function unchanged(model) return model end
@@ -59,14 +69,13 @@ local function edited(where, process, sampler, o, steps)
 end
 
 local function own_way(where, process, sampler, o)
-  if o.init then return edited(where, process, sampler, o, o.steps) end
+  if o.strength then return edited(where, process, sampler, o, o.steps) end
   return of_sampler(process, sampler, o, o.steps)
 end
 
 local function by_scheduler(where, own, o, config)
   local steps = steps_of(own, o, config)
-  local process, sampler, grid, wrap, facts = schedulers.scheduler(config,
-    { steps = steps, first = math.min(first_of(o, steps), steps), eta = o.eta })
+  local process, sampler, grid, wrap, facts = schedulers.scheduler(config, scheduling(own, o, config, steps))
   if not process then fail.raise("%s: %s", where, sampler) end
   local c
   if o.sampler or o.grid then
@@ -85,8 +94,8 @@ end
 
 --- The course of a call.
 ---@param where string
----@param own table {scheduler = config or nil, process = of this library or nil, steps}
----@param o table the call's options
+---@param own table {scheduler = config or nil, process = of this library or nil, steps, thins}
+---@param o table {steps, eta, sampler, grid, scheduler, strength = nil if the run starts from noise}
 ---@return table {process, sampler, grid, steps, wrap, upward, start = scale of the first noise, number = of
 ---  steps}
 function course.of(where, own, o)

@@ -2,40 +2,19 @@
 local core = require "diffusion.core"
 local course = require "diffusion.hub.course"
 local fail = require "diffusion.fail"
+local guidances = require "diffusion.guidance.cfg"
 local kind = require "diffusion.kind"
 local labels = require "diffusion.hub.labels"
 local latents = require "diffusion.hub.latents"
 local model = require "diffusion.nn.model"
-local noise = require "diffusion.sampler.noise"
 local opts = require "diffusion.opts"
-local option = require "diffusion.sampler.option"
+local paint = require "diffusion.hub.paint"
 local sampler = require "diffusion.sampler"
+local start = require "diffusion.hub.start"
+local text = require "diffusion.hub.text"
 local trained = require "diffusion.nn.trained"
 
 local draw = {}
-
-local rules = opts.declare("pipe", {
-  n = { "integer", min = 1, default_text = "one, or one for each class or picture", text = "number of images" },
-  class = { "number|string|table|tensor", as = "integer|string|(integer|string)[]|diffusion.tensor",
-    text = "the class of all images or of each, from 1, or its name; 0 is no class" },
-  steps = opts.joined(option.steps, { default_text = "those of the pipeline" }),
-  seed = option.seed,
-  generator = { "generator|table", as = "diffusion.generator|diffusion.generator[]",
-    text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
-  guidance = opts.joined(option.guidance, { default_text = "that of the pipeline" }),
-  eta = { "number", min = 0, default_text = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
-  sampler = opts.joined(option.sampler, { default_text = "that of the scheduler",
-    text = "a sampler of this library in place of the scheduler's" }),
-  grid = opts.joined(option.grid, { default_text = "that of the scheduler" }),
-  scheduler = { "string|table", default_text = "that of the pipe",
-    text = "another scheduler: a class of diffusers, or a config" },
-  init = { "tensor", text = "images {n, H, W, C} in [-1, 1] to start from" },
-  strength = { "number", min = 0, max = 1, default = 1, text = "how much of the way to noise init goes" },
-  height = { "integer", min = 1, default_text = "that of the network", text = "height of an image in pixels" },
-  width = { "integer", min = 1, default_text = "that of the network", text = "width of an image in pixels" },
-  on_step = option.on_step, nan = option.nan,
-})
-rules.sampler.default, rules.guidance.default = nil, nil
 
 -- ==== shapes ============================================================================
 
@@ -57,9 +36,11 @@ local function side(where, name, given, usual, times)
   fail.raise("%s: %s = %d must be a multiple of %d", where, name, given, times)
 end
 
+-- The shape of a denoiser's x.
 local function shape_of(where, own, o, n)
   local image, times = own.image, latents.factor(own)
-  return { n, side(where, "height", o.height, image.H, times), side(where, "width", o.width, image.W, times), image.C }
+  local C = paint.is_painter(own) and own.unet:config().out_channels or image.C
+  return { n, side(where, "height", o.height, image.H, times), side(where, "width", o.width, image.W, times), C }
 end
 
 -- ==== the denoiser ======================================================================
@@ -94,42 +75,12 @@ end
 ---@return any
 function draw.denoiser(own, c)
   local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)
+  if paint.is_painter(own) then net = paint.joined(net) end
   if own.plain and c.process.outputs == 1 then net = without_variance(net, own.image.C) end
   return c.wrap(net)
 end
 
--- ==== the start =========================================================================
-
--- The source of a call's noise. nil stands for the seed.
-local function source_of(where, o, n)
-  local g = o.generator
-  if not g then return nil end
-  if o.seed then fail.raise("%s: seed = %d and a generator; one of the two expected", where, o.seed) end
-  if kind.of(g) == "table" and #g ~= n then fail.raise("%s: %d generators for %d images", where, #g, n) end
-  return noise.planes(g)
-end
-
-local function encoded(where, own, x0)
-  opts.floats(where, "init", x0)
-  if x0:dim() ~= 4 then fail.raise("%s: init is %s; images {n, H, W, C} expected", where, kind.shape_text(x0)) end
-  return latents.encode(own, x0)
-end
-
--- x at the first level, from images. A sampler that goes from data to noise begins at them.
-local function noised(c, x0, source, seed)
-  if c.upward then return x0 end
-  return (c.process:q_sample(x0, c.grid[1][1], source and noise.drawn(source, x0) or { seed = seed }))
-end
-
--- x at the first level, if the scheduler scales its noise in a way of its own.
-local function scaled(c, shape, source, seed)
-  if not c.start then return nil end
-  local zeros = core.zeros(shape)
-  if source then return core.ops.mix(c.start, noise.drawn(source, zeros)) end
-  return core.mix_noise(c.start, seed, core.streams.start, 0, 0, zeros)
-end
-
--- ==== a call ============================================================================
+-- ==== conditions ========================================================================
 
 local function is_list(value) return kind.of(value) == "table" and #value end
 local function is_batch(value) return kind.of(value) == "tensor" and value:dim() > 0 and value:size(1) end
@@ -148,37 +99,168 @@ local function class_of(where, own, class)
   return labels.numbers(where, own.labels, class)
 end
 
-local function check_ready(where, own)
+-- A call without text. The pipeline's own guidance needs a class.
+local function plain_call(where, own, o)
+  local class = class_of(where, own, o.class)
+  local usual = class ~= nil and own.guidance > 1 and own.guidance or nil
+  return { n = count_of(where, o), class = class, guidance = o.guidance == nil and usual or o.guidance }
+end
+
+-- A call with prompts. Its guidance is a function that gets the inputs of the unconditional call too.
+local function prompted_call(where, own, o)
+  local call = text.call(where, own, o, o.x0 and o.x0:size(1))
+  local guidance, without = call.guidance, call.without
+  if type(guidance) == "number" then
+    call.guidance = function(net)
+      return guidances.cfg(net, { scale = guidance, rescale = o.rescale, without = without })
+    end
+  elseif guidance then call.guidance = function(net) return guidance(net, without) end end
+  return call
+end
+
+local function check_ready(where, own, o)
   if not own.unet then fail.raise("%s: there is no denoiser here, only an autoencoder", where) end
   if own.edits then
     fail.raise("%s: %s edits pictures; d.edit.repaint{ model = pipe.unet, process = pipe.process, ... } does that",
       where, own.class)
   end
+  if paint.is_painter(own) and not o.keep then
+    fail.raise("%s: the network paints a part of a picture; pipe:inpaint{ x0 =, keep = } gives it one", where)
+  end
 end
 
--- The pipeline's own guidance needs a class.
-local function guidance_of(own, o, class)
-  if o.guidance ~= nil then return o.guidance end
-  return class ~= nil and own.guidance > 1 and own.guidance or nil
+-- ==== the start =========================================================================
+
+-- x at the first level, or nil for the sampler's own. Draws are in diffusers' order: the latents of the images,
+-- the noise, the latents of the part that is kept.
+local function begin(own, o, call, c, draws)
+  local images, noise = o.init or o.x0, nil
+  local function z()
+    noise = noise or o.init_latents or draws:normals(call.shape, 0)
+    return noise
+  end
+  if images and (c.from_images or call.mask and not paint.is_painter(own)) then
+    call.x0, call.drawn = start.encoded(own, images, draws, 1, { n = call.n, apart = not o.keep, tile = o.tile })
+  end
+  if c.from_images then return start.noised(c, call.x0, z), z end
+  if c.start or call.mask or o.init_latents then return start.scaled(c, z()), z end
+end
+
+-- The inputs and the sampler of a run that keeps a part.
+local function kept(where, own, o, call, c, draws, z)
+  if not paint.is_painter(own) then
+    c.sampler = paint.keeping(where, c.sampler,
+      { x0 = call.x0, z = z(), cells = call.mask.cells, process = c.process, grid = c.grid })
+    -- diffusers draws latents of the kept part here too, though only networks made for it take them.
+    if draws.source and call.drawn then draws:normals({ o.x0:size(1), table.unpack(call.shape, 2) }, 2) end
+    return
+  end
+  local part = start.encoded(own, o.x0 * call.mask.pixels, draws, 2, { n = call.n, apart = false, tile = o.tile })
+  call.inputs.paint = paint.input(call.mask, part)
+end
+
+-- ==== a call ============================================================================
+
+-- The options of a course: its strength is nil where noise is the start, as diffusers' inpainting does at 1.
+local function way(o)
+  local from_images = o.init or o.x0 and not (o.keep and o.strength == 1)
+  return { steps = o.steps, eta = o.eta, sampler = o.sampler, grid = o.grid, scheduler = o.scheduler,
+    strength = from_images and o.strength or nil }
+end
+
+local function course_of(where, own, o)
+  local given = way(o)
+  local c = course.of(where, own, given)
+  c.from_images = given.strength ~= nil
+  if o.keep or o.init_latents then c.grid = paint.grid(c) end
+  return c
+end
+
+-- Checks pictures and gives the shape of x.
+local function shape_for(where, own, o, n)
+  local name = o.init and "init" or "x0"
+  local images = o.init or o.x0
+  if not images then return shape_of(where, own, o, n) end
+  start.images(where, name, images, own)
+  return shape_of(where, own, { height = images:size(2), width = images:size(3) }, n)
+end
+
+local function check_latents(where, o, shape)
+  local x = o.init_latents
+  if x and kind.shape_text(x) ~= "[" .. table.concat(shape, ",") .. "]" then
+    fail.raise("%s: init_latents is %s, but the run's x is [%s]", where, kind.shape_text(x), table.concat(shape, ","))
+  end
+end
+
+-- The conditions of a call, its course and its normals.
+---@param where string the caller's name
+---@param own table the private state of a pipe
+---@param o table checked options
+---@return table call
+---@return table c
+---@return diffusion.pipe_draws draws
+local function described(where, own, o)
+  check_ready(where, own, o)
+  local call = (own.prompted and prompted_call or plain_call)(where, own, o)
+  call.shape = shape_for(where, own, o, call.n)
+  check_latents(where, o, call.shape)
+  if own.prompted then
+    local f = latents.factor(own)
+    text.add_sizes(where, own, call, o.sizes, { call.shape[2] * f, call.shape[3] * f })
+  end
+  if o.keep then call.mask = paint.mask(where, own, o.keep, o.x0) end
+  return call, course_of(where, own, o), start.draws(where, o, call.n)
+end
+
+-- x of a call whose kept part is repainted with jumps back.
+local function repainted(where, own, o, how)
+  if o.generator then fail.raise("%s: repaint draws by a seed, and no generator", where) end
+  if o.strength ~= 1 then fail.raise("%s: repaint starts from noise; strength = %g isn't 1", where, o.strength) end
+  local call, c, draws = described(where, own, o)
+  local x0 = start.encoded(own, o.x0, draws, 1, { n = call.n, tile = o.tile })
+  return paint.repaint({ model = draw.denoiser(own, c), inputs = call.inputs, process = c.process, x0 = x0,
+    cells = call.mask.cells, guidance = call.guidance, sampler = o.sampler, steps = o.steps or own.steps, grid = o.grid,
+    seed = draws.seed, on_step = o.on_step, nan = o.nan }, how)
+end
+
+--- The last x of a pipe's call.
+---@param where string the caller's name
+---@param own table the private state of a pipe
+---@param o table checked options
+---@return diffusion.tensor
+function draw.finished(where, own, o)
+  local how = paint.resampling(where, own, o.how)
+  if how then return repainted(where, own, o, how) end
+  return draw.run(where, own, o):finish()
 end
 
 --- A run of the sampler of a pipe's call.
 ---@param where string the caller's name
 ---@param own table the private state of a pipe
----@param options diffusion.pipe_options?
+---@param o table checked options
 ---@return diffusion.run
-function draw.run(where, own, options)
-  local o = opts.check(where, options, rules)
-  check_ready(where, own)
-  local n, class = count_of(where, o), class_of(where, own, o.class)
-  local source, seed = source_of(where, o, n), o.seed or core.random_seed()
-  local c, x0 = course.of(where, own, o), o.init and encoded(where, own, o.init)
-  local shape = x0 and x0:shape() or shape_of(where, own, o, n)
-  local start = x0 and noised(c, x0, source, seed) or scaled(c, shape, source, seed)
+function draw.run(where, own, o)
+  if paint.resampling(where, own, o.how) then
+    fail.raise("%s: repaint goes back and forth, so there is no run of it; pipe:inpaint returns its images", where)
+  end
+  local call, c, draws = described(where, own, o)
+  local x, z = begin(own, o, call, c, draws)
+  if call.mask then kept(where, own, o, call, c, draws, z) end
   return sampler.steps { model = draw.denoiser(own, c), process = c.process, sampler = c.sampler, grid = c.grid,
-    steps = c.steps, seed = seed, noise = source, class = class, guidance = guidance_of(own, o, class), init = start,
-    shape = start == nil and shape or nil, on_step = o.on_step, nan = o.nan,
+    steps = c.steps, seed = draws.seed, noise = draws.source, class = call.class, inputs = call.inputs,
+    guidance = call.guidance, init = x, shape = x == nil and call.shape or nil, on_step = o.on_step, nan = o.nan,
     self_condition = model.is_model(own.unet) and own.unet:config().self_condition or nil }
+end
+
+--- Checked options of a pipe's call.
+---@param where string
+---@param own table the private state of a pipe
+---@param given any
+---@param rules table|nil those of text.rules; by what is given if nil
+---@return table
+function draw.options(where, own, given, rules)
+  if not own.prompted then return opts.check(where, given, text.rules.plain) end
+  return opts.check(where, given, rules or text.rules.of(given))
 end
 
 return draw

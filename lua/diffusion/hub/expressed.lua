@@ -2,6 +2,7 @@
 local as_unet2d = require "diffusion.hub.as_unet2d"
 local families = require "diffusion.nn.family"
 local legible = require "diffusion.legible"
+local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 
@@ -40,8 +41,9 @@ end
 ---@return string|nil class nil with a message if it can't be expressed
 ---@return table|string config or the message
 ---@return table<string, diffusion.tensor>|nil tensors
+---@return string|nil library that has the class, if it isn't diffusers
 function expressed.network(net, dtype)
-  local o = net:config()
+  local state, o = model.stored(net)
   local found = families.find(o.kind)
   local entry = found and found.peers and found.peers.diffusers
   if not entry then
@@ -51,7 +53,7 @@ function expressed.network(net, dtype)
   if o.kind == "unet" then
     local config, message = as_unet2d.config(o)
     if not config then return legible.refused("this unet can't be a UNet2DModel: %s", message) end
-    return entry.class, complete(config), converted(as_unet2d.tensors(o, entry, net:state()), dtype)
+    return entry.class, complete(config), converted(as_unet2d.tensors(o, entry, state), dtype)
   end
   if o.time_offset and o.time_offset ~= (o.time_embedding_type == "fourier" and 0 or 1) then
     return legible.refused("this %s can't be a %s: its time_offset is %g, and the class has none", o.kind, entry.class,
@@ -59,7 +61,7 @@ function expressed.network(net, dtype)
   end
   local config, message = peers.config(found, entry, o)
   if not config then return nil, message end
-  return entry.class, config, converted(peers.saved(entry, net:state()), dtype)
+  return peers.class(entry, o), config, converted(peers.saved(entry, state), dtype), entry.library
 end
 
 return expressed

@@ -5,13 +5,14 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local folder = require "diffusion.hub.folder"
 local foreign = require "diffusion.hub.foreign"
-local json = require "diffusion.file.json"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
+local encoders = require "diffusion.hub.encoders"
 local rule = require "diffusion.rule"
+local tokenizer = require("diffusion.text.tokenizer").tokenizer
 local weights = require "diffusion.hub.weights"
 
 local INDEX, SCHEDULER = "model_index.json", "scheduler_config.json"
@@ -30,7 +31,7 @@ end
 -- The class that an index gives to a component.
 local function class_of(path, index, name)
   local entry = index[name]
-  if entry == nil or entry == json.null or type(entry) == "table" and entry[1] == json.null then
+  if encoders.is_absent(index, name) then
     return legible.refused("%s: its '%s' is %s, but %s needs it", path, name, entry == nil and "missing" or "null",
       index._class_name)
   end
@@ -72,7 +73,8 @@ end
 -- Whether a component has weights of the variant that is wanted.
 local function has_variant(here, name, o)
   local own = folder_of(here, name, CONFIG)
-  return own ~= nil and weights.variants(own, "diffusers")[o.variant] ~= nil
+  local function has(library) return weights.variants(own, library)[o.variant] ~= nil end
+  return own ~= nil and (has "diffusers" or has "transformers")
 end
 
 -- The network of a component. A variant that only other components have is left out.
@@ -106,7 +108,28 @@ end
 
 -- ==== pipelines ==========================================================================
 
+-- Adds files to those of a pipe, by their names below its folder.
+local function add_files(parts, root, paths)
+  parts.files = parts.files or {}
+  for _, path in ipairs(paths or {}) do
+    local below = path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2)
+    parts.files[below or path:match "[^/]+/[^/]+$" or path] = path
+  end
+end
+
+-- Another autoencoder, for previews.
+local function tiny_of(parts, o)
+  if not o.tiny then return true end
+  local there, message, info = folder.find(o.tiny, o)
+  if there then parts.tiny, message, info = component.load(there, nil, opts.joined(o, { class_name = false })) end
+  if not parts.tiny then return nil, message end
+  parts.classes.tiny = info.class
+  return true
+end
+
 local function made(parts, o)
+  local fine, why = tiny_of(parts, o)
+  if not fine then return nil, why end
   parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
@@ -123,6 +146,23 @@ local function pipeline_scheduler(here, path, index, known, o)
   return chosen_scheduler(o, own)
 end
 
+-- Adds text encoders and their tokenizers. The result is a message if that fails.
+local function with_encoders(out, here, path, index, known, names, o)
+  local function network(name, class)
+    local net, message, info = network_of(here, names, name, class, o)
+    if net then add_files(out, here.path, info.files) end
+    return net, message, info
+  end
+  local function tokens(name)
+    local own, message = folder.below(here, name)
+    if not own then return nil, message end
+    for file in pairs(own.files) do add_files(out, here.path, { folder.join(own, file) }) end
+    return tokenizer(own.path)
+  end
+  return encoders.parts(out, index, known,
+    { path = path, class_of = class_of, network_of = network, tokenizer_of = tokens }, o)
+end
+
 local function parts_of(here, path, index, known, o)
   local names = { known.denoiser or "unet", known.vae }
   local class, message = class_of(path, index, names[1])
@@ -132,12 +172,19 @@ local function parts_of(here, path, index, known, o)
   if not out.scheduler then return nil, message end
   out.unet, message, info = network_of(here, names, names[1], class, o)
   if not out.unet then return nil, message end
+  if info.role ~= "unet" then
+    return legible.refused("%s: '%s' is a %s, which is no denoiser", path, names[1], info.class)
+  end
   out.classes.unet = info.class
+  add_files(out, here.path, info.files)
   if known.vae then
     out.vae, message, info = vae_of(here, path, index, names, o)
     if message then return nil, message end
     out.classes.vae = info and info.class
+    add_files(out, here.path, info and info.files)
   end
+  if known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
+  if message then return nil, message end
   return out
 end
 
@@ -162,7 +209,7 @@ local function pipeline(here, o)
   return made(parts, o)
 end
 
--- A folder of one component: a denoiser or an autoencoder.
+-- A folder that has one component: a denoiser, an autoencoder or a text encoder.
 local function single(here, o)
   local m, message, info = component.load(here, o.class_name, o)
   if not m then return nil, message end
@@ -173,6 +220,7 @@ local function single(here, o)
   end
   local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
   parts[info.role], parts.classes[info.role] = m, info.class
+  add_files(parts, here.path, info.files)
   return made(parts, o)
 end
 
@@ -180,6 +228,7 @@ end
 local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
+  add_files(parts, path:match "^(.*)/" or ".", { path })
   if o.vae then
     local there, info
     there, message = folder.find(o.vae, o)
@@ -208,6 +257,8 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
+  text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
+  tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },
@@ -227,8 +278,8 @@ end
 local function meant(path)
   local dir, name = path:match "^(.*)/([^/]+)$"
   if not dir then dir, name = ".", path end
-  local described = name == INDEX or name == CONFIG
-    or name:find "^diffusion_pytorch_model" and core.place(dir .. "/" .. CONFIG) == "file"
+  local weighs = name:find "^diffusion_pytorch_model" or name:find "^model.*%.safetensors$"
+  local described = name == INDEX or name == CONFIG or weighs and core.place(dir .. "/" .. CONFIG) == "file"
   return described and core.place(path) == "file" and dir or path
 end
 

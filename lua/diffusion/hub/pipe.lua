@@ -9,6 +9,8 @@ local module = require "diffusion.nn.module"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local option = require "diffusion.sampler.option"
+local preview = require "diffusion.hub.preview"
+local prompts = require "diffusion.hub.text"
 
 local pipe = {}
 
@@ -22,15 +24,24 @@ local pipe = {}
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
 ---@field labels table<integer, string>|nil the names of classes
+---@field text diffusion.model|nil encodes prompts; can be written, as the three after it
+---@field text2 diffusion.model|nil the second of SDXL's text encoders
+---@field tokenizer any cuts prompts into tokens
+---@field tokenizer2 any the same for text2
+---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
 local Pipe = {}
 
 local private = object.private -- the parts of pipe.new
 
 --- A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are latents if
---- the pipe has an autoencoder; pipe:decode makes images of them.
----@param options diffusion.pipe_options?
+--- the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text encoders takes the options
+--- of text2image. With x0 it takes those of image2image, and with keep those of inpaint.
+---@param options diffusion.pipe_options|diffusion.pipe_text2image_options?
 ---@return diffusion.run
-function Pipe:steps(options) return draw.run("pipe:steps", private[self], options) end
+function Pipe:steps(options)
+  local own, where = private[self], "pipe:steps"
+  return draw.run(where, own, draw.options(where, own, options))
+end
 
 --- The network as the denoiser of the pipe's process, for d.objective and d.sample. It is pipe.unet
 --- itself unless the scheduler shows it other times or scales than those of the process.
@@ -47,15 +58,66 @@ function Pipe:encode(images) return latents.encode(private[self], opts.floats("p
 
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
+---@param options diffusion.pipe_decode_options?
 ---@return diffusion.tensor images {n, H, W, C}
-function Pipe:decode(x) return latents.decode(private[self], x) end
+function Pipe:decode(x, options)
+  local o = opts.check("pipe:decode", options, prompts.rules.decode, 2)
+  return latents.decode(private[self], x, o.tile)
+end
+
+--- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a
+--- linear map makes one pixel of each latent.
+---@param x diffusion.tensor step.x0, or run.x
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function Pipe:preview(x) return preview.of(private[self], x) end
+
+-- The images of a call.
+local function drawn(where, own, o) return latents.decode(own, draw.finished(where, own, o), o.tile) end
 
 --- Draws images.
----@param options diffusion.pipe_options?
+---@param options diffusion.pipe_options|diffusion.pipe_text2image_options?
 ---@return diffusion.tensor images {n, H, W, C} in [-1, 1]
 local function call(self, options)
   local own = private[self]
-  return latents.decode(own, draw.run("pipe", own, options):finish())
+  return drawn("pipe", own, draw.options("pipe", own, options))
+end
+
+-- ==== texts =============================================================================
+
+-- A call of a pipe with prompts.
+local function prompted(self, name, options)
+  local own, where = private[self], "pipe:" .. name
+  if not own.prompted then
+    fail.raise("%s: the denoiser of a %s takes no texts; pipe{ n =, class = } draws with it", where, own.class)
+  end
+  return drawn(where, own, draw.options(where, own, options, prompts.rules[name]))
+end
+
+--- Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of torch's kind draw in
+--- diffusers' order, and the images are the same.
+---@param options diffusion.pipe_text2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
+function Pipe:text2image(options) return prompted(self, "text2image", options) end
+
+--- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and sampled from there.
+---@param options diffusion.pipe_image2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function Pipe:image2image(options) return prompted(self, "image2image", options) end
+
+--- Paints a part of images as a text says. Networks that were trained for it get the mask and the kept part. With
+--- others, each step puts the kept part back. how = "repaint" is d.edit.repaint on latents.
+---@param options diffusion.pipe_inpaint_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
+function Pipe:inpaint(options) return prompted(self, "inpaint", options) end
+
+--- Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the embedding of the whole
+--- text. The option prompt takes the first result in place of texts, and negative the second.
+---@param options diffusion.pipe_encode_prompt_options
+---@return table<string, diffusion.tensor> inputs {context, text_embeds}
+---@return table<string, diffusion.tensor> without those of the unconditional call
+function Pipe:encode_prompt(options)
+  local where = "pipe:encode_prompt"
+  return prompts.encode(where, private[self], opts.check(where, options, prompts.rules.encode))
 end
 
 -- ==== its text ==========================================================================
@@ -85,6 +147,8 @@ local function tostring_pipe(self)
   local function add(text) lines[#lines + 1] = text end
   add(network_text("unet", classes.unet, own.unet))
   add(network_text("vae", classes.vae, own.vae))
+  add(network_text("text", classes.text, own.text))
+  add(network_text("text2", classes.text2, own.text2))
   if latents.are_bare(own) then add(line("vae", "none, latents are drawn")) end
   if own.process then add(process_text(own.process)) end
   if own.scheduler then add(line("scheduler", "%s", own.scheduler._class_name)) end
@@ -122,22 +186,37 @@ local function set_unet(own, net)
   own.unet, own.image = net, draw.image(net) or own.image
 end
 
-local function set_vae(own, vae)
-  if vae ~= nil and not model.is_model(vae) then
-    fail.raise("pipe: vae: a model expected, got %s", kind.shown(vae))
+-- Writes a part that is a network, or none.
+local function setter(name)
+  return function(own, value)
+    if value ~= nil and not model.is_model(value) then
+      fail.raise("pipe: %s: a model expected, got %s", name, kind.shown(value))
+    end
+    own[name] = value
   end
-  own.vae = vae
+end
+
+local function set_tokenizer(name)
+  return function(own, value)
+    if value ~= nil and kind.of(value) ~= "tokenizer" then
+      fail.raise("pipe: %s: a tokenizer expected, got %s", name, kind.shown(value))
+    end
+    own[name] = value
+  end
 end
 
 local class = object.class("pipe", Pipe, {
-  get = { "class", "path", "unet", "vae", "process", "sampler", "scheduler", "labels" },
-  set = { unet = set_unet, vae = set_vae, process = set_process, scheduler = set_scheduler },
+  get = { "class", "path", "unet", "vae", "process", "sampler", "scheduler", "labels", "text", "text2",
+    "tokenizer", "tokenizer2", "tiny" },
+  set = { unet = set_unet, vae = setter "vae", process = set_process, scheduler = set_scheduler, text = setter "text",
+    text2 = setter "text2", tiny = setter "tiny", tokenizer = set_tokenizer "tokenizer",
+    tokenizer2 = set_tokenizer "tokenizer2" },
   __call = call, __tostring = tostring_pipe,
 })
 
 --- A pipe of its parts. Raises if its scheduler isn't followed.
 ---@param parts table class, classes = of networks by part, path, unet, vae, scheduler or process, labels,
----  steps, guidance, plain, unit, edits
+---  text, text2, tokenizer, tokenizer2, tiny, zeros, scored, and what pipelines.lua says of the class
 ---@return diffusion.pipe
 function pipe.new(parts)
   local own = opts.joined(parts)

@@ -7,9 +7,18 @@
 --   plain       true if a learned variance is left out
 --   unit        true if images are in [0, 1] there
 --   edits       true if the pipeline only edits pictures
+--   prompted    true if the denoiser is conditioned on a text
+--   joins       true if it takes the states of two text encoders side by side, and sizes
+--   thins       true if the pipeline starts from an image at LCM's timesteps, rather than at the scheduler's steps
 local opts = require "diffusion.opts"
 
 local pipelines = {}
+
+local function stable(more)
+  return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true }, more or {})
+end
+local function large(more) return stable(opts.joined({ guidance = 5, joins = true }, more or {})) end
+local function distilled() return stable { steps = 4, guidance = 8.5, thins = true } end
 
 local known = {
   DDPMPipeline = { steps = 1000 },
@@ -21,6 +30,11 @@ local known = {
   ConsistencyModelPipeline = { steps = 1 },
   DiTPipeline = { steps = 50, denoiser = "transformer", vae = "vae", guidance = 4, plain = true },
   RePaintPipeline = { steps = 250, edits = true },
+  StableDiffusionPipeline = stable(), StableDiffusionImg2ImgPipeline = stable(),
+  StableDiffusionInpaintPipeline = stable(), StableDiffusionInpaintPipelineLegacy = stable(),
+  StableDiffusionXLPipeline = large(), StableDiffusionXLImg2ImgPipeline = large(),
+  StableDiffusionXLInpaintPipeline = large { guidance = 7.5 },
+  LatentConsistencyModelPipeline = distilled(), LatentConsistencyModelImg2ImgPipeline = distilled(),
 }
 
 -- Names that old versions gave to the same classes.

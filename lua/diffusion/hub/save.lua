@@ -1,4 +1,5 @@
 -- d.hub.save: a pipe, or a network with its process, as a folder that diffusers opens.
+local encoders = require "diffusion.hub.encoders"
 local expressed = require "diffusion.hub.expressed"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -6,11 +7,13 @@ local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
+local paint = require "diffusion.hub.paint"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local process_config = require "diffusion.hub.process_config"
 local rule = require "diffusion.rule"
 local trained = require "diffusion.nn.trained"
+local transformers = require "diffusion.hub.transformers"
 local writing = require "diffusion.hub.writing"
 
 local VERSION = "0.42.1" -- the version of diffusers whose form is written
@@ -29,6 +32,10 @@ local how = {
 local what = {
   unet = { "model|ema", text = "the denoiser, or an average of one" },
   vae = { "model|ema", text = "an autoencoder" },
+  text = { "model|ema", text = "a text encoder, d.cliptext" },
+  text2 = { "model|ema", text = "SDXL's second text encoder" },
+  tokenizer = { "tokenizer", text = "the tokenizer of text" },
+  tokenizer2 = { "tokenizer", text = "the tokenizer of text2" },
   process = opts.joined(rule.process, { required = false, text = "the process that the denoiser was trained for" }),
   scheduler = { "table", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
   pipeline = { "string", default_text = "by the networks", text = "class of the pipeline" },
@@ -61,7 +68,8 @@ local function given(parts, options)
     local own = pipe.parts(parts)
     local class = pipelines.find(own.class) and own.class or nil
     return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = labels.written(own.labels),
-      process = own.scheduler == nil and own.process or nil, pipeline = class },
+      process = own.scheduler == nil and own.process or nil, pipeline = class, text = own.text, text2 = own.text2,
+      tokenizer = own.tokenizer, tokenizer2 = own.tokenizer2, zeros = own.zeros, scored = own.scored },
       opts.check("hub.save", options, how, 3)
   end
   if is_network(parts) then return { alone = parts }, opts.check("hub.save", options, how, 3) end
@@ -89,9 +97,14 @@ local function network_part(name, net, o)
     fail.raise("hub.save: a network, or an average of one, can be saved; the pipe has a %s", kind.of(net))
   end
   model.whole("hub.save", net)
-  local class, config, tensors = expressed.network(net, o.dtype)
+  local class, config, tensors, library = expressed.network(net, o.dtype)
   if not class then return nil, config end
-  return { folder = name, file = "config.json", config = with_class(class, config), tensors = tensors, class = class }
+  local part = { folder = name, file = "config.json", tensors = tensors, class = class,
+    library = library or "diffusers" }
+  local is_text = library == "transformers"
+  part.config = is_text and transformers.config(class, config, tensors) or with_class(class, config)
+  part.stem = is_text and "model" or "diffusion_pytorch_model"
+  return part
 end
 
 local function scheduler_part(parts)
@@ -113,6 +126,7 @@ end
 local function pipeline_of(parts, unet, vae)
   if parts.pipeline then return parts.pipeline end
   if unet.class == "DiTTransformer2DModel" then return "DiTPipeline" end
+  if parts.text or parts.text2 then return encoders.class(parts, paint.is_painter { unet = parts.unet }) end
   return vae and "LDMPipeline" or "DDPMPipeline"
 end
 
@@ -139,6 +153,8 @@ local function pipeline(parts, o)
   local known = pipelines.find(class)
   if not known then return legible.refused("hub.save: a pipeline of class %s isn't written here", class) end
   if known.vae and not vae then return legible.refused("hub.save: a %s needs a vae", class) end
+  local wrong = known.prompted and encoders.fault(parts, known, class)
+  if wrong then return legible.refused("hub.save: %s", wrong) end
   unet.folder = known.denoiser or "unet"
   local list = { unet, scheduler }
   if known.vae then
@@ -146,7 +162,11 @@ local function pipeline(parts, o)
     list[3] = vae
   end
   local index = with_class(class, { id2label = parts.labels })
-  for _, part in ipairs(list) do index[part.folder] = { "diffusers", part.class } end
+  if known.prompted then
+    message = encoders.add(list, index, parts, known, function(name, net) return network_part(name, net, o) end)
+    if message then return nil, message end
+  end
+  for _, part in ipairs(list) do index[part.folder] = { part.library or "diffusers", part.class } end
   return list, index
 end
 

@@ -130,6 +130,16 @@ function weights.choose(here, library, wanted)
   end
 end
 
+--- The names of the files that hold chosen weights, with their index.
+---@param choice table from weights.choose
+---@return string[]
+function weights.names(choice)
+  local set = { [choice.file] = true }
+  local path = folder.join(choice.folder, choice.file)
+  for _, part in pairs(choice.format:find "index$" and shards.index(path, "the weights") or {}) do set[part] = true end
+  return opts.names(set)
+end
+
 -- ==== reading ============================================================================
 
 -- Adds the download that isn't finished to a message, if there is one.

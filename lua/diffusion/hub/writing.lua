@@ -12,8 +12,6 @@ local weights = require "diffusion.hub.weights"
 local writing = {}
 
 local need = parser.need
-local STEM = "diffusion_pytorch_model"
-
 -- The folder for files that are written aside. Its name begins with a dot, so other programs skip it.
 local function aside(path) return path .. "/.saving" end
 
@@ -25,6 +23,9 @@ end
 
 local function place_of(dir, part) return part.folder and dir .. "/" .. part.folder or dir end
 
+-- The descriptions of a part by the names of their files.
+local function texts_of(part) return part.texts or { [part.file] = config.text(part.config) } end
+
 -- Writes a part's weights aside.
 local function stage(dir, part, o)
   local path = place_of(dir, part)
@@ -32,7 +33,7 @@ local function stage(dir, part, o)
   if not part.tensors then return end
   clear(aside(path))
   need(core.make_folder(aside(path)))
-  need(shards.save(aside(path) .. "/" .. STEM, part.tensors,
+  need(shards.save(aside(path) .. "/" .. part.stem, part.tensors,
     { metadata = { format = "pt" }, max_shard_size = o.max_shard_size, variant = o.variant }))
 end
 
@@ -40,20 +41,22 @@ end
 local function finish(dir, part, o)
   local path = place_of(dir, part)
   if part.tensors then
-    for _, name in ipairs(weights.files(need(folder.list(path)), STEM, o.variant or "")) do
+    for _, name in ipairs(weights.files(need(folder.list(path)), part.stem, o.variant or "")) do
       os.remove(path .. "/" .. name)
     end
     local ready = need(folder.list(aside(path)))
     for name in pairs(ready.files) do need(os.rename(folder.join(ready, name), path .. "/" .. name)) end
     clear(aside(path))
   end
-  need(core.write_file(path .. "/" .. part.file, { config.text(part.config) }))
+  for name, text in pairs(texts_of(part)) do need(core.write_file(path .. "/" .. name, { text })) end
 end
 
 local function write(dir, parts, index, o)
   for _, part in ipairs(parts) do stage(dir, part, o) end
   if index then os.remove(dir .. "/model_index.json") end
-  for _, part in ipairs(parts) do os.remove(place_of(dir, part) .. "/" .. part.file) end
+  for _, part in ipairs(parts) do
+    for name in pairs(texts_of(part)) do os.remove(place_of(dir, part) .. "/" .. name) end
+  end
   for _, part in ipairs(parts) do finish(dir, part, o) end
   if index then need(core.write_file(dir .. "/model_index.json", { config.text(index) })) end
   return true
@@ -62,7 +65,7 @@ end
 --- Writes a folder.
 ---@param dir string
 ---@param parts table[] list of {folder = name or nil for dir itself, file = of the description, config =,
----  tensors = by name or nil}
+---  tensors = by name or nil, stem = name of the file of weights, texts = other descriptions by file}
 ---@param index table|nil model_index.json
 ---@param o table {variant =, max_shard_size =}
 ---@return true|nil done nil with a message; then the old folder is as it was, or has no description

@@ -82,6 +82,29 @@ local d = {}
 ---@field ema? diffusion.ema|diffusion.ema[] averages that are saved
 ---@field opt? diffusion.adamw the optimiser
 
+---@class (exact) diffusion.cliptext_options
+---@field attention_dropout? number attention has no dropout here; kept for the config; range [0, 1]; default 0
+---@field bos_token_id? integer the tokenizer begins a text; kept for the config; range >= -1; default 49406
+---@field eos_token_id? integer the token that ends a text; 2 stands for the largest id of each text; range >= -1; default 49407
+---@field hidden_act? "gelu"|"gelu_accurate"|"gelu_fast"|"gelu_new"|"gelu_python"|"gelu_python_tanh"|"gelu_pytorch_tanh"|"linear"|"mish"|"quick_gelu"|"relu"|"silu"|"swish"|"tanh" activation of the feed-forward part; default "quick_gelu"
+---@field hidden_size? integer width of a token; range >= 1; default 512
+---@field initializer_factor? number factor of the tables' first values; range > 0; default 1
+---@field initializer_range? number that class doesn't read it; kept for the config; default 0.02
+---@field intermediate_size? integer width inside of the feed-forward part; range >= 1; default 2048
+---@field layer_norm_eps? number added to the variance by the norms; range > 0; default 1e-5
+---@field max_position_embeddings? integer tokens of a text at most; range >= 1; default 77
+---@field num_attention_heads? integer number of heads of each attention; range >= 1; default 8
+---@field num_hidden_layers? integer number of layers; range >= 1; default 12
+---@field pad_token_id? integer the tokenizer pads; kept for the config; range >= -1; default 1
+---@field projection? boolean CLIPTextModelWithProjection: the pooled state is projected; default false
+---@field projection_dim? integer width of the projected text; range >= 1; default 512
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field vocab_size? integer rows of the table of tokens; range >= 1; default 49408
+
+---@class (exact) diffusion.cliptext_call_options
+---@field norm? boolean the final norm is applied to the states; default true
+---@field skip? integer number of last layers that the states leave out; range >= 0; default 0
+
 ---@class (exact) diffusion.context_mlp_options
 ---@field context? integer dimensions of a context vector; range >= 1; default 2
 ---@field depth? integer number of residual blocks; range >= 1; default 3
@@ -454,7 +477,9 @@ local d = {}
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
+---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
+---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
 ---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
@@ -466,6 +491,10 @@ local d = {}
 ---@field pipeline? string class of the pipeline; default by the networks
 ---@field process? diffusion.process the process that the denoiser was trained for
 ---@field scheduler? table the config of a scheduler of diffusers, with its _class_name; in place of a process
+---@field text? diffusion.model|diffusion.ema a text encoder, d.cliptext
+---@field text2? diffusion.model|diffusion.ema SDXL's second text encoder
+---@field tokenizer? diffusion.tokenizer the tokenizer of text
+---@field tokenizer2? diffusion.tokenizer the tokenizer of text2
 ---@field unet? diffusion.model|diffusion.ema the denoiser, or an average of one
 ---@field vae? diffusion.model|diffusion.ema an autoencoder
 ---@field variant? string part of the name of the weights: fp16, non_ema
@@ -889,6 +918,12 @@ local d = {}
 ---@field max_period? number the longest period over 2 pi; range > 0; default 10000
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_positions_options
+---@field rows integer rows of the table: tokens at most; range >= 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+---@field within? number first values are uniform within it; 0: standard normal; range >= 0; default 0
+
 ---@class (exact) diffusion.net_quick_gelu_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
@@ -1138,6 +1173,100 @@ local d = {}
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise init goes; range [0, 1]; default 1
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+---@field width? integer width of an image in pixels; range >= 1; default that of the network
+
+---@class (exact) diffusion.pipe_decode_options
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_encode_prompt_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+
+---@class (exact) diffusion.pipe_image2image_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 0.8
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_inpaint_options
+---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field how? "blend"|"repaint"|table for networks without a mask: "blend" each step as diffusers does, or "repaint", also as {"repaint", jump = 10, resample = 10}; default by the network
+---@field init_latents? diffusion.tensor normals {n, h, w, C} in place of drawn ones; default drawn
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_sizes_options
+---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
+---@field negative_crop? number[] crop of the unconditional call
+---@field negative_original? number[] original of the unconditional call
+---@field negative_score? number score of the unconditional call; default 2.5
+---@field negative_target? number[] target of the unconditional call
+---@field original? number[] {height, width} of the picture before it was cropped; the size drawn if not given
+---@field score? number aesthetic score, for networks that take it in place of target; default 6
+---@field target? number[] {height, width} to which it was cropped; the size drawn if not given
+
+---@class (exact) diffusion.pipe_text2image_options
+---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
+---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default that of the scheduler
+---@field guidance? number|fun(model: function, without: table): function scale of classifier-free guidance, none up to 1; or a function that makes a denoiser of the model, as d.guidance.cfg_pp(model, {scale = 0.6, without = without}); default that of the pipeline
+---@field height? integer height of an image in pixels; range >= 1; default that of the network
+---@field init_latents? diffusion.tensor normals {n, h, w, C} in place of drawn ones; default drawn
+---@field n? integer number of images for each prompt; range >= 1; default 1
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
+---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
+---@field on_step? fun(step: table) called with each step after it
+---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+---@field rescale? number share of the deviation that guidance restores; range [0, 1]; default 0
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a sampler of this library in place of the scheduler's; default that of the scheduler
+---@field scheduler? string|table another scheduler: a class of diffusers, or a config; default that of the pipe
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field sizes? diffusion.pipe_sizes_options sizes that SDXL's network takes; default the size drawn
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
+---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
 
 ---@class (exact) diffusion.plot_lines_options
@@ -1376,6 +1505,19 @@ local d = {}
 ---@field sin_first? boolean the sines come first; default false
 ---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
+---@class (exact) diffusion.tokenizer_options
+---@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
+---@field length? integer most tokens of a text, with bos and eos; range >= 2; default the folder's model_max_length, or 77
+---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
+
+---@class (exact) diffusion.tokenizer_call_options
+---@field length? integer tokens of a row, with bos and eos; range >= 2; default the tokenizer's
+---@field pad? boolean fills all rows up to `length`; if false, up to the longest; default true
+---@field truncate? boolean cuts longer texts; if false, all rows are as long as the longest; default true
+
+---@class (exact) diffusion.tokenizer_decode_options
+---@field special? boolean keeps the special tokens, such as those before and after a text; default true
+
 ---@class (exact) diffusion.trainer_options
 ---@field batches diffusion.batches the batches
 ---@field model diffusion.model the network
@@ -1470,6 +1612,17 @@ local d = {}
 ---@field skipped integer steps not taken, since the gradient wasn't finite
 local adamw = {}
 
+--- An added token.
+---@class diffusion.added_token
+---@field content string
+---@field id integer
+---@field ids integer[]|nil the tokens that it stands for, if it is not only one
+---@field special boolean whether decoding may leave it out
+---@field normalized boolean whether it is found after normalization, as its own normal form, or before
+---@field lstrip boolean whether the white space before it belongs to it
+---@field rstrip boolean the same for that after it
+local added_token = {}
+
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
@@ -1510,6 +1663,17 @@ local brownian = {}
 ---@field path string can be written
 ---@field extra table|nil after load: the value that was given to save
 local checkpoint = {}
+
+--- A text encoder, as d.cliptext makes it. Called with ids of tokens, it returns the tokens'
+--- states and one pooled state a text.
+---@class diffusion.cliptext: diffusion.model
+---@field embeddings diffusion.layer ids from 1 to tokens with their positions
+---@field encoder table its layers, the fields "0", "1" and so on of encoder.layers
+---@field final_layer_norm diffusion.layer
+---@field text_projection diffusion.layer|nil projects pooled states
+---@field added diffusion.tensor[] rows of the tokens that add_tokens added
+---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
+local cliptext = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
@@ -1616,8 +1780,20 @@ local oracle = {}
 ---@field sampler any as d.sample takes it
 ---@field scheduler table|nil the scheduler's config; a config or a class can be written
 ---@field labels table<integer, string>|nil the names of classes
----@overload fun(options?: diffusion.pipe_options?): diffusion.tensor
+---@field text diffusion.model|nil encodes prompts; can be written, as the three after it
+---@field text2 diffusion.model|nil the second of SDXL's text encoders
+---@field tokenizer any cuts prompts into tokens
+---@field tokenizer2 any the same for text2
+---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@overload fun(options?: diffusion.pipe_options|diffusion.pipe_text2image_options?): diffusion.tensor
 local pipe = {}
+
+--- The source of a call's normals.
+---@class diffusion.pipe_draws
+---@field source any for d.sampler.steps: nil stands for the seed
+---@field seed integer
+---@field generators any
+local pipe_draws = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1704,6 +1880,16 @@ local set = {}
 ---@operator len: integer
 local tensor = {}
 
+--- CLIP's tokenizer, of d.tokenizer. Called as (text or list of texts, options).
+---@class diffusion.tokenizer
+---@field bos integer id of the token before a text
+---@field eos integer id of the token after a text
+---@field pad integer id of the token that fills up a text
+---@field size integer number of tokens; ids are below it
+---@field length integer most tokens of a text, with bos and eos
+---@overload fun(text: string|string[], options?: diffusion.tokenizer_call_options?): diffusion.tensor, table
+local tokenizer = {}
+
 --- A training run, to be started by trainer:run().
 ---@class diffusion.trainer
 local trainer = {}
@@ -1789,6 +1975,17 @@ function checkpoint:load() end
 ---@return string|nil message
 function checkpoint:save(extra) end
 
+--- Adds tokens, as textual inversion does (Gal et al. 2022). A saved model has them in its
+--- table. The rows are not copied. So rows that are parameters of another model train with it.
+---@param rows diffusion.tensor {n, width}
+---@return integer[] ids of the new tokens
+function cliptext:add_tokens(rows) end
+
+--- Vectors of tokens, without positions.
+---@param ids integer[]|diffusion.tensor whole numbers from 0, of any shape
+---@return diffusion.tensor vectors {..., width}
+function cliptext:embed(ids) end
+
 --- AdamW (Loshchilov & Hutter 2019, alg. 2) over the parameters that are trainable now. In a
 --- list of models a parameter's name is "1.name".
 ---@param models diffusion.model|diffusion.model[]
@@ -1853,6 +2050,20 @@ function d.check.order(sampler, oracle, options) end
 ---@param options diffusion.checkpoint_options
 ---@return diffusion.checkpoint
 function d.checkpoint(options) end
+
+--- CLIPTextModel of transformers, by the options of its config, or
+--- CLIPTextModelWithProjection. It is the text encoder of Stable Diffusion. Called with ids
+--- {B, N}, it returns states and pooled states.
+---@param options? diffusion.cliptext_options?
+---@return diffusion.cliptext
+function d.cliptext(options) end
+
+--- Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.
+---@param name string "sample" or "replay"
+---@param words string[] the words behind it; {"--help"} lists its flags
+---@return string|nil text about what was written; nil with a message
+---@return string|nil message
+function d.command(name, words) end
 
 --- A denoiser for points {B, dim} conditioned on a context vector {B, context}. It is called
 --- as model(xt, t, {context = c}); without a context it is unconditional.
@@ -3479,6 +3690,15 @@ function d.tensor(values, opts) end
 ---@return integer
 function d.threads(n) end
 
+--- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and
+--- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
+--- needs no other file. Characters have the classes and the lower case of Unicode. HTML and
+--- wrong encodings in a text are not repaired.
+---@param path string|diffusion.tokenizer_options the path, or a table of options
+---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
+---@return string|nil message
+function d.tokenizer(path) end
+
 --- A training run.
 ---@param options diffusion.trainer_options
 ---@return diffusion.trainer
@@ -3997,6 +4217,13 @@ function net:pixels(path, inputs, options) end
 ---@return diffusion.value
 function net:places(path, inputs, options) end
 
+--- Tokens {B, N, inp} plus the first N rows of a table.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_positions_options?
+---@return diffusion.value
+function net:positions(path, inputs, options) end
+
 --- x sigmoid(1.702 x).
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -4143,8 +4370,9 @@ function oracle:sample(n, options) end
 
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
+---@param options? diffusion.pipe_decode_options?
 ---@return diffusion.tensor images {n, H, W, C}
-function pipe:decode(x) end
+function pipe:decode(x, options) end
 
 --- The network as the denoiser of the pipe's process, for d.objective and d.sample. It is
 --- pipe.unet itself unless the scheduler shows it other times or scales than those of the
@@ -4157,11 +4385,46 @@ function pipe:denoiser() end
 ---@return diffusion.tensor
 function pipe:encode(images) end
 
+--- Encodes prompts as inputs of the denoiser, one row for each. With SDXL they include the
+--- embedding of the whole text. The option prompt takes the first result in place of texts,
+--- and negative the second.
+---@param options diffusion.pipe_encode_prompt_options
+---@return table<string, diffusion.tensor> inputs {context, text_embeds}
+---@return table<string, diffusion.tensor> without those of the unconditional call
+function pipe:encode_prompt(options) end
+
+--- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and
+--- sampled from there.
+---@param options diffusion.pipe_image2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function pipe:image2image(options) end
+
+--- Paints a part of images as a text says. Networks that were trained for it get the mask and
+--- the kept part. With others, each step puts the kept part back. how = "repaint" is
+--- d.edit.repaint on latents.
+---@param options diffusion.pipe_inpaint_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
+function pipe:inpaint(options) end
+
+--- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small
+--- autoencoder. Without it, a linear map makes one pixel of each latent.
+---@param x diffusion.tensor step.x0, or run.x
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]
+function pipe:preview(x) end
+
 --- A run of the pipe's sampler that can be stepped, as d.sampler.steps makes it. Its x are
---- latents if the pipe has an autoencoder; pipe:decode makes images of them.
----@param options? diffusion.pipe_options?
+--- latents if the pipe has an autoencoder; pipe:decode makes images of them. A pipe with text
+--- encoders takes the options of text2image. With x0 it takes those of image2image, and with
+--- keep those of inpaint.
+---@param options? diffusion.pipe_options|diffusion.pipe_text2image_options?
 ---@return diffusion.run
 function pipe:steps(options) end
+
+--- Draws images of texts. Image k of a seed is the same alone or in a batch. Generators of
+--- torch's kind draw in diffusers' order, and the images are the same.
+---@param options diffusion.pipe_text2image_options
+---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
+function pipe:text2image(options) end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
@@ -5054,6 +5317,31 @@ function tensor:view(shape) end
 --- Writes 0 to every element.
 ---@return diffusion.tensor x itself
 function tensor:zero_() end
+
+--- Adds a word with tokens of its own, as textual inversion does. Its n tokens are named word,
+--- word_1, word_2 and so on, as diffusers names them. The word in a text becomes all n. Its
+--- case doesn't matter.
+---@param word string UTF-8, such as "<cat-toy>"
+---@param n? integer|nil number of tokens, 1 if not given
+---@return integer[] ids the new ids, which follow the last one
+function tokenizer:add(word, n) end
+
+--- The text of ids. It is in lower case, with a space after each word, also before a comma.
+---@param ids integer[]|diffusion.tensor a list or a tensor [N], or a tensor [B,N]
+---@param options? diffusion.tokenizer_decode_options?
+---@return string|string[] text a list of texts for a tensor [B,N]
+function tokenizer:decode(ids, options) end
+
+--- The ids of a text's tokens, without those before and after it. Nothing is cut.
+---@param text string UTF-8
+---@return integer[] ids from 0
+function tokenizer:encode(text) end
+
+--- The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the
+--- last token of a word ends with "</w>".
+---@param text string UTF-8
+---@return string[]
+function tokenizer:pieces(text) end
 
 --- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
 --- step. The second one has its usual effect on the program. At the library's prompt a third

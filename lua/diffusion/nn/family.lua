@@ -1,7 +1,8 @@
 -- Families of networks, found by name: one file in lua/diffusion/network each. A family is {name,
 -- options, inputs, text, check, build, new}. Its `facts`, if it has that, say what model.pack can't see
 -- in its config. A family of several networks, such as an autoencoder, has `compose`, `methods` and
--- `forward` instead of `inputs` and `build`. This file makes models of it.
+-- `forward` instead of `inputs` and `build`. It has `stored` if a file holds more than its values: see
+-- model.stored. This file makes models of it.
 local fail = require "diffusion.fail"
 local build = require "diffusion.nn.build"
 local kinds = require "diffusion.nn.kinds"
@@ -134,7 +135,8 @@ function family.model(kind, options, state, frozen)
   local net = network_of(kind, o, state and entries(state))
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
-  return packed(net, config, state, frozen, kind.facts and kind.facts(o))
+  local facts = kind.compose and { timed = false, stored = kind.stored } or kind.facts and kind.facts(o)
+  return packed(net, config, state, frozen, facts)
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.

@@ -35,6 +35,7 @@ local memory = { "integer", default = 0, min = 0, max = WIDEST, text = "number o
 local acts = { "none", "silu", "relu", "gelu", "mish", "tanh" } -- as df_act of the core counts them, from 0
 local act = { one_of = acts, default = "silu", text = "activation after the norm" }
 local affine = flag(true, "has weight and bias")
+local within = { "number", default = 0, min = 0, text = "first values are uniform within it; 0: standard normal" }
 local offset = { "number", default = 0, text = "subtracted from t first" }
 local order = { one_of = { "cos_sin", "sin_cos" }, default = "cos_sin", text = "which half comes first" }
 local function margin(text) return { "integer", default = 0, min = -WIDEST, max = WIDEST, text = text } end
@@ -105,7 +106,10 @@ kind("linear_attention", "Attention without scores between tokens, to x and to l
   spread = flag(false, "values are divided by the number of tokens") })
 kind("embedding", "Rows of a table by whole numbers from 1; 0 gives zeros", { 1 }, "out",
   { inp = size "rows of the table", out = in_out.out },
-  { within = { "number", default = 0, min = 0, text = "first values are uniform within it; 0: standard normal" } })
+  { within = within })
+kind("positions", "Tokens {B, N, inp} plus the first N rows of a table", { 1 }, "first", only_in,
+  { within = within, rows = { "integer", required = true, min = 1, max = WIDEST,
+    text = "rows of the table: tokens at most" } })
 kind("res_block", "The residual block of Ho et al. 2020 on x and an embedding", { 1, 2 }, "out", in_out,
   { dropout = dropout, groups = groups, epsilon = epsilon,
     embed = { "integer", min = 1, max = WIDEST, default_text = "width of the embedding",

@@ -327,6 +327,20 @@ end
 
 -- ==== files =============================================================================
 
+--- The values and the config that a file holds of a network. A family may have more than its
+--- parameters, as tokens that were added to a text encoder.
+---@param m any a model, or an average of one
+---@param weights any an average, or nil
+---@return table<string, any> state
+---@return table config
+function model.stored(m, weights)
+  local base = kind.of(m) == "ema" and private[m].model or m
+  local state, config = (weights or m):state(), base:config()
+  local stored = private[base].stored
+  if stored then return stored(base, state, config) end
+  return state, config
+end
+
 local save_rules = opts.declare("model_save", {
   process = opts.joined(rule.process, { required = false, text = "the process that is saved with it" }),
   weights = { "model|ema", default_text = "the model's", text = "an average whose values are saved" },
@@ -341,12 +355,14 @@ local save_rules = opts.declare("model_save", {
 function Model:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
   model.whole("save", o.weights or self)
-  local described = { model = self:config(), trained = trained.of(self) }
+  local described = { trained = trained.of(self) }
   if o.process then
     trained.check_target("save", self, o.process)
     described.process = o.process:config()
   end
-  return container.write(path, "model", (o.weights or self):state(), described)
+  local state
+  state, described.model = model.stored(self, o.weights)
+  return container.write(path, "model", state, described)
 end
 
 local load_rules = opts.declare("model_load", { copy = rule.copy })
@@ -566,13 +582,16 @@ end
 ---@param root any a layer or a module
 ---@param facts table {config = what config() returns, inputs = those of a network written as a list,
 ---  adopt, give = tensors by name; sample_dims = dimensions of a sample, classes = their number,
----  class_form = "number" or "vector"}
+---  class_form = "number" or "vector", timed = false if the second argument of a module's call isn't t,
+---  stored = function(model, state, config) -> both as a file holds them}
 ---@return diffusion.model
 function model.pack(root, facts)
   local own, layers = calling(root, facts.inputs), module.layers(root)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
+  own.stored = facts.stored
+  if facts.timed == false then own.timed = false end
   own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})
   if not fine then

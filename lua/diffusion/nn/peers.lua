@@ -6,6 +6,10 @@
 --            first. A part "*" stands for any one part.
 --   older    pairs of their older and their present names, applied before `names`
 --   ignored  runs of parts: keys that end in one are passed over
+--   others   runs of parts. Keys that begin with one are those of other networks in the file. They are
+--            passed over if the network doesn't have them.
+--   also     other classes of the family. Each has the options that it stands for.
+--   library  "transformers", if the class isn't one of diffusers
 --   ours     options that their config doesn't have
 --   options  function: their config -> our options and a list of unknown keys, if they differ
 --   config   function: our options -> their config, if they differ
@@ -40,14 +44,18 @@ local function compiled(pairs_of_names, from, to)
   return rules
 end
 
+local function runs_of(list)
+  local runs = {}
+  for i, name in ipairs(list or {}) do runs[i] = parts_of(name) end
+  return runs
+end
+
 local made = setmetatable({}, { __mode = "k" }) -- the rules of an entry
 
 local function rules_of(entry)
   if not made[entry] then
-    local ignored = {}
-    for i, name in ipairs(entry.ignored or {}) do ignored[i] = parts_of(name) end
     made[entry] = { out = compiled(entry.names, 1, 2), back = compiled(entry.names, 2, 1),
-      older = compiled(entry.older, 1, 2), ignored = ignored }
+      older = compiled(entry.older, 1, 2), ignored = runs_of(entry.ignored), others = runs_of(entry.others) }
   end
   return made[entry]
 end
@@ -108,6 +116,40 @@ local function is_ignored(entry, key)
     if #parts >= #run and matched(parts, #parts - #run + 1, run) then return true end
   end
   return false
+end
+
+local function is_other(entry, key)
+  local parts = parts_of(key)
+  for _, run in ipairs(rules_of(entry).others) do
+    if matched(parts, 1, run) then return true end
+  end
+  return false
+end
+
+-- ==== classes ============================================================================
+
+--- The options that another library's class stands for, nil if it isn't one of the family.
+---@param entry table
+---@param class string
+---@return table|nil
+function peers.implied(entry, class)
+  return entry.class == class and {} or entry.also and entry.also[class] or nil
+end
+
+local function agree(options, implied)
+  for name, value in pairs(implied) do if options[name] ~= value then return false end end
+  return true
+end
+
+--- The class of a network of the family.
+---@param entry table
+---@param options table checked options
+---@return string
+function peers.class(entry, options)
+  for class, implied in pairs(entry.also or {}) do
+    if agree(options, implied) then return class end
+  end
+  return entry.class
 end
 
 -- ==== layouts ============================================================================
@@ -211,7 +253,9 @@ function peers.state(entry, parameters, tensors)
     end
     found[name] = nil
   end
-  for _, key in pairs(found) do unexpected[#unexpected + 1] = key end
+  for _, key in pairs(found) do
+    if not is_other(entry, key) then unexpected[#unexpected + 1] = key end
+  end
   if #missing > 0 or #unexpected > 0 then return mismatch(entry, missing, unexpected) end
   return state
 end

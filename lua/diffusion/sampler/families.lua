@@ -117,6 +117,7 @@ end
 function families.resolve(which)
   local name, options = parts(which)
   if type(name) == "function" then return "function", own(name), options end
+  if type(name) == "table" and name.make then return name.name, name, options end -- made of another one here
   local found = preset.find(name, options)
   local base = name
   if found then base, options = parts(found) end

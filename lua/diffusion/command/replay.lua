@@ -1,0 +1,102 @@
+-- `diffusion replay`: draws a picture again from the settings in its PNG.
+local fail = require "diffusion.fail"
+local images = require "diffusion.image"
+local legible = require "diffusion.legible"
+local load_pipeline = require("diffusion.pipeline").load_pipeline
+local opts = require "diffusion.opts"
+local pipe = require "diffusion.hub.pipe"
+local sample = require "diffusion.command.sample"
+local settings = require "diffusion.command.settings"
+local words = require "diffusion.command.words"
+
+local replay = { name = "replay", places = 1, usage = "replay PICTURE [flags] [-o again.png]",
+  text = "draws a picture of `diffusion sample` again, from the settings inside" }
+
+replay.flags = {
+  { key = "model", name = "--model", kind = "file", value = "MODEL",
+    text = "the model, in place of the one that the settings name" },
+  { key = "init", name = "--init", kind = "file", value = "FILE", text = "the same for the picture it starts from" },
+  { key = "mask", name = "--mask", kind = "file", value = "FILE", text = "the same for the mask" },
+  { key = "output", name = "--output", short = "-o", kind = "file", value = "FILE",
+    text = "the PNG to write, again.png if not given" },
+}
+
+-- Why a model isn't the one of the settings, or nil.
+local function other_model(own, files, path)
+  local sums, message = settings.sums(own.files or {})
+  if not sums then return message end
+  for _, label in ipairs(opts.names(files)) do
+    if sums[label] ~= files[label] then
+      return legible.said("%s: the picture was drawn with another model: %s has checksum %s there, %s here", path,
+        label, files[label], sums[label] or "none")
+    end
+  end
+end
+
+-- Opens the model of the flag, whatever its files, or the one of the settings.
+local function model_of(given, values)
+  local path = given or values.model.name
+  local one, message = load_pipeline(path)
+  if not one then
+    return nil, given and message or message .. "; --model PATH says where the model of this picture is"
+  end
+  local other = not given and other_model(pipe.parts(one), values.model.files, path)
+  if other then return nil, other .. "; --model PATH takes another one all the same" end
+  return one, path
+end
+
+-- The path of a picture of the settings.
+local function file_of(key, given, told)
+  if given then return given end
+  local sum, message = settings.sum(told.name)
+  if not sum then return nil, ("%s; --%s FILE says where it is"):format(message, key) end
+  if sum ~= told.sum then
+    return legible.refused("%s: the picture was drawn from another file: checksum %s there, %s here; --%s FILE takes "
+      .. "another one all the same", told.name, told.sum, sum, key)
+  end
+  return told.name
+end
+
+-- The flags of the settings. Image k of a seed is the same in any batch that has it.
+local function flags_of(values, given)
+  local flags = {}
+  for key, value in pairs(values.flags) do flags[key] = value end
+  for _, key in ipairs { "init", "mask" } do
+    if flags[key] then
+      local path, message = file_of(key, given[key], flags[key])
+      if not path then return nil, message end
+      flags[key] = path
+    end
+  end
+  if values.image and values.image > 1 then flags.n = values.image end
+  return flags
+end
+
+--- The command.
+---@param list string[] its words
+---@return string|nil text to print; nil with a message
+---@return string|nil message
+function replay.run(list)
+  local given, places = words.read(replay, list)
+  if given.help then return words.help(replay) end
+  if not places[1] then fail.raise "replay: PICTURE is missing; `diffusion replay --help` shows how" end
+  local info, message = images.info(places[1])
+  local values = info
+  if info then values, message = settings.read(info, places[1]) end
+  if not values then return nil, message end
+  local flags, one, name
+  flags, message = flags_of(values, given)
+  if not flags then return nil, message end
+  one, name = model_of(given.model, values)
+  if not one then return nil, name end
+  local x, told = sample.draw(one, name, flags)
+  if not x then return nil, told end
+  told.flags.n = values.flags.n
+  x = x:narrow(1, values.image or 1, 1)
+  local paths
+  paths, message = sample.write(given.output or "again.png", x, told, values.image)
+  if not paths then return nil, message end
+  return sample.report(paths, x, told)
+end
+
+return replay

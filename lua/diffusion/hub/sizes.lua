@@ -1,0 +1,52 @@
+-- The numbers about sizes that SDXL's network takes. They are height and width of the picture, top
+-- and left of the cropped part, and the size of the part or an aesthetic score.
+local core = require "diffusion.core"
+local fail = require "diffusion.fail"
+local text_options = require "diffusion.hub.text_options"
+
+local sizes = {}
+
+local function joined(...)
+  local out = {}
+  for _, part in ipairs { ... } do table.move(part, 1, #part, #out + 1, out) end
+  return out
+end
+
+-- Raises unless the network takes as many numbers.
+local function check(where, own, count)
+  local c = own.unet:config()
+  local each = c.addition_time_embed_dim
+  local told = each and own.text2 and own.text2:config().projection_dim
+  local wanted = told and (c.projection_class_embeddings_input_dim - told) // each
+  if wanted and wanted ~= count then
+    fail.raise("%s: the network takes %d numbers about sizes, but requires_aesthetics_score of the index makes %d",
+      where, wanted, count)
+  end
+end
+
+local function rows(list, n)
+  local all = {}
+  for k = 1, n do all[k] = list end
+  return core.tensor(all)
+end
+
+--- The numbers of a call, and those of its unconditional one.
+---@param where string
+---@param own table {unet =, text2 =, scored = true if a score takes the place of the last size}
+---@param given table|nil the option `sizes`
+---@param drawn integer[] {height, width} of the images
+---@param n integer number of images
+---@return diffusion.tensor numbers {n, 6}, or {n, 5} with a score
+---@return diffusion.tensor without
+function sizes.of(where, own, given, drawn, n)
+  local o = text_options.sizes(where, given)
+  local original, crop, target = o.original or drawn, o.crop or { 0, 0 }, o.target or drawn
+  local apart = o.negative_original or o.negative_target
+  local list = joined(original, crop, own.scored and { o.score } or target)
+  local without = joined(o.negative_original or original, o.negative_crop or apart and { 0, 0 } or crop,
+    own.scored and { o.negative_score } or o.negative_target or target)
+  check(where, own, #list)
+  return rows(list, n), rows(without, n)
+end
+
+return sizes
