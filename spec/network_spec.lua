@@ -226,7 +226,7 @@ describe("a builder", function()
     fails('an input is a name "x" or a table {"x", shape = {"B", 2}}, got 3', of(3))
     fails('a dimension is a name "B", a size of 1 or more or {"H", multiple = 4}, got 0', of { "x", shape = { 0 } })
     fails("unknown option 'shap'; did you mean 'shape'?", of { "x", shap = { 1 } })
-    fails("a network has 1 to 8 inputs", of("a", "b", "c", "e", "f", "g", "h", "i", "j"))
+    fails("a network has 1 to 10 inputs", of("a", "b", "c", "e", "f", "g", "h", "i", "j", "k", "l"))
   end)
 
   it("may name an input as anything but a layer or a method", function()

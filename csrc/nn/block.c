@@ -121,14 +121,37 @@ df_layer *df_res_block_layer(const df_layer_opts *o) {
 
 /* ==== changes of size ============================================================== */
 
-/* Nearest neighbours, then a 3x3 convolution: B, H, W, in -> B, tH, tW, out */
+/* Dimension `dim` with `size` rows: row i is the old one at the floor of i old / size. */
+static df_tensor *nearest(df_tape *tape, df_tensor *x, int dim, df_int size) {
+  df_tensor *index =
+      df_scope_own(tape, df_tensor_new(DF_I64, &(df_shape){ 1, { size } }));
+  if (!x || !index) return NULL;
+  int64_t *to = df_tensor_data(index);
+  for (df_int i = 0; i < size; i++) to[i] = i * x->shape.size[dim] / size + 1;
+  return df_index(tape, x, dim, index);
+}
+
+/* x, enlarged `times` times, or as large as `like`. */
+static df_tensor *enlarged(df_tape *tape, df_tensor *x, const df_tensor *like,
+                           df_int times) {
+  const df_int *own = x->shape.size, *size = like ? like->shape.size : NULL;
+  if (like && (x->shape.ndim != 4 || like->shape.ndim != 4))
+    return df_fail_null(DF_MISUSE, "upsample: images are [B,H,W,C], got %s and %s",
+                        df_tensor_text(x), df_tensor_text(like));
+  if (!like || (size[1] == times * own[1] && size[2] == times * own[2]))
+    return df_upsample(tape, x, times);
+  return nearest(tape, nearest(tape, x, 1, size[1]), 2, size[2]);
+}
+
+/* Nearest neighbours, then a 3x3 convolution.
+**   x: B, H, W, in   like: B, H', W', any, or NULL for t H and t W  ->  B, H', W', out */
 static df_tensor *upsample_forward(df_tape *tape, const df_layer *l,
                                    df_tensor *const *x) {
-  return df_layer_of(tape, part(l, 0), df_upsample(tape, x[0], l->o.times));
+  return df_layer_of(tape, part(l, 0), enlarged(tape, x[0], x[1], l->o.times));
 }
 
 static const df_kind upsample = {
-  .name = "upsample", 1, 1, upsample_forward, describe_res_block
+  .name = "upsample", 1, 2, upsample_forward, describe_res_block
 };
 
 df_layer *df_upsample_layer(const df_layer_opts *o) {

@@ -60,6 +60,7 @@ static const df_option options[] = {
   FLAG("affine", affine),
   FLAG("standard", standard),
   FLAG("spread", spread),
+  FLAG("own", own),
   FLAG("log", log),
   FLAG("reflect", reflect),
   FLAG("fill", fill),
@@ -117,6 +118,11 @@ const df_kind_row df_kinds[] = {
   { "patchify", " patch ", df_patchify_layer },
   { "unpatchify", " patch ", df_unpatchify_layer },
   { "places", " max_period base ", df_places_layer },
+  { "flatten", " ", df_flatten_layer },
+  { "unflatten", " pieces ", df_unflatten_layer },
+  { "join", " ", df_join_layer },
+  { "attend", " heads own ", df_attend_layer },
+  { "attention_pool", " inp heads ", df_attention_pool_layer },
   { NULL, NULL, NULL },
 };
 

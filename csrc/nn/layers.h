@@ -61,6 +61,7 @@ typedef struct df_layer_opts {
   bool affine;               /* norms: have weight and bias */
   bool standard;             /* conv: its weight is standardised for each output */
   bool spread;               /* linear_attention: v is divided by the tokens' number */
+  bool own;                  /* attend: the last keys are the queries' own tokens */
   bool log;                  /* fourier: of ln t */
   bool reflect;              /* fir: mirrored pixels around, not zeros */
   bool fill; /* cat: a missing second input is zeros of the first one's shape */
@@ -151,7 +152,7 @@ df_layer *df_parameter_layer(df_tensor *value); /* one parameter, no forward */
 df_layer *df_group_layer(void);                 /* parts, no forward */
 
 /* times.c: times as vectors, and images over times. See there for the equations. */
-df_maker df_sinusoid_layer; /* B -> B, width */
+df_maker df_sinusoid_layer; /* B -> B, width; B, N -> B, N, width */
 df_maker df_fourier_layer, df_time_rows_layer, df_over_time_layer;
 
 /* resize.c: changes of size without products. */
@@ -187,6 +188,10 @@ df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer,
     df_activation_layer, df_scale_layer, df_add_layer, df_mul_layer, df_cat_layer,
     df_chunk_layer, df_per_token_layer, df_modulate_layer, df_gate_layer, df_tokens_layer,
     df_pixels_layer, df_patchify_layer, df_unpatchify_layer, df_places_layer;
+
+/* tokens.c: arranging tokens, and attention without products. pool.c: B, N, in -> B, in */
+df_maker df_flatten_layer, df_unflatten_layer, df_join_layer, df_attend_layer,
+    df_attention_pool_layer;
 
 /* The largest divisor of C that is at most 32 and leaves 4 channels per group, or 1. */
 df_int df_groups_for(df_int C);

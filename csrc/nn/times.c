@@ -3,11 +3,16 @@
 
 #include "nn/layers.h"
 
-/* ==== sinusoid: B -> B, width ====================================================== */
+/* ==== sinusoid: B -> B, width, or B, N -> B, N, width ============================== */
 
 static df_tensor *sinusoid_forward(df_tape *tape, const df_layer *l,
                                    df_tensor *const *x) {
-  return df_sinusoid(tape, x[0], &l->o.sinusoid);
+  const df_int *size = x[0]->shape.size;
+  if (x[0]->shape.ndim != 2) return df_sinusoid(tape, x[0], &l->o.sinusoid);
+  df_tensor *y = df_reshape(tape, x[0], &(df_shape){ 1, { size[0] * size[1] } });
+  y = df_sinusoid(tape, y, &l->o.sinusoid);
+  const df_shape each = { 3, { size[0], size[1], l->o.sinusoid.width } };
+  return y ? df_view(tape, y, &each) : NULL;
 }
 
 static void describe_width(const df_layer *l, char *text, size_t size) {

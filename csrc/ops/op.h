@@ -291,7 +291,7 @@ df_form df_conv2d_form(const df_tape *tape, const df_tensor *x, const df_tensor 
 
 /* ==== recompute.c =================================================================== */
 
-#define DF_STRETCH_INPUTS 8
+#define DF_STRETCH_INPUTS 10
 
 /* A part of a network: y = run(what, x), x the first n of the tensors it keeps. */
 typedef struct df_stretch {

@@ -4,13 +4,8 @@
     unet2d.py random SEED N FILE     the same for N random configurations
     unet2d.py keys CONFIG ...        writes unet2d_keys.json: digests of models of full size
 
-A file of records is safetensors with a JSON list in its metadata: for each case its config, the
-shape of x, t, the class, and a digest of the keys and shapes. Case k has the tensors "k.y", "k.dx"
-and "k.sums", which is sum(g u) and sum(|g|) of each parameter's gradient g by the sorted keys. u and
-the cotangent of y come from values.uniform. A case that the peer fails on has "failed", its error.
+The file is as digests.py writes it; an input is x, and class may be a vector.
 """
-import json
-import os
 import random
 import sys
 import warnings
@@ -18,11 +13,11 @@ import warnings
 import diffusers
 import torch
 from diffusers import UNet2DModel
-from safetensors.torch import save_file
 
+import digests
 from values import fill, uniform
 
-COTANGENT, PROBE, INPUT, CLASS = 101, 102, 103, 104
+INPUT, CLASS = 103, 104
 FIXTURE = "spec/fixtures/peers/unet2d.safetensors"
 KEYS = "spec/fixtures/peers/unet2d_keys.json"
 KINDS = ["", "Attn", "Resnet", "Skip", "AttnSkip", "K", "KCrossAttn"]
@@ -145,19 +140,6 @@ def random_case(rng):
 
 # ==== recording =================================================================================
 
-def digest(named):
-    """FNV-1a, 64 bits, of lines "key 3,4\\n" by the sorted keys."""
-    h = 0xCBF29CE484222325
-    for key, p in named:
-        for byte in f"{key} {','.join(map(str, p.shape))}\n".encode():
-            h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return f"{h:016x}"
-
-
-def sorted_parameters(model):
-    return sorted(model.named_parameters(), key=lambda kv: kv[0].encode())
-
-
 def filled_model(c):
     model = fill(UNet2DModel(**c))
     if c.get("time_embedding_type") == "fourier":
@@ -176,60 +158,13 @@ def class_of(case, model):
         else torch.tensor(given)
 
 
-def sums_of(model):
-    out = []
-    for _, p in sorted_parameters(model):
-        g = torch.zeros_like(p) if p.grad is None else p.grad
-        out.append([(g.double() * uniform(p.shape, PROBE).double()).sum(), g.double().abs().sum()])
-    return torch.tensor(out).float()
-
-
-def run(case):
-    """The case with its digest, and its tensors by name."""
-    model = filled_model(case["config"])
-    named = sorted_parameters(model)
+def call(model, case):
     x = uniform(case["x"], INPUT).requires_grad_()
-    y = model(x, torch.tensor(case["t"]), class_of(case, model)).sample
-    (y * uniform(y.shape, COTANGENT)).sum().backward()
-    case = {**case, "digest": digest(named), "tensors": len(named),
-            "elements": sum(p.numel() for _, p in named)}
-    return case, {"y": y.detach().contiguous(), "dx": x.grad.contiguous(), "sums": sums_of(model)}
+    return model(x, torch.tensor(case["t"]), class_of(case, model)).sample, {"x": x}
 
 
-def record(pairs, path, may_fail=False):
-    tensors, cases = {}, []
-    for k, (c, facts) in enumerate(pairs):
-        case = {"config": c, "x": [2, c.get("in_channels", 3), 8, 8], "t": [999, 3], **facts}
-        try:
-            case, found = run(case)
-        except Exception as error:
-            if not may_fail:
-                raise
-            cases.append({**case, "failed": f"{type(error).__name__}: {error}"[:200]})
-            continue
-        cases.append(case)
-        tensors.update({f"{k}.{name}": x for name, x in found.items()})
-    write(path, cases, tensors)
-
-
-def write(path, cases, tensors):
-    text = json.dumps(cases, separators=(",", ":"))
-    save_file(tensors, path, {"cases": text, "versions": f"diffusers {diffusers.__version__}, torch {torch.__version__}"})
-    print(f"{path}: {len(cases)} cases")
-
-
-def keys(paths):
-    found = []
-    for path in paths:
-        with open(path) as f:
-            c = {key: value for key, value in json.load(f).items() if not key.startswith("_")}
-        with torch.device("meta"):
-            named = sorted_parameters(UNet2DModel(**c))
-        found.append({"name": os.path.basename(path).split(".")[0], "config": c, "digest": digest(named),
-                      "tensors": len(named), "elements": sum(p.numel() for _, p in named)})
-    with open(KEYS, "w") as f:
-        json.dump(found, f, separators=(",", ":"))
-        f.write("\n")
+def case_of(c, more):
+    return {"config": c, "x": [2, c.get("in_channels", 3), 8, 8], "t": [999, 3], **more}
 
 
 def main(args):
@@ -238,19 +173,17 @@ def main(args):
     torch.set_num_threads(1)
     if args[:1] == ["random"]:
         rng = random.Random(int(args[1]))
-        record([random_case(rng) for _ in range(int(args[2]))], args[3], may_fail=True)
+        drawn = [case_of(*random_case(rng)) for _ in range(int(args[2]))]
+        digests.record(drawn, args[3], filled_model, call, may_fail=True)
     elif args[:1] == ["keys"]:
-        keys(args[1:])
+        digests.keys(UNet2DModel, args[1:], KEYS)
     else:
         rng, drawn = random.Random(15), []
         while len(drawn) < 24:
-            case = random_case(rng)
-            try:
-                run({"config": case[0], "x": [2, case[0].get("in_channels", 3), 8, 8], "t": [999, 3], **case[1]})
+            case = case_of(*random_case(rng))
+            if digests.runs(case, filled_model, call):
                 drawn.append(case)
-            except Exception:
-                pass
-        record([*single_options(), *drawn], FIXTURE)
+        digests.record([*[case_of(*pair) for pair in single_options()], *drawn], FIXTURE, filled_model, call)
 
 
 if __name__ == "__main__":

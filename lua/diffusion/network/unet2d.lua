@@ -1,8 +1,12 @@
 -- UNet2DModel of diffusers, by the options of its config. Parts have its paths, with numbers from 0.
 local blocks = require "diffusion.nn.blocks2d"
+local embed2d = require "diffusion.nn.embed2d"
 local family = require "diffusion.nn.family"
+local k_blocks = require "diffusion.nn.k_blocks2d"
 local levels = require "diffusion.nn.levels2d"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
+local skip_blocks = require "diffusion.nn.skip_blocks2d"
 
 local unet2d = { name = "unet2d" }
 
@@ -69,11 +73,9 @@ unet2d.options = family.declare(unet2d.name, {
 
 local function refuse(format, ...) family.fail("unet2d: " .. format, ...) end
 
-local ACTS = { silu = "silu", swish = "silu", mish = "mish", gelu = "gelu", relu = "relu" }
-
 local function act_of(o)
-  local act = ACTS[o.act_fn:lower()]
-  return act or refuse("act_fn is one of silu, swish, mish, gelu, relu, got '%s'", o.act_fn)
+  return embed2d.act(o.act_fn)
+    or refuse("act_fn is one of silu, swish, mish, gelu, relu, got '%s'", o.act_fn)
 end
 
 local function check_time(o)
@@ -157,13 +159,7 @@ local function projected(net, t, o, offset)
   if o.time_factor ~= 1 then
     t, offset = net:scale(t, { factor = o.time_factor, plus = -offset * o.time_factor }), 0
   end
-  return net:sinusoid(t, { width = o.time_width or first, shift = o.freq_shift, offset = offset, single = true,
-    order = o.flip_sin_to_cos and "cos_sin" or "sin_cos" })
-end
-
-local function two_products(net, path, h, width)
-  h = net:activation(net:linear(path .. ".one", h, { out = width }), { act = "silu" })
-  return net:linear(path .. ".two", h, { out = width })
+  return embed2d.waves(net, t, o.time_width or first, o, offset)
 end
 
 -- The number c goes through the time's own parts, which subtract the time's offset.
@@ -178,28 +174,58 @@ local function class_embedding(net, o)
   local width = width_of(o)
   if o.class_embed_type == "identity" then return net.class end
   if o.class_embed_type == "timestep" then
-    return two_products(net, "class_embedding", projected_class(net, o), width)
+    return embed2d.two_products(net, "class_embedding", projected_class(net, o), { out = width })
   end
   return o.num_class_embeds and net:embedding("class_embedding", net.class, { inp = o.num_class_embeds, out = width })
 end
 
 local function embedding(net, o)
-  local e = two_products(net, "time_embedding", projected(net, net.t, o, offset_of(o)), width_of(o))
+  local waves = projected(net, net.t, o, offset_of(o))
+  local e = embed2d.two_products(net, "time_embedding", waves, { out = width_of(o) })
   local class = class_embedding(net, o)
   return class and net:add { e, class } or e
 end
 
 -- ==== the network ========================================================================
 
+local TEXT = "it is for a network that is conditioned on a text, and UNet2DModel has none"
+local NEITHER = "it belongs to an autoencoder, and UNet2DModel can't run it either"
+
+local types = {
+  down = opts.joined(levels.down_types, skip_blocks.down_types, k_blocks.down_types),
+  up = opts.joined(levels.up_types, skip_blocks.up_types, k_blocks.up_types),
+  unfit = {
+    CrossAttnDownBlock2D = TEXT, SimpleCrossAttnDownBlock2D = TEXT, CrossAttnUpBlock2D = TEXT,
+    SimpleCrossAttnUpBlock2D = TEXT, DownEncoderBlock2D = NEITHER, AttnDownEncoderBlock2D = NEITHER,
+    UpDecoderBlock2D = NEITHER, AttnUpDecoderBlock2D = NEITHER,
+  },
+}
+
+-- The block in the middle.
+local function middle(way, h)
+  local o = way.o
+  local groups, factor = levels.groups(o.norm_num_groups, h.width), o.mid_block_scale_factor
+  local resnet = { groups = groups, out = h.width, rescale = factor }
+  h = way:resnet("mid_block.resnets.0", h, resnet)
+  if o.add_attention then
+    local own = o.attn_norm_num_groups or o.resnet_time_scale_shift == "default" and groups
+    h = way:attention("mid_block.attentions.0", h,
+      { groups = own, rescale = factor, head_dim = o.attention_head_dim })
+  end
+  return way:resnet("mid_block.resnets.1", h, resnet)
+end
+
 function unet2d.build(net, o)
   local x = o.center_input_sample and net:scale(net.x, { factor = 2, plus = -1 }) or net.x
   x.width = o.in_channels
-  local way = levels.new(net, o, embedding(net, o), act_of(o), x)
+  local way = levels.new { name = unet2d.name, net = net, o = o, e = embedding(net, o), act = act_of(o), x = x,
+    types = types,
+    level_facts = function() return { layers = o.layers_per_block, head_dim = o.attention_head_dim } end }
   local h = way:keep(net:conv("conv_in", x, { out = o.block_out_channels[1] }))
   h = way:down(h)
-  if o.mid_block_type then h = way:middle(h) end
+  if o.mid_block_type then h = middle(way, h) end
   h = way:up(h)
-  local sample = way:picture()
+  local sample = skip_blocks.picture(way)
   h = net:norm_conv("out", { h, sample }, { inp = h.width, out = o.out_channels, epsilon = o.norm_eps,
     groups = levels.groups(o.norm_num_groups, h.width) })
   if o.time_embedding_type ~= "fourier" then return h end

@@ -118,16 +118,17 @@ function blocks.attention(net, path, h, o)
   end)
 end
 
--- x + attention(norm(x)); the norm is scaled and shifted by a product of e.
-local function attend(b, part, product, x, embedding, o)
+-- x + attention(norm(x)), or to a context; the norm is scaled and shifted by a product of e.
+local function attend(b, part, product, x, embedding, o, context)
   local m = b:linear(product, embedding, { out = 2 * x.width })
   local y = b:group_norm({ x, false, m }, { inp = x.width, groups = o.groups, affine = false })
-  y = b:attention(part, y, { heads = o.heads, inner = o.inner, fused = false })
+  y = b:attention(part, context and { y, context, o.mask } or y, { heads = o.heads, inner = o.inner, fused = false })
   return b:add { y, x }
 end
 
---- Attention twice if o.twice, else once. The second of a KAttentionBlock has a norm for a context, which
---- is not used without one. o is {heads, inner, groups, twice, recompute}.
+--- Attention twice if o.twice, else once: of the tokens to each other, then to the context. Without a context
+--- the second is as the first, and its norm for a context isn't used. o is {heads, inner, groups, twice,
+--- recompute, context, mask = values or nil}.
 ---@param net diffusion.net
 ---@param path string
 ---@param h diffusion.value
@@ -136,10 +137,12 @@ end
 ---@return diffusion.value
 function blocks.self_attention(net, path, h, e, o)
   local options = { name = "attention", text = ("%d, heads %d"):format(h.width, o.heads), recompute = o.recompute }
-  return net:block(path, { h, e }, options, function(b, x, embedding)
-    if o.twice then x = attend(b, "self.attention", "embed.one", x, embedding, o) end
-    local y = attend(b, "cross.attention", "embed.two", x, embedding, o)
-    b:layer_norm("cross.norm", x)
+  return net:block(path, { h, e, o.context, o.mask }, options, function(b, x, embedding, context, mask)
+    local given = { heads = o.heads, inner = o.inner, groups = o.groups, mask = mask }
+    if o.twice then x = attend(b, "self.attention", "embed.one", x, embedding, given) end
+    local normed = context and b:layer_norm("cross.norm", context)
+    local y = attend(b, "cross.attention", "embed.two", x, embedding, given, normed)
+    if not context then b:layer_norm("cross.norm", x) end
     return y
   end)
 end

@@ -15,6 +15,7 @@ local build = {}
 --- A value inside of a network that is being written.
 ---@class diffusion.value
 ---@field width integer? its last size, where that is known
+---@field optional boolean? an input that may be absent
 local Value = { __name = "diffusion.value" }
 function Value.__tostring(v) return ("value %d%s"):format(v.slot, v.width and (", width %d"):format(v.width) or "") end
 
@@ -109,7 +110,8 @@ local function new_net(where, name, text, given)
     core = fail.call(core.net, name, text, inputs) }
   for i, one in ipairs(inputs) do
     local last = one[2][#one[2]]
-    own.values[one[1]] = value(own, i, last and last[2] > 0 and last[2] or nil)
+    local v = value(own, i, last and last[2] > 0 and last[2] or nil)
+    v.optional, own.values[one[1]] = one.optional, v
   end
   return object.new(class, own), own
 end
@@ -258,8 +260,10 @@ function Net.block(net, path, given, options, fn)
   check_path(own, "block", path)
   local slots, widths = slots_of(own, "block", given)
   local o = opts.check(own.name .. ": block", options, block_rules, 3)
-  local names = {}
-  for i = 1, #slots do names[i] = { block_inputs[i], optional = false, whole = i > 1 } end
+  local names, list = {}, is_value(given) and { given } or given
+  for i = 1, #slots do
+    names[i] = { block_inputs[i], optional = i > 1 and list[i] and list[i].optional or false, whole = i > 1 }
+  end
   local block, inner = new_net(own.name, o.name, o.text, names)
   inner.limit = own.limit
   local values = {}

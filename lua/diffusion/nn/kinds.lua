@@ -114,7 +114,8 @@ kind("res_block", "The residual block of Ho et al. 2020 on x and an embedding", 
   { dropout = dropout, groups = groups, epsilon = epsilon,
     embed = { "integer", min = 1, max = WIDEST, default_text = "width of the embedding",
       text = "width of the embedding that the block adds" } })
-kind("upsample", "Nearest neighbours, then a 3x3 convolution", { 1 }, "out", in_out,
+kind("upsample", "Nearest neighbours, then a 3x3 convolution; a second input, an image, has the size of the result "
+  .. "if that is not `times` the first's", { 1, 2 }, "out", in_out,
   { times = { "integer", default = 2, min = 1, max = WIDEST, text = "factor of height and width" } })
 kind("downsample", "A 3x3 convolution of stride 2", { 1 }, "out", in_out,
   { pad = opts.joined(pad, { default = 1, default_text = false,
@@ -129,7 +130,8 @@ kind("fir", "A binomial filter, as 1 3 3 1, that makes images larger or smaller 
     text = "length of the filter" },
   before = margin "zeros above and left of the enlarged image; below 0: so many are cut off",
   after = margin "zeros below and right of it", reflect = flag(false, "mirrored pixels instead of these zeros") })
-kind("sinusoid", "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0", { 1 },
+kind("sinusoid", "cos and sin of numbers {B} or {B, N} times width/2 frequencies; the last number of an odd width is 0",
+  { 1 },
   function(o) return o.width end, { width = size "width of the result" },
   { max_period = max_period, order = order, offset = offset,
     single = flag(false, "frequencies and angles are rounded to f32, as in PyTorch"),
@@ -167,6 +169,7 @@ local function sum(_, widths)
 end
 
 local function half(_, widths) return widths[1] and widths[1] // 2 end
+local function piece(o, widths) return widths[1] and widths[1] // o.pieces end
 
 -- Widths of patches of p x p pixels, and of the pixels.
 local function patched(o, widths) return widths[1] and widths[1] * o.patch * o.patch end
@@ -184,8 +187,7 @@ kind("add", "The sum of two values; the first alone if the second is absent", { 
 kind("mul", "The product of two values", { 2 }, "first")
 kind("cat", "Values joined along the last dimension", { 1, 8 }, sum, nil,
   { fill = flag(false, "an absent second value counts as zeros of the first's shape") })
-kind("chunk", "One of equal pieces of the last dimension", { 1 },
-  function(o, widths) return widths[1] and widths[1] // o.pieces end, nil,
+kind("chunk", "One of equal pieces of the last dimension", { 1 }, piece, nil,
   { pieces = { "integer", default = 2, min = 1, max = WIDEST, text = "their number" },
     at = opts.joined(at, { text = "which piece, from 1" }) })
 kind("per_token", "An embedding {B, C} as {B, 1, C}, to act on each token", { 1 }, "first")
@@ -201,6 +203,16 @@ kind("unpatchify", "Tokens as patches of an image of the second input's height a
 kind("places", "Sines and cosines of each pixel's row and column (He et al. 2022)", { 1 }, "first", nil,
   { max_period = max_period, base = { "integer", default = 0, min = 0, max = WIDEST,
       text = "the places of n rows or columns are scaled by base / n; 0: they are not scaled" } })
+
+kind("flatten", "A row for each sample: {B, ...} as {B, the product of the rest}", { 1 })
+kind("unflatten", "A row {B, n C} as n tokens {B, n, C}", { 1 }, piece, nil,
+  { pieces = { "integer", required = true, min = 1, max = WIDEST, text = "their number n" } })
+kind("join", "The tokens of two values, one after another", { 2 }, "first")
+kind("attend", "Attention of queries, keys and values that are there already, with a fourth input as mask", { 3, 4 },
+  "first", nil, { heads = heads,
+  own = flag(false, "the last keys are those of the queries' own tokens, for which the mask has no place") })
+kind("attention_pool", "A row for a sequence of tokens: the attention of their mean, plus a learned vector, to them "
+  .. "and to itself", { 1 }, "first", only_in, { heads = heads })
 
 --- Checks the options given for a kind.
 ---@param name string the kind
