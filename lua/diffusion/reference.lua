@@ -3885,6 +3885,70 @@ return {
     },
     example = "local model = d.unet2d{ block_out_channels = { 32, 64 }, num_class_embeds = 10,\n  down_block_types = { \"DownBlock2D\", \"AttnDownBlock2D\" }, up_block_types = { \"AttnUpBlock2D\", \"UpBlock2D\" } }\nprint(model(d.randn(4, 16, 16, 3), 500, { class = 3 }))",
   },
+  ["d.unet2dcondition"] = {
+    signature = "d.unet2dcondition([options])",
+    text = "UNet2DConditionModel of diffusers, by the options of its config. false stands for null. It predicts out_channels channels of images {B, H, W, in_channels}, conditioned on `context`, the states of a text {B, N, width}. A mask of whole numbers {B, N} hides tokens of the context that are 0. model(x, t) is UNet2DConditionModel at timestep t - 1, as t counts from 1 here; see time_offset. Options of the call are its inputs by name: class, context, mask, text_embeds and time_ids of Stable Diffusion XL, image_embeds, hint, time_cond.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.unet2dcondition_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "string", default = "\"silu\"", text = "activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu" },
+      { name = "addition_embed_type", type = "\"text\", \"text_image\", \"text_time\", \"image\" or \"image_hint\"", default = "none", text = "what is added to the embedding: of the context, of a pooled text and a picture, of a pooled text and sizes, of a picture, and with a hint joined to x" },
+      { name = "addition_embed_type_num_heads", type = "integer", range = ">= 1", default = "64", text = "heads of the attention of addition_embed_type = \"text\"" },
+      { name = "addition_time_embed_dim", type = "integer", range = ">= 1", default = "none", text = "width of the waves of each of time_ids" },
+      { name = "attention_head_dim", type = "integer or list of integers", range = ">= 1", default = "8", text = "the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn" },
+      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "\"default\"; no other is followed" },
+      { name = "block_out_channels", type = "list of integers", default = "{320, 640, 1280, 1280}", text = "channels of each level" },
+      { name = "center_input_sample", type = "boolean", default = "false", text = "2 x - 1 is read instead of x" },
+      { name = "class_embed_type", type = "\"timestep\", \"identity\", \"projection\" or \"simple_projection\"", default = "none", text = "\"timestep\": class is a number, embedded as t is; \"identity\": an embedding; \"projection\" and \"simple_projection\": a row that two products or one make an embedding of" },
+      { name = "class_embeddings_concat", type = "boolean", default = "false", text = "the embedding of the class is behind that of the time, not added to it" },
+      { name = "conv_in_kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the first convolution's kernel, odd" },
+      { name = "conv_out_kernel", type = "integer", range = ">= 1", default = "3", text = "height and width of the last convolution's kernel, odd" },
+      { name = "cross_attention_dim", type = "integer or list of integers", range = ">= 1", default = "1280", text = "width of the context; one for all levels, or one for each" },
+      { name = "cross_attention_norm", type = "\"layer_norm\" or \"group_norm\"", default = "none", text = "norm of the context in blocks of the type SimpleCrossAttn" },
+      { name = "down_block_types", type = "list of strings", default = "{\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"DownBlock2D\"}", text = "the block of each level on the way down" },
+      { name = "downsample_padding", type = "integer", range = "[0, 1]", default = "1", text = "1 puts zeros around a convolution that halves an image, 0 only below and right" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
+      { name = "dual_cross_attention", type = "boolean", default = "false", text = "diffusers can't run it any more, and it is refused for CrossAttn blocks" },
+      { name = "encoder_hid_dim", type = "integer", range = ">= 1", default = "none", text = "width of the context that is projected to cross_attention_dim" },
+      { name = "encoder_hid_dim_type", type = "\"text_proj\", \"text_image_proj\" or \"image_proj\"", default = "none, or text_proj with encoder_hid_dim", text = "what the context is projected from: text_proj, text_image_proj or image_proj" },
+      { name = "flip_sin_to_cos", type = "boolean", default = "true", text = "cosines come first" },
+      { name = "freq_shift", type = "integer", default = "0", text = "s of the frequencies 10000^(-k / (channels/2 - s))" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of x; with a hint, four of them are the hint's" },
+      { name = "layers_per_block", type = "integer or list of integers", range = ">= 1", default = "2", text = "residual blocks of a level; one more on the way up; one for all levels, or one for each" },
+      { name = "mid_block_only_cross_attention", type = "boolean", default = "only_cross_attention, if that is one boolean", text = "the same for the middle of the type SimpleCrossAttn" },
+      { name = "mid_block_scale_factor", type = "number", default = "1", text = "divides the results of the residual blocks in the middle" },
+      { name = "mid_block_type", type = "string or false", default = "\"UNetMidBlock2DCrossAttn\"", text = "the block in the middle, false for none" },
+      { name = "norm_eps", type = "number", range = "> 0", default = "1e-5", text = "added to the variance of norms" },
+      { name = "norm_num_groups", type = "integer in [1, 1048576] or false", range = ">= 1", default = "32", text = "groups of the norms; false for K blocks, and no norm before the last convolution" },
+      { name = "num_attention_heads", type = "nil", range = ">= 1", default = "none", text = "can't be given, as in diffusers: attention_head_dim has the number" },
+      { name = "num_class_embeds", type = "integer", range = ">= 1", default = "none", text = "number of classes, if class_embed_type is nil" },
+      { name = "only_cross_attention", type = "boolean or list of booleans", default = "false", text = "the first attention of a transformer block is to the context too; one for all levels, or one for each" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the result" },
+      { name = "projection_class_embeddings_input_dim", type = "integer", range = ">= 1", default = "none", text = "width of the class that is projected, or of text_embeds and the waves of time_ids together" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "resnet_out_scale_factor", type = "number", default = "1", text = "divides the results of residual blocks of these types" },
+      { name = "resnet_skip_time_act", type = "boolean", default = "false", text = "the embedding isn't activated in blocks of the types Resnet and SimpleCrossAttn" },
+      { name = "resnet_time_scale_shift", type = "\"default\" or \"scale_shift\"", default = "\"default\"", text = "\"scale_shift\": the embedding scales and shifts the second norm of a block; \"default\" adds it" },
+      { name = "reverse_transformer_layers_per_block", type = "list of integers or lists of integers", default = "none", text = "the same on the way up, from the deepest level" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "none", text = "height and width of the images that it was trained on; one number or both" },
+      { name = "time_cond_proj_dim", type = "integer", range = ">= 1", default = "none", text = "width of time_cond, which is added to the waves of t" },
+      { name = "time_embedding_act_fn", type = "string", default = "none", text = "activation of the whole embedding: as act_fn" },
+      { name = "time_embedding_dim", type = "integer", range = ">= 1", default = "none", text = "width of the embedding of t; if nil, 4 times the first channels, with Fourier features 2 times" },
+      { name = "time_embedding_type", type = "\"positional\" or \"fourier\"", default = "\"positional\"", text = "waves of t, or Fourier features of it" },
+      { name = "time_offset", type = "number", default = "1, or 0 if time_embedding_type is \"fourier\"", text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" },
+      { name = "timestep_post_act", type = "string", default = "none", text = "activation of the embedding of t: as act_fn" },
+      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 1", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"}", text = "the block of each level on the way up" },
+      { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
+      { name = "use_linear_projection", type = "boolean", default = "false", text = "the products around transformer blocks are of tokens, not 1x1 convolutions" },
+    },
+    returns = {
+      { type = "diffusion.model" },
+    },
+    example = "local model = d.unet2dcondition{ block_out_channels = { 32, 64 }, cross_attention_dim = 16,\n  down_block_types = { \"CrossAttnDownBlock2D\", \"DownBlock2D\" }, up_block_types = { \"UpBlock2D\", \"CrossAttnUpBlock2D\" } }\nprint(model(d.randn(2, 16, 16, 4), 500, { context = d.randn(2, 77, 16) }))",
+  },
   ["d.vq"] = {
     signature = "d.vq([options])",
     text = "VQModel of diffusers, by the options of its config. It is an autoencoder with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the loss of the codebook.",
@@ -4564,6 +4628,23 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:attend"] = {
+    signature = "net:attend([path], inputs, [options])",
+    text = "Attention of queries, keys and values that are there already, with a fourth input as mask.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attend_options?", optional = true },
+    },
+    options = {
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
+      { name = "own", type = "boolean", default = "false", text = "the last keys are those of the queries' own tokens, for which the mask has no place" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:attention"] = {
     signature = "net:attention([path], inputs, [options])",
     text = "Multi-head attention of x, over a second input if given, with a third as mask.",
@@ -4599,6 +4680,23 @@ return {
     options = {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
+      { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
+      { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:attention_pool"] = {
+    signature = "net:attention_pool([path], inputs, [options])",
+    text = "A row for a sequence of tokens: the attention of their mean, plus a learned vector, to them and to itself.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_attention_pool_options?", optional = true },
+    },
+    options = {
       { name = "heads", type = "integer", range = ">= 1", default = "1", text = "number of heads, which divides the width" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
@@ -4786,6 +4884,21 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:flatten"] = {
+    signature = "net:flatten([path], inputs, [options])",
+    text = "A row for each sample: {B, ...} as {B, the product of the rest}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_flatten_options?", optional = true },
+    },
+    options = {
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:fourier"] = {
     signature = "net:fourier([path], inputs, [options])",
     text = "sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.",
@@ -4867,6 +4980,21 @@ return {
       { name = "epsilon", type = "number", range = "> 0", default = "1e-5", text = "added to the variance" },
       { name = "groups", type = "integer", range = ">= 1", default = "largest divisor <= 32 of the channels that leaves 4 each", text = "groups of channels of the norm" },
       { name = "inp", type = "integer", range = ">= 1", default = "width of the input", text = "channels or width of the input" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
+  ["net:join"] = {
+    signature = "net:join([path], inputs, [options])",
+    text = "The tokens of two values, one after another.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_join_options?", optional = true },
+    },
+    options = {
       { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
     },
     returns = {
@@ -5252,7 +5380,7 @@ return {
   },
   ["net:sinusoid"] = {
     signature = "net:sinusoid([path], inputs, [options])",
-    text = "cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.",
+    text = "cos and sin of numbers {B} or {B, N} times width/2 frequencies; the last number of an odd width is 0.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -5322,6 +5450,22 @@ return {
       { type = "diffusion.value" },
     },
   },
+  ["net:unflatten"] = {
+    signature = "net:unflatten([path], inputs, [options])",
+    text = "A row {B, n C} as n tokens {B, n, C}.",
+    params = {
+      { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
+      { name = "inputs", type = "diffusion.value|diffusion.value[]" },
+      { name = "options", type = "diffusion.net_unflatten_options?", optional = true },
+    },
+    options = {
+      { name = "pieces", type = "integer", range = ">= 1", default = "required", text = "their number n" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes the step in the backward pass instead of saving its values" },
+    },
+    returns = {
+      { type = "diffusion.value" },
+    },
+  },
   ["net:unpatchify"] = {
     signature = "net:unpatchify([path], inputs, [options])",
     text = "Tokens as patches of an image of the second input's height and width.",
@@ -5340,7 +5484,7 @@ return {
   },
   ["net:upsample"] = {
     signature = "net:upsample([path], inputs, [options])",
-    text = "Nearest neighbours, then a 3x3 convolution.",
+    text = "Nearest neighbours, then a 3x3 convolution; a second input, an image, has the size of the result if that is not `times` the first's.",
     params = {
       { name = "path", type = "string?", text = "not needed for a layer without parameters", optional = true },
       { name = "inputs", type = "diffusion.value|diffusion.value[]" },
@@ -8096,6 +8240,7 @@ return {
     text = "A value inside of a network that is being written.",
     params = {
       { name = "width", type = "integer?", text = "its last size, where that is known" },
+      { name = "optional", type = "boolean?", text = "an input that may be absent" },
     },
   },
   ["vq"] = {

@@ -728,6 +728,11 @@ local d = {}
 ---@class (exact) diffusion.net_add_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
+---@class (exact) diffusion.net_attend_options
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field own? boolean the last keys are those of the queries' own tokens, for which the mask has no place; default false
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_attention_options
 ---@field bias? boolean the last product has a bias; default true
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
@@ -743,6 +748,11 @@ local d = {}
 ---@class (exact) diffusion.net_attention_block_options
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
+---@field heads? integer number of heads, which divides the width; range >= 1; default 1
+---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_attention_pool_options
 ---@field heads? integer number of heads, which divides the width; range >= 1; default 1
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
@@ -805,6 +815,9 @@ local d = {}
 ---@field taps? integer length of the filter; range [1, 8]; default 4
 ---@field up? integer zeros are put between pixels, this many less one; the mean of the image stays; range [1, 64]; default 1
 
+---@class (exact) diffusion.net_flatten_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
 ---@class (exact) diffusion.net_fourier_options
 ---@field width integer width of the result, even; range >= 2
 ---@field log? boolean takes ln t instead of t; default false
@@ -830,6 +843,9 @@ local d = {}
 ---@field epsilon? number added to the variance; range > 0; default 1e-5
 ---@field groups? integer groups of channels of the norm; range >= 1; default largest divisor <= 32 of the channels that leaves 4 each
 ---@field inp? integer channels or width of the input; range >= 1; default width of the input
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_join_options
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_labels_options
@@ -972,6 +988,10 @@ local d = {}
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_tokens_options
+---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
+
+---@class (exact) diffusion.net_unflatten_options
+---@field pieces integer their number n; range >= 1
 ---@field recompute? boolean recomputes the step in the backward pass instead of saving its values; default false
 
 ---@class (exact) diffusion.net_unpatchify_options
@@ -1580,6 +1600,58 @@ local d = {}
 ---@field up_block_types? string[] the block of each level on the way up; default {"AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"}
 ---@field upsample_type? string|false the layer that doubles images behind an AttnUpBlock2D; default "conv"
 
+---@class (exact) diffusion.unet2dcondition_options
+---@field act_fn? string activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu; default "silu"
+---@field addition_embed_type? "text"|"text_image"|"text_time"|"image"|"image_hint" what is added to the embedding: of the context, of a pooled text and a picture, of a pooled text and sizes, of a picture, and with a hint joined to x
+---@field addition_embed_type_num_heads? integer heads of the attention of addition_embed_type = "text"; range >= 1; default 64
+---@field addition_time_embed_dim? integer width of the waves of each of time_ids; range >= 1
+---@field attention_head_dim? integer|integer[] the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn; range >= 1; default 8
+---@field attention_type? "default" "default"; no other is followed; default "default"
+---@field block_out_channels? integer[] channels of each level; default {320, 640, 1280, 1280}
+---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
+---@field class_embed_type? "timestep"|"identity"|"projection"|"simple_projection" "timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and "simple_projection": a row that two products or one make an embedding of
+---@field class_embeddings_concat? boolean the embedding of the class is behind that of the time, not added to it; default false
+---@field conv_in_kernel? integer height and width of the first convolution's kernel, odd; range >= 1; default 3
+---@field conv_out_kernel? integer height and width of the last convolution's kernel, odd; range >= 1; default 3
+---@field cross_attention_dim? integer|integer[] width of the context; one for all levels, or one for each; range >= 1; default 1280
+---@field cross_attention_norm? "layer_norm"|"group_norm" norm of the context in blocks of the type SimpleCrossAttn
+---@field down_block_types? string[] the block of each level on the way down; default {"CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"}
+---@field downsample_padding? integer 1 puts zeros around a convolution that halves an image, 0 only below and right; range [0, 1]; default 1
+---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
+---@field dual_cross_attention? boolean diffusers can't run it any more, and it is refused for CrossAttn blocks; default false
+---@field encoder_hid_dim? integer width of the context that is projected to cross_attention_dim; range >= 1
+---@field encoder_hid_dim_type? "text_proj"|"text_image_proj"|"image_proj" what the context is projected from: text_proj, text_image_proj or image_proj; default none, or text_proj with encoder_hid_dim
+---@field flip_sin_to_cos? boolean cosines come first; default true
+---@field freq_shift? integer s of the frequencies 10000^(-k / (channels/2 - s)); default 0
+---@field in_channels? integer channels of x; with a hint, four of them are the hint's; range >= 1; default 4
+---@field layers_per_block? integer|integer[] residual blocks of a level; one more on the way up; one for all levels, or one for each; range >= 1; default 2
+---@field mid_block_only_cross_attention? boolean the same for the middle of the type SimpleCrossAttn; default only_cross_attention, if that is one boolean
+---@field mid_block_scale_factor? number divides the results of the residual blocks in the middle; default 1
+---@field mid_block_type? string|false the block in the middle, false for none; default "UNetMidBlock2DCrossAttn"
+---@field norm_eps? number added to the variance of norms; range > 0; default 1e-5
+---@field norm_num_groups? integer|false groups of the norms; false for K blocks, and no norm before the last convolution; range >= 1; default 32
+---@field num_attention_heads? nil can't be given, as in diffusers: attention_head_dim has the number; range >= 1
+---@field num_class_embeds? integer number of classes, if class_embed_type is nil; range >= 1
+---@field only_cross_attention? boolean|boolean[] the first attention of a transformer block is to the context too; one for all levels, or one for each; default false
+---@field out_channels? integer channels of the result; range >= 1; default 4
+---@field projection_class_embeddings_input_dim? integer width of the class that is projected, or of text_embeds and the waves of time_ids together; range >= 1
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field resnet_out_scale_factor? number divides the results of residual blocks of these types; default 1
+---@field resnet_skip_time_act? boolean the embedding isn't activated in blocks of the types Resnet and SimpleCrossAttn; default false
+---@field resnet_time_scale_shift? "default"|"scale_shift" "scale_shift": the embedding scales and shifts the second norm of a block; "default" adds it; default "default"
+---@field reverse_transformer_layers_per_block? (integer|integer[])[] the same on the way up, from the deepest level
+---@field sample_size? integer|integer[] height and width of the images that it was trained on; one number or both; range >= 1
+---@field time_cond_proj_dim? integer width of time_cond, which is added to the waves of t; range >= 1
+---@field time_embedding_act_fn? string activation of the whole embedding: as act_fn
+---@field time_embedding_dim? integer width of the embedding of t; if nil, 4 times the first channels, with Fourier features 2 times; range >= 1
+---@field time_embedding_type? "positional"|"fourier" waves of t, or Fourier features of it; default "positional"
+---@field time_offset? number model(x, t) is UNet2DConditionModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
+---@field timestep_post_act? string activation of the embedding of t: as act_fn
+---@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 1; default 1
+---@field up_block_types? string[] the block of each level on the way up; default {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}
+---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
+---@field use_linear_projection? boolean the products around transformer blocks are of tokens, not 1x1 convolutions; default false
+
 ---@class (exact) diffusion.vq_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
 ---@field beta? number weight of the smaller term of the codebook's loss; range >= 0; default 0.25
@@ -1897,6 +1969,7 @@ local trainer = {}
 --- A value inside of a network that is being written.
 ---@class diffusion.value
 ---@field width integer? its last size, where that is known
+---@field optional boolean? an input that may be absent
 local value = {}
 
 --- An autoencoder whose latents are rows of a codebook, as d.vq makes it. Called with images,
@@ -3719,6 +3792,16 @@ function d.unet(options) end
 ---@return diffusion.model
 function d.unet2d(options) end
 
+--- UNet2DConditionModel of diffusers, by the options of its config. false stands for null. It
+--- predicts out_channels channels of images {B, H, W, in_channels}, conditioned on `context`,
+--- the states of a text {B, N, width}. A mask of whole numbers {B, N} hides tokens of the
+--- context that are 0. model(x, t) is UNet2DConditionModel at timestep t - 1, as t counts from
+--- 1 here; see time_offset. Options of the call are its inputs by name: class, context, mask,
+--- text_embeds and time_ids of Stable Diffusion XL, image_embeds, hint, time_cond.
+---@param options? diffusion.unet2dcondition_options?
+---@return diffusion.model
+function d.unet2dcondition(options) end
+
 --- VQModel of diffusers, by the options of its config. It is an autoencoder with methods
 --- encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the
 --- loss of the codebook.
@@ -3983,6 +4066,13 @@ function net:add(path, inputs, options) end
 ---@return diffusion.value
 function net:again(path, given) end
 
+--- Attention of queries, keys and values that are there already, with a fourth input as mask.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attend_options?
+---@return diffusion.value
+function net:attend(path, inputs, options) end
+
 --- Multi-head attention of x, over a second input if given, with a third as mask.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -3996,6 +4086,14 @@ function net:attention(path, inputs, options) end
 ---@param options? diffusion.net_attention_block_options?
 ---@return diffusion.value
 function net:attention_block(path, inputs, options) end
+
+--- A row for a sequence of tokens: the attention of their mean, plus a learned vector, to them
+--- and to itself.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_attention_pool_options?
+---@return diffusion.value
+function net:attention_pool(path, inputs, options) end
 
 --- Means of times x times pixels.
 ---@param path? string? not needed for a layer without parameters
@@ -4069,6 +4167,13 @@ function net:enlarge(path, inputs, options) end
 ---@return diffusion.value
 function net:fir(path, inputs, options) end
 
+--- A row for each sample: {B, ...} as {B, the product of the rest}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_flatten_options?
+---@return diffusion.value
+function net:flatten(path, inputs, options) end
+
 --- sin and cos of 2 pi w t, for frequencies w that are drawn once and not trained.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -4104,6 +4209,13 @@ function net:gelu(path, inputs, options) end
 ---@param options? diffusion.net_group_norm_options?
 ---@return diffusion.value
 function net:group_norm(path, inputs, options) end
+
+--- The tokens of two values, one after another.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_join_options?
+---@return diffusion.value
+function net:join(path, inputs, options) end
 
 --- The class {B} of each sample of the first input; classes + 1 where it is 0 or absent.
 ---@param path? string? not needed for a layer without parameters
@@ -4260,7 +4372,8 @@ function net:scale(path, inputs, options) end
 ---@return diffusion.value
 function net:silu(path, inputs, options) end
 
---- cos and sin of numbers {B} times width/2 frequencies; the last number of an odd width is 0.
+--- cos and sin of numbers {B} or {B, N} times width/2 frequencies; the last number of an odd
+--- width is 0.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_sinusoid_options?
@@ -4288,6 +4401,13 @@ function net:time_rows(path, inputs, options) end
 ---@return diffusion.value
 function net:tokens(path, inputs, options) end
 
+--- A row {B, n C} as n tokens {B, n, C}.
+---@param path? string? not needed for a layer without parameters
+---@param inputs diffusion.value|diffusion.value[]
+---@param options? diffusion.net_unflatten_options?
+---@return diffusion.value
+function net:unflatten(path, inputs, options) end
+
 --- Tokens as patches of an image of the second input's height and width.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
@@ -4295,7 +4415,8 @@ function net:tokens(path, inputs, options) end
 ---@return diffusion.value
 function net:unpatchify(path, inputs, options) end
 
---- Nearest neighbours, then a 3x3 convolution.
+--- Nearest neighbours, then a 3x3 convolution; a second input, an image, has the size of the
+--- result if that is not `times` the first's.
 ---@param path? string? not needed for a layer without parameters
 ---@param inputs diffusion.value|diffusion.value[]
 ---@param options? diffusion.net_upsample_options?

@@ -15,8 +15,6 @@ local rules = opts.declare("hub_scheduler", {
     text = "DDIM's eps is that of the clipped x0" },
   original_inference_steps = { "integer", min = 1, default_text = "that of the config",
     text = "number of timesteps at which LCM's network was distilled" },
-  strength = { "number", above = 0, max = 1, default_text = "all of them",
-    text = "share of the timesteps of LCM's distillation, the earliest, that are used to change an image" },
   max_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's first angle" },
   intermediate_timesteps = { "number", above = 0, default_text = "that of diffusers",
     text = "SCM's second angle of two" },
