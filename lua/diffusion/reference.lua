@@ -133,6 +133,9 @@ return {
       { name = "seed", type = "integer", text = "seed of the order and the flips" },
       { name = "shuffle", type = "boolean" },
       { name = "flip", type = "boolean" },
+      { name = "examples", type = "integer[]|nil", text = "numbers in the set of the last batch's examples" },
+      { name = "captions", type = "string[]|nil", text = "their captions, if the set has captions" },
+      { name = "sizes", type = "table|nil", text = "sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all" },
     },
   },
   ["batches()"] = {
@@ -160,7 +163,7 @@ return {
     signature = "batches:state()",
     text = "The state for a checkpoint.",
     returns = {
-      { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
+      { type = "table", text = "state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several" },
     },
   },
   ["bound"] = {
@@ -546,21 +549,29 @@ return {
   },
   ["d.data.folder"] = {
     signature = "d.data.folder(dir, [options])",
-    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too.",
+    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too. With captions, each picture has a text, and `.captions` of the batches has those of the last batch. With buckets, pictures keep their shapes. Each is resized until it covers the nearest size of equal area, and a batch has pictures of one size.",
     params = {
       { name = "dir", type = "string" },
       { name = "options", type = "diffusion.data_folder_options?", optional = true },
     },
     options = {
+      { name = "buckets", type = "boolean or table", default = "none", text = "sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}" },
+      { name = "buckets.area", type = "integer", range = ">= 1", default = "262144", text = "most pixels of a picture" },
+      { name = "buckets.max", type = "integer", range = "[1, 65535]", default = "twice the root of the area", text = "greatest height and width" },
+      { name = "buckets.min", type = "integer", range = "[1, 65535]", default = "half the root of the area", text = "least height and width" },
+      { name = "buckets.multiple", type = "integer", range = "[1, 32768]", default = "64", text = "height and width are multiples of it" },
+      { name = "buckets.sizes", type = "list of lists of integers", default = "none", text = "{height, width} of each, in place of the other options" },
+      { name = "captions", type = "boolean, string, table of strings by name or function", default = "none", text = "true for files next to the pictures or a table in the folder; the path of a table; texts by name; or a function of the name" },
       { name = "channels", type = "integer", range = "[1, 3]", default = "3", text = "3 (RGB) or 1 (grey)" },
       { name = "classes", type = "boolean", default = "true", text = "sub-folders are classes" },
+      { name = "crop", type = "\"centre\" or \"random\"", default = "\"centre\"", text = "the part of a picture that stays: its middle, or another one each time by the seed of the batches" },
       { name = "recursive", type = "boolean", default = "false", text = "takes pictures of any depth, for the class of the outermost folder" },
-      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is resized and cut to that form" },
       { name = "skip", type = "boolean", default = "false", text = "leaves out in silence what would be an error" },
       { name = "upright", type = "boolean", default = "true", text = "turned as the files' EXIF says; false leaves them as stored" },
     },
     returns = {
-      { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
+      { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -597,12 +608,13 @@ return {
   },
   ["d.data.set"] = {
     signature = "d.data.set(options)",
-    text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
+    text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name .captions`.",
     params = {
       { name = "options", type = "diffusion.data_set_options" },
     },
     options = {
       { name = "x", type = "tensor", default = "required", text = "[n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255" },
+      { name = "captions", type = "list of strings", default = "none", text = "a text for each example" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all examples or of each, 1 to classes" },
       { name = "classes", type = "integer", range = ">= 1", default = "the largest class", text = "number of classes" },
       { name = "eps", type = "tensor", default = "none", text = "noise that each example is paired with, as x (d.reflow)" },
@@ -3803,6 +3815,7 @@ return {
       { name = "checkpoint", type = "path", default = "none", text = "file that the run resumes from and saves to" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that the checkpoint holds" },
       { name = "floor", type = "number", default = "none", text = "least loss, shown next to the loss; objective:floor gives it" },
+      { name = "inputs", type = "function", default = "none", text = "makes inputs of the network for a batch, as pipe:inputs does of captions" },
       { name = "log", type = "path", default = "none", text = "CSV file of step, loss, lr and norm" },
       { name = "on_step", type = "function", default = "none", text = "called after each step" },
       { name = "quiet", type = "boolean", default = "false", text = "shows no progress" },
@@ -4015,6 +4028,18 @@ return {
     },
     returns = {
       { type = "diffusion.tensor" },
+    },
+  },
+  ["data_course"] = {
+    signature = "data_course",
+    text = "The course of a set's batches.",
+    params = {
+      { name = "counts", type = "integer[]", text = "number of examples in each bucket" },
+      { name = "totals", type = "number[]", text = "number of examples of each bucket in all batches, infinite if there is no end" },
+      { name = "size", type = "integer" },
+      { name = "seed", type = "integer" },
+      { name = "shuffle", type = "boolean" },
+      { name = "epoch", type = "table|nil", text = "{before = batches until it, list = {bucket, batch}}" },
     },
   },
   ["decay half_life"] = {
@@ -6947,18 +6972,22 @@ return {
     signature = "set",
     text = "Examples, with their classes if they have any.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
+      { name = "x", type = "diffusion.tensor|nil", text = "u8 images [n,H,W,C], or numbers [n,...]; nil if pictures have several sizes or crops" },
       { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
       { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
       { name = "n", type = "integer", text = "number of examples" },
       { name = "classes", type = "integer|nil" },
       { name = "names", type = "string[]|nil", text = "names of the classes" },
       { name = "name", type = "string" },
+      { name = "captions", type = "string[]|nil", text = "a text for each example" },
+      { name = "paths", type = "string[]|nil", text = "the files of the pictures" },
+      { name = "sizes", type = "integer[][]|nil", text = "{height, width} of each picture before it was resized" },
+      { name = "buckets", type = "table[]|nil", text = "{height =, width =, n =} of each size, if pictures have several or crops" },
     },
   },
   ["set:batches"] = {
     signature = "set:batches(options)",
-    text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1.",
+    text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1. A set of pictures of several sizes has a bucket of each. A batch is of one bucket, and batches of all are mixed.",
     params = {
       { name = "options", type = "diffusion.set_batches_options" },
     },

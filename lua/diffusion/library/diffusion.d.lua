@@ -122,14 +122,24 @@ local d = {}
 ---@field xt number|diffusion.tensor the noisy x_t
 ---@field t number|number[]|diffusion.tensor the level
 
+---@class (exact) diffusion.data_buckets_options
+---@field area? integer most pixels of a picture; range >= 1; default 262144
+---@field max? integer greatest height and width; range [1, 65535]; default twice the root of the area
+---@field min? integer least height and width; range [1, 65535]; default half the root of the area
+---@field multiple? integer height and width are multiples of it; range [1, 32768]; default 64
+---@field sizes? integer[][] {height, width} of each, in place of the other options
+
 ---@class (exact) diffusion.data_copy_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 
 ---@class (exact) diffusion.data_folder_options
+---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
+---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; the path of a table; texts by name; or a function of the name
 ---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
 ---@field classes? boolean sub-folders are classes; default true
+---@field crop? "centre"|"random" the part of a picture that stays: its middle, or another one each time by the seed of the batches; default "centre"
 ---@field recursive? boolean takes pictures of any depth, for the class of the outermost folder; default false
----@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
+---@field size? integer|integer[] n or {height, width}: each picture is resized and cut to that form; range [1, 65535]; default as they are, all of one size
 ---@field skip? boolean leaves out in silence what would be an error; default false
 ---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
 
@@ -138,6 +148,7 @@ local d = {}
 
 ---@class (exact) diffusion.data_set_options
 ---@field x diffusion.tensor [n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255
+---@field captions? string[] a text for each example
 ---@field class? integer|integer[]|diffusion.tensor the class of all examples or of each, 1 to classes
 ---@field classes? integer number of classes; range >= 1; default the largest class
 ---@field eps? diffusion.tensor noise that each example is paired with, as x (d.reflow)
@@ -1546,6 +1557,7 @@ local d = {}
 ---@field checkpoint? string file that the run resumes from and saves to
 ---@field ema? diffusion.ema|diffusion.ema[] averages that the checkpoint holds
 ---@field floor? number least loss, shown next to the loss; objective:floor gives it
+---@field inputs? fun(batches: diffusion.batches): table<string, diffusion.tensor> makes inputs of the network for a batch, as pipe:inputs does of captions
 ---@field log? string CSV file of step, loss, lr and norm
 ---@field on_step? fun(step: integer, loss: number) called after each step
 ---@field quiet? boolean shows no progress; default false
@@ -1716,6 +1728,9 @@ local autoencodertiny = {}
 ---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
+---@field examples integer[]|nil numbers in the set of the last batch's examples
+---@field captions string[]|nil their captions, if the set has captions
+---@field sizes table|nil sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
@@ -1746,6 +1761,16 @@ local checkpoint = {}
 ---@field added diffusion.tensor[] rows of the tokens that add_tokens added
 ---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
 local cliptext = {}
+
+--- The course of a set's batches.
+---@class diffusion.data_course
+---@field counts integer[] number of examples in each bucket
+---@field totals number[] number of examples of each bucket in all batches, infinite if there is no end
+---@field size integer
+---@field seed integer
+---@field shuffle boolean
+---@field epoch table|nil {before = batches until it, list = {bucket, batch}}
+local data_course = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
@@ -1924,13 +1949,17 @@ local schedule = {}
 
 --- Examples, with their classes if they have any.
 ---@class diffusion.set
----@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
+---@field x diffusion.tensor|nil u8 images [n,H,W,C], or numbers [n,...]; nil if pictures have several sizes or crops
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer number of examples
 ---@field classes integer|nil
 ---@field names string[]|nil names of the classes
 ---@field name string
+---@field captions string[]|nil a text for each example
+---@field paths string[]|nil the files of the pictures
+---@field sizes integer[][]|nil {height, width} of each picture before it was resized
+---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
 local set = {}
 
 --- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
@@ -2033,7 +2062,7 @@ function autoencodertiny:unscale_latents(z) end
 function batches:load_state(state) end
 
 --- The state for a checkpoint.
----@return table state { step, seed, size, n, shuffle, flip }
+---@return table state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several
 function batches:state() end
 
 --- Resumes from the file, if there is one.
@@ -2192,10 +2221,13 @@ function d.data.fashion_mnist(dir, options) end
 --- Without a picture in any sub-folder there are no classes. It is an error if a picture would
 --- be left out. That happens outside the folders of classes, in deeper folders, and to other
 --- formats. Names that begin with a dot are ignored. Links are followed, to each folder once
---- per class. A picture that can't be read is an error too.
+--- per class. A picture that can't be read is an error too. With captions, each picture has a
+--- text, and `.captions` of the batches has those of the last batch. With buckets, pictures
+--- keep their shapes. Each is resized until it covers the nearest size of equal area, and a
+--- batch has pictures of one size.
 ---@param dir string
 ---@param options? diffusion.data_folder_options?
----@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
+---@return diffusion.set|nil set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
 
@@ -2218,7 +2250,7 @@ function d.data.idx(images, labels, options) end
 ---@return string|nil message
 function d.data.npy(path, options) end
 
---- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
+--- Makes a set of tensors: `.x .class .eps .n .classes .names .name .captions`.
 ---@param options diffusion.data_set_options
 ---@return diffusion.set
 function d.data.set(options) end
@@ -4791,7 +4823,8 @@ function schedule:snr(t) end
 --- returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs,
 --- so all batches are full, even if size > n, and no example is left out. With `epochs`, every
 --- example occurs exactly that often, and the last batch may be short. If `.step` is set, the
---- next batch is step + 1.
+--- next batch is step + 1. A set of pictures of several sizes has a bucket of each. A batch is
+--- of one bucket, and batches of all are mixed.
 ---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end
