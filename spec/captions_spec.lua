@@ -186,8 +186,9 @@ describe("buckets", function()
   local function folder() return assert(d.data.folder(dir, options)) end
 
   it("have the sizes of the nearest shape", function()
-    assert.same({ { height = 4, width = 4, n = 1 }, { height = 4, width = 8, n = 5 }, { height = 8, width = 4, n = 3 } },
-      folder().buckets)
+    local square, wide, tall = { height = 4, width = 4, n = 1 }, { height = 4, width = 8, n = 5 },
+      { height = 8, width = 4, n = 3 }
+    assert.same({ square, wide, tall }, folder().buckets)
     local plain = assert(d.data.folder(dir, { buckets = { sizes = { { 5, 10 }, { 10, 5 } } } }))
     assert.equal(2, #plain.buckets)
     assert.equal(9, plain.n)

@@ -561,7 +561,7 @@ return {
       { name = "buckets.min", type = "integer", range = "[1, 65535]", default = "half the root of the area", text = "least height and width" },
       { name = "buckets.multiple", type = "integer", range = "[1, 32768]", default = "64", text = "height and width are multiples of it" },
       { name = "buckets.sizes", type = "list of lists of integers", default = "none", text = "{height, width} of each, in place of the other options" },
-      { name = "captions", type = "boolean, string, table of strings by name or function", default = "none", text = "true for files next to the pictures or a table in the folder; the path of a table; texts by name; or a function of the name" },
+      { name = "captions", type = "boolean, string, table of strings by name or function", default = "none", text = "true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function" },
       { name = "channels", type = "integer", range = "[1, 3]", default = "3", text = "3 (RGB) or 1 (grey)" },
       { name = "classes", type = "boolean", default = "true", text = "sub-folders are classes" },
       { name = "crop", type = "\"centre\" or \"random\"", default = "\"centre\"", text = "the part of a picture that stays: its middle, or another one each time by the seed of the batches" },

@@ -189,7 +189,6 @@ function captions.of(dir, list, given, skip) return parser.run(captioned, dir, l
 captions.rule = { "boolean|string|table|function", default = false,
   as = "boolean|string|table<string, string>|fun(name: string, path: string): string?",
   default_text = "none",
-  text = "true for files next to the pictures or a table in the folder; the path of a table; texts by name; or a "
-    .. "function of the name" }
+  text = "true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function" }
 
 return captions

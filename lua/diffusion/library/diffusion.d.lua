@@ -134,7 +134,7 @@ local d = {}
 
 ---@class (exact) diffusion.data_folder_options
 ---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
----@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; the path of a table; texts by name; or a function of the name
+---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function
 ---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
 ---@field classes? boolean sub-folders are classes; default true
 ---@field crop? "centre"|"random" the part of a picture that stays: its middle, or another one each time by the seed of the batches; default "centre"
