@@ -138,10 +138,12 @@ PEERS     ?= $(BUILD)/peers
 PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
              accelerate==1.15.0 transformers==5.24.0 scipy==1.17.1 torchsde==0.2.6 \
              peft==0.21.2
+PEER_DATA := clip-anytorch==2.6.0 # for its list of merges, which CLIP's tokenizer is made of
+PEER_PIP   = $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1
 
 peers:
-	@{ python3 -m venv $(PEERS) \
-	  && $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1 $(PEER_PIPS); } \
+	@{ python3 -m venv $(PEERS) && $(PEER_PIP) $(PEER_PIPS) \
+	  && $(PEER_PIP) --no-deps $(PEER_DATA); } \
 	  || { rm -rf $(PEERS); \
 	       echo "cannot install torch==2.13.0; make bench leaves its columns blank"; }
 

@@ -4,6 +4,7 @@ local child = dofile "spec/support/child.lua"
 local markdown = require "diffusion.markdown"
 local pages = dofile "spec/support/pages.lua"
 local d = require "diffusion"
+local text_folder = require "spec.support.text_folder"
 
 local all = pages.all()
 local readme = all[1].text
@@ -23,6 +24,12 @@ local function short(block)
   return block
 end
 
+-- A tiny text-to-image pipeline where a reader has a large one.
+local function make_pipeline(folder)
+  local all = text_folder.read()
+  text_folder.write(folder .. "/stable-diffusion-v1-5", all.cases.sd1_pndm, all)
+end
+
 -- A folder of pictures in two classes, as the README's reader has one.
 local function make_pictures(folder)
   for _, class in ipairs { "cats", "dogs" } do
@@ -38,6 +45,7 @@ describe("the blocks of", function()
   setup(function()
     folder = child.folder()
     make_pictures(folder)
+    make_pipeline(folder)
   end)
   teardown(function() child.remove(folder) end)
 

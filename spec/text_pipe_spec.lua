@@ -5,9 +5,11 @@ local core = require "diffusion.core"
 local exactly = require "spec.support.exactly"
 local fails = require "spec.support.fails"
 local json = require "diffusion.file.json"
+local opts = require "diffusion.opts"
+local refusal = require "spec.support.refusal"
 local text_folder = require "spec.support.text_folder"
 
-local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
+local all = text_folder.read()
 local images = assert(d.load "spec/fixtures/peers/text_pipelines.safetensors")
 
 local root
@@ -43,7 +45,16 @@ local function sampled(x)
   return d.tensor(out)
 end
 
+local CAT = "a red cat on the mat"
+
+-- A quick call's options.
+local function call(more) return opts.joined({ prompt = CAT, steps = 3, seed = 1 }, more or {}) end
+
+local function gap(a, b) return (a - b):abs():max():item() end
+
 describe("a pipe draws the images of diffusers from torch's generator:", function()
+  setup(function() d.warnings(false) end)
+  teardown(function() d.warnings(true) end)
   for _, name in ipairs(names) do
     it(name, exactly(function()
       local case = all.cases[name]
@@ -51,8 +62,230 @@ describe("a pipe draws the images of diffusers from torch's generator:", functio
       local pipe = pipe_of(case)
       local x = pipe[method](pipe, o)
       assert.same(case.shape, x:shape())
-      local gap = (sampled(x) - images[name]:to(core.real)):abs():max():item()
-      assert(gap < 1e-4, ("%s: %g"):format(name, gap))
+      local off = gap(sampled(x), images[name]:to(core.real))
+      assert(off < 1e-4, ("%s: %g"):format(name, off))
     end))
   end
+end)
+
+describe("a text pipe", function()
+  local pipe
+  before_each(function() pipe = pipe_of(all.cases.sd1_ddim) end)
+
+  it("draws image k of a seed alone or in a batch", function()
+    local x = pipe:text2image(call { prompt = { CAT, "the dog" }, n = 2 })
+    assert.same({ 4, 16, 16, 3 }, x:shape())
+    assert.is_true(x:abs():max():item() <= 1)
+    assert.is_true(pipe:text2image(call()):equal(x:narrow(1, 1, 1)))
+    assert.is_true(pipe:text2image(call { n = 2 }):equal(x:narrow(1, 1, 2)))
+    assert(gap(pipe:text2image(call { n = 2 }), x:narrow(1, 3, 2)) > 0.01)
+    local x0 = x:narrow(1, 1, 1)
+    local y = pipe:image2image(call { x0 = x0, n = 2 })
+    assert.is_true(pipe:image2image(call { x0 = x0 }):equal(y:narrow(1, 1, 1)))
+    assert(gap(y:narrow(1, 1, 1), y:narrow(1, 2, 1)) > 0.01)
+    assert.same({ 4, 16, 16, 3 }, pipe:image2image(call { x0 = x }):shape())
+  end)
+
+  it("depends on its prompts, on guidance and on clip_skip", function()
+    local x = pipe(call())
+    for _, more in ipairs { { prompt = "the dog" }, { negative = "dog" }, { guidance = 3 }, { clip_skip = 1 },
+      { rescale = 0.7 }, { seed = 2 }, { eta = 1 } } do
+      assert(gap(pipe(call(more)), x) > 1e-3, next(more))
+    end
+    local alone = pipe(call { guidance = 1 })
+    assert.is_true(alone:equal(pipe(call { guidance = 0, negative = "dog" })))
+  end)
+
+  it("gives a run that can be stepped, with previews", function()
+    local run, seen = pipe:steps(call()), 0
+    for step in run do
+      seen = seen + 1
+      local shown = pipe:preview(step.x0)
+      assert.same({ 1, 8, 8, 3 }, shown:shape())
+      assert.is_true(shown:abs():max():item() <= 1)
+    end
+    assert.equal(3, seen)
+    assert.is_true(pipe:decode(run.x):equal(pipe:text2image(call())))
+    assert.same({ 1, 16, 16, 3 }, pipe:decode(run.x, { tile = true }):shape())
+    fails("tile: autoencodertiny has no tiles", function()
+      local own = pipe.vae
+      pipe.vae = d.autoencodertiny { latent_channels = 4, encoder_block_out_channels = { 4, 4 },
+        decoder_block_out_channels = { 4, 4 }, num_encoder_blocks = { 1, 1 }, num_decoder_blocks = { 1, 1 } }
+      local _ <close> = setmetatable({}, { __close = function() pipe.vae = own end })
+      pipe:decode(run.x, { tile = true })
+    end)
+  end)
+
+  it("previews by a small autoencoder, or by a map of the colors of its own", function()
+    local z = d.randn({ 2, 8, 8, 4 }, { seed = 3 })
+    local full = pipe:decode(z):reshape(2, 8, 2, 8, 2, 3):mean { 3, 5 }
+    local plain, shown = (full - full:mean()):square():mean():item(), (full - pipe:preview(z)):square():mean():item()
+    assert(shown < 0.9 * plain, shown / plain)
+    pipe.tiny = d.autoencodertiny { latent_channels = 4, encoder_block_out_channels = { 4, 4 },
+      decoder_block_out_channels = { 4, 4 }, num_encoder_blocks = { 1, 1 }, num_decoder_blocks = { 1, 1 } }
+    assert.same({ 2, 16, 16, 3 }, pipe:preview(z):shape())
+    pipe.tiny = nil
+    assert.same({ 2, 8, 8, 3 }, pipe:preview(z):shape())
+    fails("a model expected, got 'x'", function() pipe.tiny = "x" end)
+  end)
+
+  it("takes encoded prompts, and any guidance of denoisers", function()
+    local x = pipe(call { negative = "dog" })
+    local inputs, without = pipe:encode_prompt { prompt = CAT, negative = "dog" }
+    assert.same({ 1, 16, 8 }, inputs.context:shape())
+    assert.is_true(x:equal(pipe(call { prompt = inputs, negative = without })))
+    assert.is_true(x:equal(pipe(call { negative = "dog", guidance = function(model, other)
+      return d.guidance.cfg(model, { scale = 7.5, without = other })
+    end })))
+    local function guided(guidance, more) return pipe(call(opts.joined({ guidance = guidance }, more or {}))) end
+    assert(gap(x, guided(function(model, other)
+      return d.guidance.cfg(model, { scale = 7.5, without = other, interval = { 1, 500 } })
+    end)) > 1e-3)
+    assert(gap(x, guided(function(model, other)
+      return d.guidance.cfg_pp(model, { scale = 0.6, without = other })
+    end, { sampler = "ddim" })) > 1e-3)
+    assert(gap(x, guided(function(model) return d.guidance.auto(model, pipe.unet, { scale = 2 }) end)) > 1e-3)
+    local y = d.sample { model = pipe:denoiser(), process = pipe.process, shape = { 1, 8, 8, 4 }, steps = 3, seed = 1,
+      inputs = inputs, sampler = "euler" }
+    assert.is_true(pipe:decode(y):equal(pipe(call { prompt = inputs, guidance = 1, sampler = "euler" })))
+  end)
+
+  it("starts from given normals", function()
+    local z = d.generator { kind = "torch", seed = 4 }:randn { 1, 4, 8, 8 }:permute(1, 3, 4, 2):contiguous()
+    local x = pipe { prompt = CAT, steps = 3, generator = d.generator { kind = "torch", seed = 4 } }
+    assert.is_true(pipe(call { init_latents = z }):equal(pipe(call { init_latents = z, seed = 2 })))
+    assert(gap(pipe(call { init_latents = z }), x) < 1e-5)
+    fails("init_latents is [1,4,4,4], but the run's x is [1,8,8,4]", pipe,
+      call { init_latents = d.randn(1, 4, 4, 4) })
+  end)
+
+  it("warns once of a prompt that is cut, and says what was", function()
+    local said = {}
+    d.warnings(function(message) said[#said + 1] = message end)
+    pipe(call { prompt = "the red cat on the mat and the dog on the red cat", steps = 1, guidance = 1 })
+    pipe(call { prompt = "the red cat on the mat and the dog on the red cat", steps = 1, guidance = 1 })
+    d.warnings(true)
+    assert.equal(1, #said)
+    assert(said[1]:find('14 tokens fit; of a prompt, "cat" was cut', 1, true), said[1])
+  end)
+
+  it("refuses what it can't draw", function()
+    local x0 = d.zeros(1, 16, 16, 3)
+    local text2image, image2image = pipe.text2image, pipe.image2image
+    local function no(sentence, more, method) fails(sentence, method or text2image, pipe, call(more)) end
+    fails("option 'prompt' is missing", text2image, pipe, {})
+    fails("option 'num_inference_steps' is called 'steps' here", text2image, pipe, { num_inference_steps = 3 })
+    no("prompt is an empty list; a text or more expected", { prompt = {} })
+    no("prompt 2 must be a text, got 7", { prompt = { "a", 7 } })
+    no("3 texts of negative for 2 prompts", { prompt = { "a", "b" }, negative = { "c", "d", "e" } })
+    no("clip_skip leaves out 3 layers, but the text encoder has 3", { clip_skip = 3 })
+    no("height = 7 must be a multiple of 2", { height = 7 })
+    no("sizes: the network of a StableDiffusionPipeline takes none", { sizes = { crop = { 0, 0 } } })
+    local g = d.generator { seed = 1 }
+    fails("3 generators for 2 images", text2image, pipe, { prompt = CAT, n = 2, generator = { g, g, g } })
+    no("seed = 1 and a generator; one of the two expected", { generator = g })
+    no("x0 is [1,15,16,3]; height and width must be multiples of 2", { x0 = d.zeros(1, 15, 16, 3) }, image2image)
+    no("x0 is [16,16,3]; images {n, H, W, C} expected", { x0 = d.zeros(16, 16, 3) }, image2image)
+    no("x0 has 3 images for 2 that are drawn", { x0 = d.zeros(3, 16, 16, 3), n = 2 }, image2image)
+    no("keep is [3,3,1]; {16, 16, 1} as x0, or x0's shape [1,16,16,3] expected", { x0 = x0, keep = d.ones(3, 3, 1) },
+      pipe.inpaint)
+    fails("takes no texts; pipe{ n =, class = } draws with it", d.load_pipeline("digits").text2image,
+      d.load_pipeline "digits", call())
+  end)
+end)
+
+describe("a text pipe that paints", function()
+  local pipe, x0
+  before_each(function()
+    pipe = pipe_of(all.cases.sd1_ddim)
+    x0 = d.randn({ 1, 16, 16, 3 }, { seed = 9 }):clamp(-1, 1)
+  end)
+
+  it("draws everything or nothing", function()
+    local all_painted = pipe:inpaint(call { x0 = x0, keep = d.zeros(16, 16, 1) })
+    assert.is_true(all_painted:equal(pipe:text2image(call())))
+    local kept = pipe:inpaint(call { x0 = x0, keep = d.ones(16, 16, 1) })
+    assert.is_true(kept:equal(pipe:inpaint(call { x0 = x0, keep = d.ones(1, 16, 16, 3), prompt = "the dog" })))
+    assert.is_true(kept:equal(pipe:inpaint(call { x0 = x0, keep = d.ones(16, 16, 1), steps = 12,
+      how = { "repaint", jump = 2, resample = 2 } })))
+  end)
+
+  it("keeps its part through all steps", function()
+    local keep = d.cat({ d.ones(8, 16, 1), d.zeros(8, 16, 1) }, 1)
+    local run = pipe:steps(call { x0 = x0, keep = keep, sampler = "dpmpp_2m", strength = 0.5 })
+    local upper = run:finish():narrow(2, 1, 4)
+    local other = pipe:steps(call { x0 = x0, keep = keep, prompt = "the dog" }):finish()
+    assert.is_true(upper:equal(other:narrow(2, 1, 4)))
+    assert(gap(run.x, other) > 1e-3)
+    local again = pipe:inpaint(call { x0 = x0, keep = keep, how = "repaint", steps = 15 })
+    assert.same({ 1, 16, 16, 3 }, again:shape())
+  end)
+
+  it("says what it can't do", function()
+    local keep = d.zeros(16, 16, 1)
+    local function no(sentence, more)
+      fails(sentence, pipe.inpaint, pipe, call(opts.joined({ x0 = x0, keep = keep }, more)))
+    end
+    no('how: "blend", "repaint" or {"repaint", jump =, resample =} expected, got \'paint\'', { how = "paint" })
+    no("repaint starts from noise; strength = 0.5 isn't 1", { how = "repaint", strength = 0.5 })
+    no("unknown option 'jumps'", { how = { "repaint", jumps = 2 } })
+    no("goes from data to noise", { sampler = "ddim_inversion" })
+    fails("pipe:inpaint returns its images", pipe.steps, pipe, call { x0 = x0, keep = keep, how = "repaint" })
+    local painter = pipe_of(all.cases.painter)
+    fails("the network paints a part of a picture; pipe:inpaint{ x0 =, keep = } gives it one", painter, call())
+    fails("the network gets the kept part itself", painter.inpaint, painter,
+      call { x0 = x0, keep = keep, how = "repaint" })
+  end)
+end)
+
+describe("a saved text pipe", function()
+  for _, name in ipairs { "sd1_ddim", "xl", "lcm" } do
+    it("is the same: " .. name, function()
+      local pipe = pipe_of(all.cases[name])
+      local folder = root .. "/saved_" .. name
+      assert(d.hub.save(folder, pipe))
+      local again = assert(d.hub.load(folder))
+      assert.equal(pipe.class, again.class)
+      assert.is_true(again(call()):equal(pipe(call())))
+      assert(tostring(again):find("text       CLIPTextModel, 6,144 parameters", 1, true), tostring(again))
+    end)
+  end
+
+  it("may be made of parts", function()
+    local pipe = pipe_of(all.cases.xl)
+    local folder = root .. "/parts"
+    local parts = { unet = pipe.unet, vae = pipe.vae, text = pipe.text, text2 = pipe.text2, scheduler = pipe.scheduler,
+      tokenizer = pipe.tokenizer, tokenizer2 = pipe.tokenizer2 }
+    assert(d.hub.save(folder, parts))
+    assert.equal("StableDiffusionXLPipeline", assert(d.hub.load(folder)).class)
+    parts.tokenizer = nil
+    refusal({ "text needs the part tokenizer" }, d.hub.save(folder, parts))
+    parts.text, parts.text2 = nil, nil
+    refusal({ "a StableDiffusionPipeline needs the part text" }, d.hub.save(folder,
+      opts.joined(parts, { pipeline = "StableDiffusionPipeline" })))
+  end)
+end)
+
+describe("a folder of a text pipeline", function()
+  it("may lack its text encoder, if it isn't needed", function()
+    local folder = root .. "/bare"
+    text_folder.write(folder, all.cases.sd1_ddim, all)
+    local full = assert(d.hub.load(folder))
+    local inputs, without = full:encode_prompt { prompt = CAT }
+    assert(os.execute("rm -r " .. folder .. "/text_encoder"))
+    refusal({ "text_encoder/config.json: no such file", "text = false takes encoded prompts" }, d.hub.load(folder))
+    local pipe = assert(d.hub.load(folder, { text = false }))
+    assert.is_true(full(call()):equal(pipe(call { prompt = inputs, negative = without })))
+    fails("has no text encoder; give inputs of the network as prompt = {context = tensor}", pipe, call())
+  end)
+
+  it("of another kind is refused", function()
+    local folder = root .. "/edit"
+    text_folder.write(folder, all.cases.xl, all)
+    local index = child.read(folder .. "/model_index.json")
+    child.write(folder .. "/model_index.json", (index:gsub("^{", '{ "is_cosxl_edit": true,')))
+    refusal({ "is_cosxl_edit: networks that edit by instructions aren't run here" }, d.hub.load(folder))
+    child.write(folder .. "/model_index.json", (index:gsub('"CLIPTokenizer"', '"T5Tokenizer"')))
+    refusal({ "tokenizers of class T5Tokenizer aren't followed here" }, d.hub.load(folder))
+  end)
 end)

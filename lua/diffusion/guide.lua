@@ -64,7 +64,7 @@ local explains = {
   adamw = "training", ema = "training", posthoc_ema = "training", lr = "training",
   trainer = "training", checkpoint = "training",
   set = "data", batches = "data", bound = "likelihood",
-  hub = "schedulers", save = "files", load = "files", load_model = "files",
+  hub = "schedulers", command = "pipelines", pipe = "pipelines", load_pipeline = "pipelines", save = "files", load = "files", load_model = "files",
   image = "pictures", plot = "pictures",
   tensor = "tensors", record = "tensors", grad = "tensors", no_grad = "tensors", scope = "tensors",
   generator = "compatibility", precision = "performance", threads = "performance",

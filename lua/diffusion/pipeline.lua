@@ -27,7 +27,8 @@ local function load_pipeline(name, options)
   opts.check("load_pipeline", options, {}, 2)
   local model, process = load_model(path)
   if not model then return nil, process end
-  return pipe.new { class = name, path = path, unet = model, process = process }
+  return pipe.new { class = name, path = path, unet = model, process = process,
+    files = { [name .. ".safetensors"] = path } }
 end
 
 return { load_pipeline = load_pipeline }

@@ -3787,13 +3787,13 @@ return {
   },
   ["d.tokenizer"] = {
     signature = "d.tokenizer(path)",
-    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired.",
     params = {
       { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
     },
     options = {
       { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
-      { name = "length", type = "integer", range = ">= 2", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
       { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
     },
     returns = {
@@ -3907,7 +3907,7 @@ return {
     },
     options = {
       { name = "act_fn", type = "string", default = "\"silu\"", text = "activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu" },
-      { name = "addition_embed_type", type = "\"text\", \"text_image\", \"text_time\", \"image\" or \"image_hint\"", default = "none", text = "what is added to the embedding: of the context, of a pooled text and a picture, of a pooled text and sizes, of a picture, and with a hint joined to x" },
+      { name = "addition_embed_type", type = "\"text\", \"text_image\", \"text_time\", \"image\" or \"image_hint\"", default = "none", text = "an embedding that is added: of the context, of text_embeds with image_embeds or time_ids, or of image_embeds" },
       { name = "addition_embed_type_num_heads", type = "integer", range = ">= 1", default = "64", text = "heads of the attention of addition_embed_type = \"text\"" },
       { name = "addition_time_embed_dim", type = "integer", range = ">= 1", default = "none", text = "width of the waves of each of time_ids" },
       { name = "attention_head_dim", type = "integer or list of integers", range = ">= 1", default = "8", text = "the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn" },
@@ -3925,7 +3925,7 @@ return {
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
       { name = "dual_cross_attention", type = "boolean", default = "false", text = "diffusers can't run it any more, and it is refused for CrossAttn blocks" },
       { name = "encoder_hid_dim", type = "integer", range = ">= 1", default = "none", text = "width of the context that is projected to cross_attention_dim" },
-      { name = "encoder_hid_dim_type", type = "\"text_proj\", \"text_image_proj\" or \"image_proj\"", default = "none, or text_proj with encoder_hid_dim", text = "what the context is projected from: text_proj, text_image_proj or image_proj" },
+      { name = "encoder_hid_dim_type", type = "\"text_proj\", \"text_image_proj\" or \"image_proj\"", default = "none, or text_proj with encoder_hid_dim", text = "the context is projected from a text, a text and a picture, or a picture: text_proj, text_image_proj or image_proj" },
       { name = "flip_sin_to_cos", type = "boolean", default = "true", text = "cosines come first" },
       { name = "freq_shift", type = "integer", default = "0", text = "s of the frequencies 10000^(-k / (channels/2 - s))" },
       { name = "in_channels", type = "integer", range = ">= 1", default = "4", text = "channels of x; with a hint, four of them are the hint's" },
@@ -3960,7 +3960,7 @@ return {
     returns = {
       { type = "diffusion.model" },
     },
-    example = "local model = d.unet2dcondition{ block_out_channels = { 32, 64 }, cross_attention_dim = 16,\n  down_block_types = { \"CrossAttnDownBlock2D\", \"DownBlock2D\" }, up_block_types = { \"UpBlock2D\", \"CrossAttnUpBlock2D\" } }\nprint(model(d.randn(2, 16, 16, 4), 500, { context = d.randn(2, 77, 16) }))",
+    example = "local model = d.unet2dcondition{ block_out_channels = { 32, 64 }, cross_attention_dim = 16,\n  down_block_types = { \"CrossAttnDownBlock2D\", \"DownBlock2D\" },\n  up_block_types = { \"UpBlock2D\", \"CrossAttnUpBlock2D\" } }\nprint(model(d.randn(2, 16, 16, 4), 500, { context = d.randn(2, 77, 16) }))",
   },
   ["d.vq"] = {
     signature = "d.vq([options])",
@@ -8198,7 +8198,7 @@ return {
       { name = "options", type = "diffusion.tokenizer_call_options?", optional = true },
     },
     options = {
-      { name = "length", type = "integer", range = ">= 2", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
+      { name = "length", type = "integer", range = "[2, 65536]", default = "the tokenizer's", text = "tokens of a row, with bos and eos" },
       { name = "pad", type = "boolean", default = "true", text = "fills all rows up to `length`; if false, up to the longest" },
       { name = "truncate", type = "boolean", default = "true", text = "cuts longer texts; if false, all rows are as long as the longest" },
     },

@@ -165,6 +165,40 @@ local function description(name, path, ...)
     end }
 end
 
+-- ==== tokenizers =================================================================================
+
+local MODEL = '{"type":"BPE","end_of_word_suffix":"</w>","vocab":{"a":0,"b</w>":1,"ab</w>":2,"<|startoftext|>":3,'
+  .. '"<|endoftext|>":4,"!":5},"merges":["a b</w>"]}'
+local WORDS = '{"content":"<x>","lstrip":true,"rstrip":false,"normalized":true,"single_word":false,"special":true}'
+
+-- The files of a folder, and tokenizer.json with a folder of its own.
+local TOKENIZER = {
+  ["tokens/vocab.json"] = MODEL:match '"vocab":({.-})',
+  ["tokens/merges.txt"] = "#version: 0.2\na b</w>\n",
+  ["tokens/tokenizer_config.json"] = '{"pad_token":"!","eos_token":{"__type":"AddedToken","content":"<|endoftext|>",'
+    .. '"normalized":true},"additional_special_tokens":["<y>"],"model_max_length":77}',
+  ["tokens/special_tokens_map.json"] = '{"cls_token":' .. WORDS .. ',"pad_token":"!"}',
+  ["tokens/added_tokens.json"] = '{"<word>":6,"Word":7}',
+  ["token/tokenizer.json"] = '{"added_tokens":[' .. WORDS:gsub("}$", ',"id":6}') .. '],"model":' .. MODEL .. "}",
+  ["token/tokenizer_config.json"] = '{"added_tokens_decoder":{"6":' .. WORDS .. '},"pad_token":"<x>"}',
+}
+assert(os.execute(("mkdir '%s' '%s'"):format(at "tokens", at "token")))
+for name, text in pairs(TOKENIZER) do written(name, text) end
+
+-- A row for one of these files.
+local function tokenizer(name, path)
+  return { name = "tokenizer_" .. name, room = 4 << 20,
+    words = words("a b</w>", "b</w> a", "ab</w>", "<|endoftext|>", "#version", "\n",
+      "added_tokens_decoder", "normalized", "special", "single_word", '"content"', "merges", "1048576", "[null]", '""'),
+    seeds = function() return { TOKENIZER[path] } end,
+    read = function(bytes)
+      written(path, bytes)
+      local tok, message = d.tokenizer(at(path:match "^[^/]+"))
+      written(path, TOKENIZER[path])
+      return tok and { tok "a ab!<x> <word>\u{1F600}", tok:decode { 0, 1, 2 } }, message
+    end }
+end
+
 -- ==== adapters ===================================================================================
 
 -- A file of adapters of a linear layer, whose header is a damaged text.
@@ -348,6 +382,25 @@ return {
     .. '"beta_start":0.0001,"clip_sample":true,"clip_sample_range":1.0,"lambda_min_clipped":-Infinity,'
     .. '"num_train_timesteps":1000,"prediction_type":"epsilon","rescale_betas_zero_snr":false,"steps_offset":0,'
     .. '"timestep_spacing":"leading","trained_betas":null,"variance_type":"fixed_small"}'),
+
+  tokenizer("vocab", "tokens/vocab.json"),
+  tokenizer("merges", "tokens/merges.txt"),
+  tokenizer("config", "tokens/tokenizer_config.json"),
+  tokenizer("map", "tokens/special_tokens_map.json"),
+  tokenizer("added", "tokens/added_tokens.json"),
+  tokenizer("json", "token/tokenizer.json"),
+  tokenizer("decoder", "token/tokenizer_config.json"),
+
+  { name = "bpe_list", core = 1032,
+    words = words("a b</w>", "b", "#version", "\n", "\r", "\x1f\x8b", "\xff\xff\xff\xff"),
+    seeds = function()
+      local list = "bpe#version: 0.2\na b</w>\na ab</w>\n"
+      return { list, forge.gzip(list) }
+    end,
+    read = function(bytes)
+      local tok, message = d.tokenizer(written("list.txt", bytes))
+      return tok and tok "a ab", message
+    end },
 
   { name = "snapshot", words = MODEL_WORDS, wrap = container("snapshot", snapshot_tensors),
     seeds = function() return { snapshot_facts } end,

@@ -1,6 +1,6 @@
 -- Folders that d.hub.save writes, opened by diffusers: no missing or unexpected key, and the same
--- output. The networks are random d.unets, and UNet2DModels that diffusers saved, which come back
--- byte by byte. Pipelines of all classes draw the same image there.
+-- output. The networks are random d.unets, and UNet2DModels and UNet2DConditionModels that diffusers saved,
+-- which come back byte by byte. Pipelines of all classes draw the same image there.
 package.path = "./?.lua;" .. package.path
 local d = require "diffusion"
 local child = require "spec.support.child"
@@ -92,7 +92,7 @@ end
 local function theirs(name)
   local from, to = root .. "/" .. name .. "/theirs", root .. "/" .. name .. "/ours"
   local pipe = assert(d.hub.load(from))
-  assert(d.hub.save(to, pipe))
+  assert(d.hub.save(to, pipe.process and pipe or pipe.unet))
   local other = differing(from, to) or differing(to, from)
   check(not other, "%-14s saved again: %s", name, other and "differs in " .. other or "the same bytes")
 end
@@ -115,6 +115,9 @@ end
 out:close()
 check(count == #jobs, "%d of %d folders opened", count, #jobs)
 assert(os.execute(("%s %s make %s"):format(python, script, child.quote(root))))
-for i = 0, 7 do theirs(("peer%d"):format(i)) end
+for i = 0, 7 do
+  theirs(("peer%d"):format(i))
+  theirs(("cond%d"):format(i))
+end
 child.remove(root)
 os.exit(failed == 0)

@@ -10,7 +10,7 @@ local text_folder = require "spec.support.text_folder"
 
 local N = math.tointeger(tonumber(os.getenv "CASES" or "60"))
 local LIMIT = 1e-3
-local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
+local all = text_folder.read()
 local pick, seed = check.chooser()
 check.limit = LIMIT
 
@@ -112,6 +112,26 @@ for i, case in ipairs(cases) do
     local want = tensors[("%d"):format(i - 1)]:to(core.real)
     check.line(name, { image = ok and (x - want):abs():max():item() or math.huge }, not ok and x or nil)
   end
+end
+
+-- ==== saved folders =====================================================================
+
+local kinds, folders = {}, {}
+for _, name in ipairs { "sd1_ddim", "sd2_v", "xl", "lcm", "painter", "xl_painter" } do
+  local case = all.cases[name]
+  local from, to = root .. "/" .. name, root .. "/saved_" .. name
+  text_folder.write(from, case, all)
+  kinds[#kinds + 1] = { name = name, pipe = assert(d.hub.load(from)), folder = to }
+  assert(d.hub.save(to, kinds[#kinds].pipe))
+  folders[#folders + 1] = to
+end
+assert(os.execute(("%s/bin/python spec/peers/make_text_pipelines.py --open %s >/dev/null"):format(os.getenv "PEERS",
+  table.concat(folders, " "))))
+for _, kind in ipairs(kinds) do
+  local o = { prompt = "a red cat on the mat", steps = 2, generator = d.generator { kind = "torch", seed = 0 } }
+  if kind.name:find "painter" then o.x0, o.keep = d.zeros(1, 16, 16, 3), d.zeros(16, 16, 1) end
+  local want = assert(d.load(kind.folder .. "/drawn.safetensors")).image:to(core.real)
+  check.line(kind.name .. " saved", { image = (kind.pipe(o) - want):abs():max():item() })
 end
 child.remove(root)
 check.finish "text pipelines"

@@ -2,6 +2,7 @@
 
     build/peers/bin/python spec/peers/make_text_pipelines.py            writes the fixture
     build/peers/bin/python spec/peers/make_text_pipelines.py FROM TO    records cases: make check-peers
+    build/peers/bin/python spec/peers/make_text_pipelines.py --open FOLDERS    draws from saved folders
 
 Networks are tiny and have the values of values.py. The vocabulary is made of a few merges. So the fixture
 needs configs, arguments and some values of each image. A case is kept if float32 and float64 give the
@@ -27,6 +28,7 @@ from pipelines import randn_in_float32  # noqa: E402
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
+transformers.utils.logging.disable_progress_bar()
 torch.set_num_threads(1)
 
 LIMIT = 2e-5
@@ -116,6 +118,16 @@ def case(base, scheduler=None, seeds=(0,), **args):
     return dict(out, scheduler=scheduler or base["scheduler"])
 
 
+KINDS = dict(sd1=SD1, sd2=SD2, xl=XL, refiner=REFINER, latent=LATENT, painter=PAINTER, xl_painter=XL_PAINTER)
+
+
+def short(c):
+    """A case without what its kind has."""
+    kind = next(name for name, base in KINDS.items() if base["parts"] is c["parts"])
+    return dict({key: c[key] for key in c if c[key] != KINDS[kind].get(key)}, kind=kind)
+
+
+# The inpainting pipeline of SDXL has a guidance and a strength of its own by default, so cases name them.
 # args of a call there, but image = [count, seed] and mask = [top, left, bottom, right], the painted pixels
 CASES = {
     "sd1_pndm": case(SD1, num_inference_steps=5),
@@ -152,8 +164,8 @@ CASES = {
                         guidance_rescale=0.5),
     "xl_skip": case(XL, ANCESTRAL, clip_skip=1, prompt_2="the dog", height=8, width=24),
     "xl_image": case(XL, image=[1, 5], strength=0.5, negative_prompt="dog"),
-    "xl_paint": case(XL, DDIM, image=[1, 5], mask=[4, 2, 12, 10], strength=0.75),
-    "xl_painter": case(XL_PAINTER, image=[1, 5], mask=[4, 2, 12, 10]),
+    "xl_paint": case(XL, DDIM, image=[1, 5], mask=[4, 2, 12, 10], strength=0.75, guidance_scale=4.0),
+    "xl_painter": case(XL_PAINTER, image=[1, 5], mask=[4, 2, 12, 10], strength=1.0),
     "refiner": case(REFINER, DDIM, image=[1, 5], strength=0.5, negative_prompt="dog"),
     "lcm": case(LATENT, prompt=TWO),
     "lcm_image": case(LATENT, image=[1, 5], strength=0.6, num_inference_steps=3, guidance_scale=5.0),
@@ -259,6 +271,18 @@ def recorded(source, target):
     save_file(tensors, target, metadata={"cases": json.dumps(cases)})
 
 
+def opened(folders):
+    """An image of each folder, opened by the class of its index, in its file drawn.safetensors."""
+    for folder in folders:
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        args = dict(prompt=CAT, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+        if "Inpaint" in type(pipe).__name__:
+            args.update(image=torch.zeros(1, 3, 16, 16) + 0.5, mask_image=torch.ones(1, 1, 16, 16), strength=1.0)
+        image = torch.as_tensor(pipe(output_type="np", **args).images) * 2 - 1
+        save_file({"image": image.float().contiguous()}, os.path.join(folder, "drawn.safetensors"))
+
+
 def fixture(only):
     images, cases = {}, {}
     for name in only or CASES:
@@ -269,17 +293,19 @@ def fixture(only):
             print("  left out: chaotic")
             continue
         images[name] = single.float().flatten()[::EVERY].contiguous()
-        cases[name] = dict(CASES[name], values=fill, shape=list(single.shape))
+        cases[name] = dict(short(CASES[name]), values=fill, shape=list(single.shape))
     if only:
         return
     save_file(images, os.path.join(HERE, "text_pipelines.safetensors"),
               metadata={"diffusers": diffusers.__version__, "transformers": transformers.__version__})
     with open(os.path.join(HERE, "text_pipelines.json"), "w") as f:
-        json.dump(dict(merges=MERGES, length=LENGTH, every=EVERY, cases=cases), f, sort_keys=True)
+        json.dump(dict(merges=MERGES, length=LENGTH, every=EVERY, kinds=KINDS, cases=cases), f, sort_keys=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] not in CASES:
+    if sys.argv[1:2] == ["--open"]:
+        opened(sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] not in CASES:
         recorded(sys.argv[1], sys.argv[2])
     else:
         fixture(sys.argv[1:])

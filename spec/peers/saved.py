@@ -1,6 +1,7 @@
 """Opens folders that d.hub.save wrote, with diffusers, for spec/peers/check_save.lua.
 
-    saved.py make DIR      writes folders DIR/*/theirs of random UNet2DModels, as diffusers saves them
+    saved.py make DIR      writes folders DIR/*/theirs of random UNet2DModels, and of UNet2DConditionModels
+                           alone, as diffusers saves them
     saved.py open DIR      reads DIR/jobs.json; prints a line for each folder that our side wrote
 """
 import json
@@ -21,6 +22,7 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 torch.set_num_threads(1)
 sys.path.insert(0, os.path.dirname(__file__))
+import unet2dcondition  # noqa: E402
 import values  # noqa: E402
 
 SCHEDULERS = ["DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "DPMSolverMultistepScheduler"]
@@ -48,6 +50,10 @@ def make(root, count=8):
         unet = values.fill(random_unet(rng), i)
         scheduler = getattr(diffusers, rng.choice(SCHEDULERS))()
         diffusers.DDPMPipeline(unet, scheduler).save_pretrained(where)
+    cases = list(unet2dcondition.cases())
+    for i in range(count):
+        net = unet2dcondition.filled_model(cases[5 * i]["config"]).float()
+        net.save_pretrained(os.path.join(root, "cond%d" % i, "theirs"))
 
 
 def drawn(path, generator, steps):

@@ -85,7 +85,7 @@ function Records:options(config)
   return options
 end
 
---- The keys of the class with their shapes there, from our network alone. No values are made.
+--- Returns the keys of the class with their shapes there, from our network alone. No values are made.
 ---@return table<string, integer[]>
 function Records:shapes(options)
   local shapes = {}
@@ -165,8 +165,8 @@ local function leaf_ratio(self, case, options, model)
   return worst, where
 end
 
---- Answers a case. Returns the distances of the output, of the gradients of inputs and of the gradients of the
---- parameters, and the input and the key with the largest of these.
+--- Answers a case. Returns the distances of the output, of the gradients of inputs and of those of parameters. It
+--- also returns the key and the input that are farthest away.
 function Records:answer(case)
   local options = self:options(case.config)
   local model, shapes = checked(self, case, options)
@@ -183,7 +183,7 @@ function Records:answer(case)
 end
 
 --- The records of one family.
----@param name string of the family
+---@param name string the family's
 ---@param hooks table {call = function (case, options, model, leaves) -> y in our layout,
 ---  leaves = function (case, options) -> {{name, tensor in our layout}, ...},
 ---  filled = function (tensors, options) that changes the peer's values, or nil}

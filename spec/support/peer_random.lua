@@ -1,5 +1,5 @@
--- Random configurations of a class against the peer, for scripts of `make check-peers`: forward and backward. If the
--- peer fails on one, so must this library.
+-- Compares random configurations of a class with the peer, forward and backward, for scripts of `make check-peers`.
+-- If the peer fails on one, so must this library.
 local M = {}
 
 local python = (os.getenv "PEERS" or "build/peers") .. "/bin/python"

@@ -50,4 +50,29 @@ local function call(case, options, model, given)
   return model(given.x, times(case, options), o)
 end
 
-return digests.of(known.name, { leaves = leaves, call = call })
+local M = digests.of(known.name, { leaves = leaves, call = call })
+
+M.theirs = digests.theirs
+
+local function values_of(case, options)
+  local out = {}
+  for _, one in ipairs(leaves(case, options)) do out[one[1]] = one[2] end
+  return out
+end
+
+--- The output of a case, in our layout.
+function M.run(case, options, model) return call(case, options, model, values_of(case, options)) end
+
+--- The inputs of a case by the peer's names, in its layout.
+function M.given(case, options)
+  local out = {}
+  for name, v in pairs(values_of(case, options)) do out[name] = digests.theirs(v) end
+  out.time_ids, out.mask = whole(case.time_ids), inputs_of(options).mask and whole(case.mask)
+  out.context = out.context or digests.uniform(case.inputs.context, SEEDS.context)
+  if type(case.class) == "table" then
+    out.class = options.class_embed_type and d.tensor(case.class) or whole(case.class)
+  end
+  return out
+end
+
+return M

@@ -1,12 +1,21 @@
 -- Folders of text-to-image pipelines of diffusers with tiny networks, for cases of
 -- spec/fixtures/peers/text_pipelines.json, and the options of their calls as ours.
+local child = require "spec.support.child"
 local d = require "diffusion"
 local hub = require "spec.support.hub_folder"
 local json = require "diffusion.file.json"
+local opts = require "diffusion.opts"
 local peer = require "spec.support.peer_folder"
 local peer_values = require "spec.support.peer_values"
 
 local text_folder = {}
+
+--- The fixture: {merges, length, every, cases by name}. Each case has what its kind has.
+function text_folder.read()
+  local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
+  for name, case in pairs(all.cases) do all.cases[name] = opts.joined(all.kinds[case.kind], case) end
+  return all
+end
 
 -- ==== the vocabulary ====================================================================
 

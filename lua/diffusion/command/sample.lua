@@ -24,7 +24,7 @@ sample.flags = {
   flag("steps", "integer", "N", "steps of the sampler"),
   flag("guidance", "number", "SCALE", "scale of guidance; none up to 1"),
   flag("rescale", "number", "SHARE", "share of the deviation that guidance restores"),
-  flag("seed", "integer", "N", "seed; the same seed draws the same picture", "-s"),
+  flag("seed", "integer", "N", "the same seed draws the same picture; by chance if not given", "-s"),
   flag("size", "size", "WxH", "width and height in pixels"),
   flag("n", "integer", "N", "number of pictures", "-n"),
   flag("sampler", "text", "NAME", "a sampler of d.sampler.names()"),
@@ -134,7 +134,7 @@ end
 ---@return table|string settings of all, or the message
 function sample.draw(one, name, flags)
   local own = pipe.parts(one)
-  flags.seed = flags.seed or core.random_seed()
+  flags.seed = flags.seed or math.random(0, (1 << 31) - 1)
   flags.steps = flags.steps or own.steps
   local o, message = options_of(own, flags)
   if not o then return nil, message end

@@ -1,5 +1,6 @@
 -- Images and what a pipe's denoiser sees of them: themselves, or an autoencoder's latents.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local pipelines = require "diffusion.hub.pipelines"
 
@@ -34,7 +35,13 @@ end
 
 -- ==== encoding and decoding =============================================================
 
-local function tiled(tile) return tile and { tile = tile } or nil end
+-- The options of an autoencoder's encode and decode.
+local function tiled(vae, tile)
+  if not tile then return nil end
+  local kind = vae:config().kind
+  if kind ~= "autoencoderkl" then fail.raise("pipe: tile: %s has no tiles, only autoencoderkl", kind) end
+  return { tile = tile }
+end
 
 --- An autoencoder's latents of images, without the denoiser's scale; those of AutoencoderKL are means and
 --- deviations.
@@ -46,7 +53,7 @@ local function tiled(tile) return tile and { tile = tile } or nil end
 function latents.moments(own, images, tile)
   local x = own.unit and (images + 1) * 0.5 or images
   if not own.vae then return x end
-  return own.vae:encode(x, tiled(tile))
+  return own.vae:encode(x, tiled(own.vae, tile))
 end
 
 --- Latents of images: the mean of those that an autoencoder draws.
@@ -68,7 +75,7 @@ end
 local function decoded(vae, z, tile)
   local out = {}
   for k = 1, z:size(1) do
-    out[k] = gradient.scope(function() return (vae:decode(z:narrow(1, k, 1), tiled(tile))) end)
+    out[k] = gradient.scope(function() return (vae:decode(z:narrow(1, k, 1), tiled(vae, tile))) end)
   end
   return core.ops.cat(out, 1)
 end

@@ -51,7 +51,7 @@ local function scheduler_of(here, class)
   given, message = config.read(folder.join(own, SCHEDULER))
   if not given then return nil, message end
   given._class_name = class
-  return given
+  return given, nil, folder.join(own, SCHEDULER)
 end
 
 -- The option `scheduler`: a path of a config, a config, or a class for the config that is there.
@@ -137,12 +137,13 @@ local function made(parts, o)
 end
 
 -- The config of the scheduler of an index, or the one that the options name.
-local function pipeline_scheduler(here, path, index, known, o)
+local function pipeline_scheduler(parts, here, path, index, known, o)
   local class, message = class_of(path, index, "scheduler")
   if not class then return nil, message end
-  local own
-  own, message = scheduler_of(here, known.scheduler or class)
+  local own, file
+  own, message, file = scheduler_of(here, known.scheduler or class)
   if not own then return nil, message end
+  if not o.scheduler then add_files(parts, here.path, { file }) end
   return chosen_scheduler(o, own)
 end
 
@@ -168,7 +169,8 @@ local function parts_of(here, path, index, known, o)
   local class, message = class_of(path, index, names[1])
   if not class then return nil, message end
   local out, info = { classes = {} }
-  out.scheduler, message = pipeline_scheduler(here, path, index, known, o)
+  add_files(out, here.path, { path })
+  out.scheduler, message = pipeline_scheduler(out, here, path, index, known, o)
   if not out.scheduler then return nil, message end
   out.unet, message, info = network_of(here, names, names[1], class, o)
   if not out.unet then return nil, message end

@@ -41,7 +41,7 @@ end
 function sizes.of(where, own, given, drawn, n)
   local o = text_options.sizes(where, given)
   local original, crop, target = o.original or drawn, o.crop or { 0, 0 }, o.target or drawn
-  local apart = o.negative_original or o.negative_target
+  local apart = own.scored or o.negative_original or o.negative_target
   local list = joined(original, crop, own.scored and { o.score } or target)
   local without = joined(o.negative_original or original, o.negative_crop or apart and { 0, 0 } or crop,
     own.scored and { o.negative_score } or o.negative_target or target)

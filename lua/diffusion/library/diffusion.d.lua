@@ -1538,11 +1538,11 @@ local d = {}
 
 ---@class (exact) diffusion.tokenizer_options
 ---@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
----@field length? integer most tokens of a text, with bos and eos; range >= 2; default the folder's model_max_length, or 77
+---@field length? integer most tokens of a text, with bos and eos; range [2, 65536]; default the folder's model_max_length, or 77
 ---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
 
 ---@class (exact) diffusion.tokenizer_call_options
----@field length? integer tokens of a row, with bos and eos; range >= 2; default the tokenizer's
+---@field length? integer tokens of a row, with bos and eos; range [2, 65536]; default the tokenizer's
 ---@field pad? boolean fills all rows up to `length`; if false, up to the longest; default true
 ---@field truncate? boolean cuts longer texts; if false, all rows are as long as the longest; default true
 
@@ -1614,7 +1614,7 @@ local d = {}
 
 ---@class (exact) diffusion.unet2dcondition_options
 ---@field act_fn? string activation of the blocks and of the embedding of the time: silu, swish, mish, gelu or relu; default "silu"
----@field addition_embed_type? "text"|"text_image"|"text_time"|"image"|"image_hint" what is added to the embedding: of the context, of a pooled text and a picture, of a pooled text and sizes, of a picture, and with a hint joined to x
+---@field addition_embed_type? "text"|"text_image"|"text_time"|"image"|"image_hint" an embedding that is added: of the context, of text_embeds with image_embeds or time_ids, or of image_embeds
 ---@field addition_embed_type_num_heads? integer heads of the attention of addition_embed_type = "text"; range >= 1; default 64
 ---@field addition_time_embed_dim? integer width of the waves of each of time_ids; range >= 1
 ---@field attention_head_dim? integer|integer[] the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn; range >= 1; default 8
@@ -1632,7 +1632,7 @@ local d = {}
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field dual_cross_attention? boolean diffusers can't run it any more, and it is refused for CrossAttn blocks; default false
 ---@field encoder_hid_dim? integer width of the context that is projected to cross_attention_dim; range >= 1
----@field encoder_hid_dim_type? "text_proj"|"text_image_proj"|"image_proj" what the context is projected from: text_proj, text_image_proj or image_proj; default none, or text_proj with encoder_hid_dim
+---@field encoder_hid_dim_type? "text_proj"|"text_image_proj"|"image_proj" the context is projected from a text, a text and a picture, or a picture: text_proj, text_image_proj or image_proj; default none, or text_proj with encoder_hid_dim
 ---@field flip_sin_to_cos? boolean cosines come first; default true
 ---@field freq_shift? integer s of the frequencies 10000^(-k / (channels/2 - s)); default 0
 ---@field in_channels? integer channels of x; with a hint, four of them are the hint's; range >= 1; default 4
@@ -3797,8 +3797,9 @@ function d.threads(n) end
 
 --- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and
 --- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
---- needs no other file. Characters have the classes and the lower case of Unicode. HTML and
---- wrong encodings in a text are not repaired.
+--- needs no other file. Classes and lower case of characters are those of tokenizers 0.23,
+--- which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not
+--- repaired.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message

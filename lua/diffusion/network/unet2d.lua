@@ -191,7 +191,7 @@ end
 local TEXT = "it is for a network that is conditioned on a text, and UNet2DModel has none"
 local NEITHER = "it belongs to an autoencoder, and UNet2DModel can't run it either"
 
-local types = {
+local blocks_of = {
   down = opts.joined(levels.down_types, skip_blocks.down_types, k_blocks.down_types),
   up = opts.joined(levels.up_types, skip_blocks.up_types, k_blocks.up_types),
   unfit = {
@@ -219,7 +219,7 @@ function unet2d.build(net, o)
   local x = o.center_input_sample and net:scale(net.x, { factor = 2, plus = -1 }) or net.x
   x.width = o.in_channels
   local way = levels.new { name = unet2d.name, net = net, o = o, e = embedding(net, o), act = act_of(o), x = x,
-    types = types,
+    types = blocks_of,
     level_facts = function() return { layers = o.layers_per_block, head_dim = o.attention_head_dim } end }
   local h = way:keep(net:conv("conv_in", x, { out = o.block_out_channels[1] }))
   h = way:down(h)

@@ -1,5 +1,5 @@
--- UNet2DConditionModel of diffusers, by the options of its config: the denoiser of Stable Diffusion. Parts have
--- its paths, with numbers from 0.
+-- UNet2DConditionModel of diffusers, by the options of its config. It is the denoiser of Stable Diffusion. Parts
+-- have its paths, with numbers from 0.
 local blocks = require "diffusion.nn.blocks2d"
 local cross = require "diffusion.nn.cross_blocks2d"
 local embed2d = require "diffusion.nn.embed2d"
@@ -16,10 +16,13 @@ local condition = { name = "unet2dcondition" }
 local base = unet2d.options
 
 -- One value for all levels, or one for each.
-local function each_level(rule) return opts.joined({ each = { rule[1]:match "^%a+", min = rule.min, max = rule.max } }, rule) end
+local function each_level(rule)
+  return opts.joined({ each = { rule[1]:match "^%a+", min = rule.min, max = rule.max } }, rule)
+end
 
 local function sizes(default, text)
-  return each_level { "integer|table", min = 1, max = 1 << 20, default = default, as = "integer|integer[]", text = text }
+  return each_level { "integer|table", min = 1, max = 1 << 20, default = default, as = "integer|integer[]",
+    text = text }
 end
 
 local function flag(default, text) return { "boolean", default = default, text = text } end
@@ -42,7 +45,8 @@ condition.options = family.declare(condition.name, {
   only_cross_attention = each_level { "boolean|table", default = false, as = "boolean|boolean[]",
     text = "the first attention of a transformer block is to the context too; one for all levels, or one for each" },
   block_out_channels = opts.joined(base.block_out_channels, { default = { 320, 640, 1280, 1280 } }),
-  layers_per_block = sizes(2, "residual blocks of a level; one more on the way up; one for all levels, or one for each"),
+  layers_per_block = sizes(2,
+    "residual blocks of a level; one more on the way up; one for all levels, or one for each"),
   downsample_padding = base.downsample_padding,
   mid_block_scale_factor = opts.joined(base.mid_block_scale_factor,
     { text = "divides the results of the residual blocks in the middle" }),
@@ -59,8 +63,10 @@ condition.options = family.declare(condition.name, {
   reverse_transformer_layers_per_block = { "table", each = { "integer|table", min = 1, max = 100000 },
     as = "(integer|integer[])[]", text = "the same on the way up, from the deepest level" },
   encoder_hid_dim = family.size(nil, 1, "width of the context that is projected to cross_attention_dim"),
-  encoder_hid_dim_type = { "string", as = '"text_proj"|"text_image_proj"|"image_proj"', default_text = "none, or text_proj "
-    .. "with encoder_hid_dim", text = "what the context is projected from: text_proj, text_image_proj or image_proj" },
+  encoder_hid_dim_type = { "string", as = '"text_proj"|"text_image_proj"|"image_proj"',
+    default_text = "none, or text_proj with encoder_hid_dim",
+    text = "the context is projected from a text, a text and a picture, or a picture: text_proj, text_image_proj or "
+      .. "image_proj" },
   attention_head_dim = sizes(8, "the number of heads, in spite of its name; the width of a head in blocks of the types "
     .. "Attn, SimpleCrossAttn and KCrossAttn"),
   num_attention_heads = { "integer|table", min = 1, each = { "integer", min = 1 }, as = "nil",
@@ -68,11 +74,10 @@ condition.options = family.declare(condition.name, {
   dual_cross_attention = flag(false, "diffusers can't run it any more, and it is refused for CrossAttn blocks"),
   use_linear_projection = flag(false, "the products around transformer blocks are of tokens, not 1x1 convolutions"),
   class_embed_type = word({ "timestep", "identity", "projection", "simple_projection" },
-    '"timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and "simple_projection": a '
-    .. "row that two products or one make an embedding of"),
+    '"timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and '
+    .. '"simple_projection": a row that two products or one make an embedding of'),
   addition_embed_type = word({ "text", "text_image", "text_time", "image", "image_hint" },
-    "what is added to the embedding: of the context, of a pooled text and a picture, of a pooled text and sizes, of a "
-    .. "picture, and with a hint joined to x"),
+    "an embedding that is added: of the context, of text_embeds with image_embeds or time_ids, or of image_embeds"),
   addition_time_embed_dim = family.size(nil, 1, "width of the waves of each of time_ids"),
   num_class_embeds = base.num_class_embeds,
   upcast_attention = family.kept(flag(false, "attention is in float32 anyway")),
@@ -94,9 +99,11 @@ condition.options = family.declare(condition.name, {
   class_embeddings_concat = flag(false, "the embedding of the class is behind that of the time, not added to it"),
   mid_block_only_cross_attention = { "boolean", default_text = "only_cross_attention, if that is one boolean",
     text = "the same for the middle of the type SimpleCrossAttn" },
-  cross_attention_norm = word({ "layer_norm", "group_norm" }, "norm of the context in blocks of the type SimpleCrossAttn"),
+  cross_attention_norm = word({ "layer_norm", "group_norm" },
+    "norm of the context in blocks of the type SimpleCrossAttn"),
   addition_embed_type_num_heads = family.size(64, 1, 'heads of the attention of addition_embed_type = "text"'),
-  time_offset = opts.joined(base.time_offset, { text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" }),
+  time_offset = opts.joined(base.time_offset,
+    { text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" }),
   recompute = family.recompute,
 })
 
@@ -200,15 +207,14 @@ local function check_contexts(o)
       refuse("cross_attention_dim is %d for a %s and %d for a %s, but they read one context", list[1][2], list[1][1],
         one[2], one[1])
     end
-    if o.dual_cross_attention and one[1]:find "^CrossAttn" or one[1] == "UNetMidBlock2DCrossAttn" and
-      o.dual_cross_attention then
+    if o.dual_cross_attention and (one[1]:find "^CrossAttn" or one[1] == "UNetMidBlock2DCrossAttn") then
       refuse("dual_cross_attention: diffusers 0.42 can't run it in a %s either", one[1])
     end
   end
   local reads = embed2d.projection(o) or o.addition_embed_type == "text" or o.addition_embed_type == "text_image"
   if reads and type(o.cross_attention_dim) == "table" then
-    refuse("encoder_hid_dim_type and addition_embed_type = \"text\" or \"text_image\" need one cross_attention_dim for "
-      .. "all levels, got %d", #o.cross_attention_dim)
+    refuse("encoder_hid_dim_type and addition_embed_type = \"text\" or \"text_image\" need one cross_attention_dim "
+      .. "for all levels, got %d", #o.cross_attention_dim)
   end
 end
 
@@ -251,8 +257,8 @@ local function check_conditions(o)
     refuse "class_embeddings_concat needs class_embed_type or num_class_embeds"
   end
   if o.class_embeddings_concat and o.addition_embed_type then
-    refuse("addition_embed_type = \"%s\" can't be added to an embedding with class_embeddings_concat, which is twice as "
-      .. "wide", o.addition_embed_type)
+    refuse("addition_embed_type = \"%s\" can't be added to an embedding with class_embeddings_concat, which is twice "
+      .. "as wide", o.addition_embed_type)
   end
   if o.addition_embed_type == "image_hint" and o.in_channels <= 4 then
     refuse("in_channels counts the four channels of the hint, so it must be above 4, got %d", o.in_channels)
@@ -315,29 +321,31 @@ end
 
 local function image_channels(o) return o.addition_embed_type == "image_hint" and o.in_channels - 4 or o.in_channels end
 
--- Raises if two parts read one input in two widths.
-local function check_widths(list)
-  local seen = {}
-  for _, one in ipairs(list) do
-    local width = one.shape and one.shape[2]
-    if seen[one[1]] and seen[one[1]] ~= width then
-      refuse("addition_embed_type and encoder_hid_dim_type read %s of the widths %s and %s", one[1],
-        seen[one[1]], width)
+-- Adds the inputs of the added embedding and of the context. Both may read one, of one width.
+local function add_conditions(list, o)
+  local widths = {}
+  for _, one in ipairs(embed2d.inputs(o)) do
+    local name, width = one[1], one.shape[2]
+    if widths[name] and widths[name] ~= width then
+      refuse("addition_embed_type = \"%s\" reads %s of width %s, but encoder_hid_dim_type = \"%s\" of width %s",
+        o.addition_embed_type, name, widths[name], o.encoder_hid_dim_type, width)
     end
-    seen[one[1]] = width
+    if not widths[name] then list[#list + 1] = one end
+    widths[name] = width
   end
 end
 
 function condition.inputs(o)
   local sides = any_size(o) and 1 or 1 << #o.block_out_channels - 1
   local row = class_row(o)
+  local class = row and { "class", shape = { "B", row }, whole = false, optional = true } or "class"
   local list = { { "x", shape = { "B", { "H", multiple = sides }, { "W", multiple = sides }, image_channels(o) } }, "t",
-    row and { "class", shape = { "B", row }, whole = false, optional = true } or "class" }
+    class }
   if embed2d.reads_context(o, attends(o)) then
     list[#list + 1] = { "context", shape = { "B", "N", o.encoder_hid_dim or context_width(o) } }
   end
   if attends(o) then list[#list + 1] = "mask" end
-  for _, one in ipairs(embed2d.inputs(o)) do list[#list + 1] = one end
+  add_conditions(list, o)
   if o.time_cond_proj_dim then
     list[#list + 1] = { "time_cond", shape = { "B", o.time_cond_proj_dim }, optional = true }
   end
@@ -385,7 +393,8 @@ end
 local function time_embedding(net, o)
   local waves = projected(net, net.t, o, offset_of(o))
   if o.time_cond_proj_dim then
-    waves = net:add { waves, net:linear("time_embedding.cond_proj", net.time_cond, { out = waves.width, bias = false }) }
+    local cond = net:linear("time_embedding.cond_proj", net.time_cond, { out = waves.width, bias = false })
+    waves = net:add { waves, cond }
   end
   local e = embed2d.two_products(net, "time_embedding", waves, { out = width_of(o), act = embed2d.act(o.act_fn) })
   return o.timestep_post_act and net:activation(e, { act = embed2d.act(o.timestep_post_act) }) or e
@@ -401,20 +410,21 @@ end
 
 -- ==== the network ========================================================================
 
-local OTHER = "UNet2DConditionModel can't run it"
-
 local types = {
   down = opts.joined(levels.down_types, k_blocks.down_types, cross.down_types),
   up = opts.joined(levels.up_types, k_blocks.up_types, cross.up_types),
-  unfit = { SkipDownBlock2D = OTHER, AttnSkipDownBlock2D = OTHER, SkipUpBlock2D = OTHER, AttnSkipUpBlock2D = OTHER,
-    DownEncoderBlock2D = OTHER, AttnDownEncoderBlock2D = OTHER, UpDecoderBlock2D = OTHER, AttnUpDecoderBlock2D = OTHER },
+  unfit = {},
 }
+for _, kind in ipairs { "SkipDown", "AttnSkipDown", "SkipUp", "AttnSkipUp", "DownEncoder", "AttnDownEncoder",
+  "UpDecoder", "AttnUpDecoder" } do
+  types.unfit[kind .. "Block2D"] = "UNet2DConditionModel can't run it"
+end
 
 local function way_of(net, o, x)
   local reads = attends(o)
   local projected_context = (reads or embed2d.projection(o)) and embed2d.context(net, o, context_width(o))
-  return levels.new { name = condition.name, net = net, o = o, e = embedding(net, o), act = embed2d.act(o.act_fn), x = x,
-    types = types, level_facts = function(i, up) return level_facts(o, i, up) end, any_size = any_size(o),
+  return levels.new { name = condition.name, net = net, o = o, e = embedding(net, o), act = embed2d.act(o.act_fn),
+    x = x, types = types, level_facts = function(i, up) return level_facts(o, i, up) end, any_size = any_size(o),
     context = reads and projected_context or nil, mask = reads and net.mask or nil }
 end
 
@@ -465,7 +475,8 @@ condition.peers = { diffusers = { class = "UNet2DConditionModel", names = names,
 ---@param options diffusion.unet2dcondition_options?
 ---@return diffusion.model
 ---@usage local model = d.unet2dcondition{ block_out_channels = { 32, 64 }, cross_attention_dim = 16,
----   down_block_types = { "CrossAttnDownBlock2D", "DownBlock2D" }, up_block_types = { "UpBlock2D", "CrossAttnUpBlock2D" } }
+---   down_block_types = { "CrossAttnDownBlock2D", "DownBlock2D" },
+---   up_block_types = { "UpBlock2D", "CrossAttnUpBlock2D" } }
 --- print(model(d.randn(2, 16, 16, 4), 500, { context = d.randn(2, 77, 16) }))
 function condition.new(options) return family.model(condition, options) end
 

@@ -126,8 +126,8 @@ local function attend(b, part, product, x, embedding, o, context)
   return b:add { y, x }
 end
 
---- Attention twice if o.twice, else once: of the tokens to each other, then to the context. Without a context
---- the second is as the first, and its norm for a context isn't used. o is {heads, inner, groups, twice,
+--- Adds attention twice if o.twice, else once. The tokens attend to each other, then to the context. Without a
+--- context the second is as the first, and its norm for a context isn't used. o is {heads, inner, groups, twice,
 --- recompute, context, mask = values or nil}.
 ---@param net diffusion.net
 ---@param path string

@@ -1,6 +1,6 @@
 -- Types of blocks of diffusers' UNets in which pixels attend to a context, and the blocks in the middle of
 -- such a network. The way has `context` and `mask`. The facts of a block have heads = their number, head_dim,
--- only_cross, and depth = a number of transformer blocks, or a list with one for each resnet.
+-- only_cross, and depth. That is a number of transformer blocks, or a list with one for each resnet.
 local levels = require "diffusion.nn.levels2d"
 local transformer2d = require "diffusion.nn.transformer2d"
 

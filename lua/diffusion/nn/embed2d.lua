@@ -1,5 +1,5 @@
--- The embedding of a UNet of diffusers that is conditioned on texts and pictures, as lists: what it adds to that of
--- the time, and the context that its pixels attend to. Options are those of UNet2DConditionModel.
+-- The embedding and the context of a UNet of diffusers that is conditioned on texts and pictures, as lists. The
+-- options are those of UNet2DConditionModel.
 local embed2d = {}
 
 -- ==== activations and products ===========================================================
@@ -35,7 +35,7 @@ function embed2d.waves(net, t, width, o, offset)
   return net:sinusoid(t, { width = width, shift = o.freq_shift, offset = offset, single = true, order = order(o) })
 end
 
--- ==== what is added to the embedding of the time =========================================
+-- ==== added embeddings ====================================================================
 
 local PATH = "add_embedding"
 
@@ -155,19 +155,13 @@ function embed2d.reads_context(o, attends)
   return not (known and known.imaged) and (known ~= nil or attends)
 end
 
---- The inputs of what is added and of the context, beside the context itself. Each name comes once.
+--- The inputs that the added embedding and the context read, without the context itself. Both may read one.
 ---@param o table
 ---@return table[]
 function embed2d.inputs(o)
-  local out, seen = {}, {}
-  local known = projections[embed2d.projection(o)]
-  for _, list in ipairs { embed2d.addition(o).inputs(o), known and known.inputs(o) or {} } do
-    for _, one in ipairs(list) do
-      if not seen[one[1]] then out[#out + 1] = one end
-      seen[one[1]] = one
-    end
-  end
-  return out
+  local out, known = embed2d.addition(o).inputs(o), projections[embed2d.projection(o)]
+  local more = known and known.inputs(o) or {}
+  return table.move(more, 1, #more, #out + 1, out)
 end
 
 return embed2d

@@ -141,8 +141,8 @@ end
 
 -- ==== plain blocks =======================================================================
 -- A block b is {name = its path, type, inp, prev, out = channels, last, groups} with the facts of
--- its level. A type of them is {change = a change of size, attend = function (way, b, path, h, j) -> h for
--- resnet j from 0 or nil, own = true if its resnets have options of their own}.
+-- its level. A type of them is {change = a change of size, attend =, own = true if its resnets have options of
+-- their own}. attend(way, b, path, h, j) adds the attention behind resnet j, from 0; nil for none.
 
 local function prepare(way, b, type)
   local n = way.o.norm_num_groups

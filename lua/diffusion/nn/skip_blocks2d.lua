@@ -1,4 +1,4 @@
--- Skip blocks of diffusers' UNets, those of NCSN++ (Song et al. 2021): the image itself is halved and added at
+-- Skip blocks of diffusers' UNets, those of NCSN++ (Song et al. 2021). The image itself is halved and added at
 -- each level, and summed up again on the way up.
 local blocks = require "diffusion.nn.blocks2d"
 local levels = require "diffusion.nn.levels2d"

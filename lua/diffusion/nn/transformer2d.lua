@@ -15,7 +15,7 @@ for _, part in ipairs { { "q", "to_q" }, { "k", "to_k" }, { "v", "to_v" }, { "ou
   end
 end
 
-local EPSILON = 1e-6 -- of the norm in front of a Transformer2DModel
+local EPSILON = 1e-6 -- that of the norm in front of the transformer blocks
 
 local function attention(b, part, inputs, o)
   return b:attention(part, inputs, { heads = o.heads, qkv_bias = false, fused = false })
@@ -72,7 +72,7 @@ local function normed(b, context, o)
   return context
 end
 
--- Keys or values of the context, in front of those of the tokens.
+-- Makes the keys or values of the context, in front of those of the tokens.
 local function both(b, part, name, context, y, o)
   local added = b:linear(("add_%s_proj"):format(name), context, { out = o.inner })
   if o.only_cross then return added end

@@ -14,61 +14,63 @@ local added = {}
 ---@field lstrip boolean whether the white space before it belongs to it
 ---@field rstrip boolean the same for that after it
 
--- Some of the tokens, to be found in one form of the text.
-local function new_group() return { set = nil, starting = {} } end
+-- Some of the tokens, to be found in one form of the text: by their patterns, and the lengths of those by first byte.
+local function new_group() return { set = nil, tokens = {}, lengths = {} } end
 
 --- Makes a set of added tokens.
 ---@return table set
 function added.new() return { by_id = {}, raw = new_group(), normal = new_group() } end
 
-local function insert(group, pattern, token)
-  local first = pattern:byte()
-  local list = group.starting[first] or {}
-  group.starting[first] = list
-  list[#list + 1] = { pattern = pattern, token = token }
-  table.sort(list, function(a, b) return #a.pattern > #b.pattern end)
+-- Makes the set of first bytes as a class of Lua's patterns.
+local function read_set(group)
   local bytes = {}
-  for byte in pairs(group.starting) do
+  for byte in pairs(group.lengths) do
     local char = string.char(byte)
     bytes[#bytes + 1] = (char:find "[0-9A-Za-z\x80-\xFF]" and "" or "%") .. char
   end
   group.set = "[" .. table.concat(bytes) .. "]"
 end
 
-local function group_of(self, token) return token.normalized and self.normal or self.raw end
-
-local function remove(self, token)
-  local list = group_of(self, token).starting[token.pattern:byte()]
-  for i, one in ipairs(list) do
-    if one.token == token then return table.remove(list, i) end
+local function insert(group, pattern, token)
+  local first, lengths = pattern:byte(), group.lengths[pattern:byte()]
+  group.tokens[pattern] = token
+  if not lengths then
+    lengths = {}
+    group.lengths[first] = lengths
+    read_set(group)
+  end
+  if not lengths[-#pattern] then -- so each length is listed once
+    lengths[-#pattern] = true
+    lengths[#lengths + 1] = #pattern
+    table.sort(lengths, function(a, b) return a > b end)
   end
 end
 
---- The token with a pattern, if there is one.
+local function group_of(self, token) return token.normalized and self.normal or self.raw end
+
+--- The token that is found by the same text as another, if there is one.
 ---@param self table from added.new
 ---@param token diffusion.added_token
 ---@param pattern string
 ---@return diffusion.added_token|nil
-function added.same(self, token, pattern)
-  for _, one in ipairs(group_of(self, token).starting[pattern:byte()] or {}) do
-    if one.pattern == pattern then return one.token end
-  end
-end
+function added.same(self, token, pattern) return group_of(self, token).tokens[pattern] end
 
 --- Adds a token. It replaces that of its id.
 ---@param self table from added.new
 ---@param token diffusion.added_token it gets the field `pattern`
 ---@param pattern string the text by which it is found
 function added.put(self, token, pattern)
-  if self.by_id[token.id] then remove(self, self.by_id[token.id]) end
+  local old = self.by_id[token.id]
+  if old then group_of(self, old).tokens[old.pattern] = nil end
   token.pattern = pattern
   self.by_id[token.id] = token
   insert(group_of(self, token), pattern, token)
 end
 
 local function longest(group, text, at)
-  for _, one in ipairs(group.starting[text:byte(at)]) do
-    if text:sub(at, at + #one.pattern - 1) == one.pattern then return one.token, at + #one.pattern end
+  for _, length in ipairs(group.lengths[text:byte(at)]) do
+    local token = group.tokens[text:sub(at, at + length - 1)]
+    if token then return token, at + length end
   end
 end
 

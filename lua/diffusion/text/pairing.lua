@@ -12,17 +12,13 @@ local LONGEST = 256 -- bytes of a word that is kept
 local WIDTH = 24 -- bits of an id, and of a place in the heap's numbers
 
 --- Makes an encoder of words.
----@param ids table<string, integer> the id of each token, below 2^24
----@param merges table {left = list of tokens, right = list of tokens}, all of them and what they join to in `ids`
+---@param ids table<string, integer> the id of each token
+---@param merges table lists of ids, below 2^24: {left, right, joined}
 ---@param unknown integer|nil the token of a byte that has none
 ---@return table encoder for pairing.ids
 function pairing.new(ids, merges, unknown)
-  local self = { rank = {}, joined = {}, inner = {}, last = {}, kept = {}, count = 0 }
-  for rank, left in ipairs(merges.left) do
-    local right = merges.right[rank]
-    self.rank[ids[left] << WIDTH | ids[right]] = rank
-    self.joined[rank] = ids[left .. right]
-  end
+  local self = { rank = {}, joined = merges.joined, inner = {}, last = {}, kept = {}, count = 0 }
+  for rank, left in ipairs(merges.left) do self.rank[left << WIDTH | merges.right[rank]] = rank end
   for byte = 0, 255 do
     self.inner[byte] = ids[alphabet.char[byte]] or unknown
     self.last[byte] = ids[alphabet.char[byte] .. END] or unknown

@@ -5,9 +5,7 @@ local legible = require "diffusion.legible"
 local special = require "diffusion.text.special"
 local vocabulary = require "diffusion.text.vocabulary"
 
-local source = {
-  longest = 1 << 20, ---most tokens of a row
-}
+local source = { longest = special.longest }
 
 local SMALL = 1 << 20 -- bytes of a description
 

@@ -4,8 +4,11 @@
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local parser = require "diffusion.file.parser"
+local unicode = require "diffusion.text.unicode"
 
-local special = {}
+local special = {
+  longest = 1 << 16, ---most tokens of a row; files give larger numbers where there is no limit
+}
 
 -- The special tokens that have a name, in the order in which they are added.
 local NAMES = { "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token" }
@@ -24,7 +27,8 @@ local function flag(given, name, default)
   local value = given[name]
   if value == nil or value == json.null then return default end
   if type(value) ~= "boolean" then
-    fault("'%s' of the token '%s' is %s; true or false expected", name, given.content, kind.shown(value))
+    fault("'%s' of the token '%s' is %s; true or false expected", name, unicode.short(given.content),
+      kind.shown(value))
   end
   return value
 end
@@ -39,15 +43,17 @@ local function token_of(where, given, properties)
   local token = { content = given.content, plain = plain }
   for _, name in ipairs(FLAGS) do token[name] = flag(given, name, name == "normalized") end
   for name, value in pairs(properties or {}) do token[name] = value end
-  if token.single_word then fault("the token '%s' has single_word, which isn't followed here", token.content) end
+  if token.single_word then
+    fault("the token '%s' has single_word, which isn't followed here", unicode.short(token.content))
+  end
   return token
 end
 
-local function equal(a, b)
-  for _, name in ipairs(FLAGS) do
-    if a[name] ~= b[name] then return false end
-  end
-  return a.content == b.content
+-- A key that equal tokens share. A text equals no object.
+local function key_of(token)
+  local parts = { token.content, tostring(token.plain) }
+  for _, name in ipairs(FLAGS) do parts[#parts + 1] = tostring(token[name]) end
+  return table.concat(parts, "\0")
 end
 
 -- ==== files ==================================================================================
@@ -56,29 +62,29 @@ local function present(value)
   if value ~= json.null then return value end
 end
 
+-- A token with a name. One that a file gives as null is CLIP's.
+local function named_of(name, given, properties)
+  given = present(given) or DEFAULT[name]
+  return given and token_of(name, given, properties)
+end
+
 -- The tokens with ids: from the config, or from the files that older versions wrote.
 local function add_decoder(out, decoder)
   if type(decoder) ~= "table" then fault("added_tokens_decoder is %s; an object expected", kind.shown(decoder)) end
   for key, given in pairs(decoder) do
     local id = math.tointeger(tonumber(key))
-    if not id then fault("added_tokens_decoder has the key '%s'; an id expected", key) end
+    if not id then fault("added_tokens_decoder has the key '%s'; an id expected", unicode.short(key)) end
     out.by_id[id] = token_of("added_tokens_decoder." .. key, given)
   end
 end
 
 local function add_map(out, map)
-  for key, given in pairs(map) do
+  for _, name in ipairs(NAMES) do
+    local given = map[name]
     local properties = type(given) == "table" and { special = true } or nil
-    if key:find "_token$" then out.named[key] = present(given) and token_of(key, given, properties) or nil end
-    if key:find "_special_tokens$" then out.extra = given end
+    if given ~= nil then out.named[name] = named_of(name, given, properties) end
   end
-end
-
-local function has_name(out, content)
-  for _, token in pairs(out.named) do
-    if token.content == content then return true end
-  end
-  return false
+  out.extra = map.extra_special_tokens or map.additional_special_tokens or out.extra
 end
 
 -- The special tokens without a name: a list, or an object whose names count for nothing.
@@ -91,18 +97,22 @@ local function extras(out)
   return list
 end
 
-local function is_special(out, content)
-  for _, token in ipairs(extras(out)) do
-    if token.content == content then return true end
-  end
-  return has_name(out, content)
+-- The texts of the tokens with names.
+local function names_of(out)
+  local set = {}
+  for _, token in pairs(out.named) do set[token.content] = true end
+  return set
 end
 
 local function add_ids(out, ids)
+  local special_set = names_of(out)
+  for _, token in ipairs(extras(out)) do special_set[token.content] = true end
   for content, id in pairs(ids) do
-    local named = is_special(out, content)
-    if math.type(id) ~= "integer" then fault("'%s' has the id %s; a whole number expected", content, kind.shown(id)) end
-    out.by_id[id] = token_of(content, { content = content, special = named, normalized = not named })
+    local is_special = special_set[content] or false
+    if math.type(id) ~= "integer" then
+      fault("'%s' has the id %s; a whole number expected", unicode.short(content), kind.shown(id))
+    end
+    out.by_id[id] = token_of(content, { content = content, special = is_special, normalized = not is_special })
   end
 end
 
@@ -130,33 +140,30 @@ local function sorted_ids(by_id)
   return ids
 end
 
--- Adds a token that no other so far has the text of, or that is like none of those after them.
-local function add_once(list, token, known)
-  if known[token.content] then return end
-  for _, one in ipairs(list) do
-    if equal(one, token) and one.plain == token.plain then return end
-  end
-  list[#list + 1] = token
+-- Adds a token, unless one with an id has its text, or one of those after them equals it.
+local function add_once(list, token, seen)
+  if seen[token.content] or seen[key_of(token)] then return end
+  list[#list + 1], seen[key_of(token)] = token, true
 end
 
 local function in_order(out)
-  local list, known = {}, {}
+  local list, seen, names = {}, {}, names_of(out)
   for _, id in ipairs(sorted_ids(out.by_id)) do
     local token = out.by_id[id]
     token.given = id
-    list[#list + 1], known[token.content] = token, true
+    list[#list + 1], seen[token.content] = token, true
   end
   for _, name in ipairs(NAMES) do
-    if out.named[name] then add_once(list, out.named[name], known) end
+    if out.named[name] then add_once(list, out.named[name], seen) end
   end
-  for _, token in ipairs(extras(out)) do add_once(list, token, known) end
-  for _, token in ipairs(list) do token.special = token.special or has_name(out, token.content) end
+  for _, token in ipairs(extras(out)) do add_once(list, token, seen) end
+  for _, token in ipairs(list) do token.special = token.special or names[token.content] or false end
   return list
 end
 
 local function length_of(config)
   local length = config.model_max_length
-  return math.type(length) == "integer" and length >= 2 and length <= 1 << 20 and length or nil
+  return math.type(length) == "integer" and length >= 2 and length <= special.longest and length or nil
 end
 
 local function read(files)
@@ -164,8 +171,7 @@ local function read(files)
   local out = { named = {}, by_id = {}, extra = present(config.extra_special_tokens)
     or present(config.additional_special_tokens) }
   for _, name in ipairs(NAMES) do
-    local given = present(config[name]) or DEFAULT[name]
-    out.named[name] = given and token_of(name, given)
+    out.named[name] = named_of(name, config[name])
   end
   if config.added_tokens_decoder then
     add_decoder(out, config.added_tokens_decoder)

@@ -179,6 +179,8 @@ end
 
 -- ==== added tokens ===========================================================================
 
+local function pattern_of(token) return token.normalized and normalized(token.content) or token.content end
+
 -- Gives a token an id: that of the vocabulary, or the next one.
 local function place(own, token)
   token.id = own.ids[token.content] or own.size
@@ -186,15 +188,22 @@ local function place(own, token)
   if token.id == own.size then
     own.ids[token.content], own.tokens[token.id], own.size = token.id, token.content, own.size + 1
   end
-  added.put(own.added, token, token.normalized and normalized(token.content) or token.content)
+  added.put(own.added, token, pattern_of(token))
+end
+
+-- The sentence about a token that is found by the same text as another, or nil.
+local function ambiguous(own, token)
+  local same = added.same(own.added, token, pattern_of(token))
+  if not same or same.content == token.content then return nil end
+  return ("'%s' is found as '%s', as '%s' is"):format(unicode.short(token.content), unicode.short(pattern_of(token)),
+    unicode.short(same.content))
 end
 
 -- Why a word can't be added, or nil.
 local function conflict(own, word)
-  local id, pattern = own.ids[word], normalized(word)
+  local id = own.ids[word]
   if id then return ("the vocabulary has '%s', as the id %d"):format(word, id) end
-  local same = added.same(own.added, { normalized = true }, pattern)
-  if same then return ("'%s' is found as '%s', as '%s' is"):format(word, pattern, same.content) end
+  return ambiguous(own, { content = word, normalized = true })
 end
 
 -- The words of n tokens: word, word_1, ... None of them is there yet.
@@ -253,10 +262,12 @@ end
 -- Gives ids to the tokens of a folder. A file that says otherwise is refused.
 local function place_all(own, path, list)
   for _, token in ipairs(list) do
+    local why = ambiguous(own, token)
+    if why then return legible.refused("%s: the added token %s", path, why) end
     place(own, token)
     if token.given and token.given ~= token.id then
-      return legible.refused("%s: the added token '%s' has the id %d, but %d by its vocabulary", path, token.content,
-        token.given, token.id)
+      return legible.refused("%s: the added token '%s' has the id %d, but %d by its vocabulary", path,
+        unicode.short(token.content), token.given, token.id)
     end
   end
   return true
@@ -287,8 +298,9 @@ local function made(o, known, tokens)
 end
 
 --- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with
---- tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Characters have the
---- classes and the lower case of Unicode. HTML and wrong encodings in a text are not repaired.
+--- tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case
+--- of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in
+--- a text are not repaired.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message

@@ -99,6 +99,14 @@ function unicode.spaced(text)
   return (text:gsub("[\t-\r]", blank):gsub("[\xC2\xE1-\xE3][\x80-\xBF]+", blank):gsub("  +", " "))
 end
 
+--- A text for messages: its first characters, if it is long.
+---@param text string UTF-8
+---@return string
+function unicode.short(text)
+  local after = utf8.offset(text, 61)
+  return after and after <= #text and text:sub(1, after - 1) .. "..." or text
+end
+
 -- The place after characters of a set.
 local function skip(text, at, set)
   while at <= #text do

@@ -6,6 +6,7 @@ local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local parser = require "diffusion.file.parser"
+local unicode = require "diffusion.text.unicode"
 
 local vocabulary = {}
 
@@ -14,7 +15,7 @@ local MOST_TOKENS = 1 << 20
 local RATIO = 1032 -- deflate's best
 local USED = 49152 - 256 - 2 -- merges of OpenAI's file that CLIP uses; it has five times as many
 
-local need = parser.need
+local need, short = parser.need, unicode.short
 
 --- The bytes that a file of a vocabulary may have.
 vocabulary.most = MOST_BYTES
@@ -26,9 +27,9 @@ local function tokens_of(ids, fault)
   local tokens, count = {}, 0
   for token, id in pairs(ids) do
     if math.type(id) ~= "integer" or id < 0 or id >= MOST_TOKENS then
-      fault("the id of '%s' is %s; a whole number in 0..%d expected", token, kind.shown(id), MOST_TOKENS - 1)
+      fault("the id of '%s' is %s; a whole number in 0..%d expected", short(token), kind.shown(id), MOST_TOKENS - 1)
     end
-    if tokens[id] then fault("'%s' and '%s' both have the id %d", tokens[id], token, id) end
+    if tokens[id] then fault("'%s' and '%s' both have the id %d", short(tokens[id]), short(token), id) end
     tokens[id], count = token, count + 1
   end
   for id = 0, count - 1 do
@@ -37,21 +38,26 @@ local function tokens_of(ids, fault)
   return tokens, count
 end
 
--- Every token of a merge has an id.
-local function check_merges(ids, merges, fault)
+local function refuse_merge(ids, rank, left, right, fault)
+  local missing = not ids[left] and left or not ids[right] and right or left .. right
+  fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, short(left), short(right), short(missing))
+end
+
+-- The merges as lists of ids.
+local function ids_of_merges(ids, merges, fault)
+  local out = { left = {}, right = {}, joined = {} }
   for rank, left in ipairs(merges.left) do
     local right = merges.right[rank]
-    if not (ids[left] and ids[right] and ids[left .. right]) then
-      local missing = not ids[left] and left or not ids[right] and right or left .. right
-      fault("merge %d joins '%s' and '%s', but the vocabulary has no '%s'", rank, left, right, missing)
-    end
+    local a, b, both = ids[left], ids[right], ids[left .. right]
+    if not (a and b and both) then refuse_merge(ids, rank, left, right, fault) end
+    out.left[rank], out.right[rank], out.joined[rank] = a, b, both
   end
+  return out
 end
 
 local function made(ids, merges, fault)
   local tokens, count = tokens_of(ids, fault)
-  check_merges(ids, merges, fault)
-  return { ids = ids, tokens = tokens, size = count, merges = merges }
+  return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, merges, fault) }
 end
 
 -- ==== merges =================================================================================
@@ -74,7 +80,7 @@ local function read_merges(text, at, most, fault)
       if #merges.left == most then break end
       add_merge(merges, left, right)
     elseif not is_title and line:find "[^\r]" then
-      fault("line %d of the merges is '%s'; two tokens with a space between them expected", number, line:sub(1, 60))
+      fault("line %d of the merges is '%s'; two tokens with a space between them expected", number, short(line))
     end
   end
   if #merges.left == MOST_TOKENS then fault("%d merges or more are too many", MOST_TOKENS) end
@@ -127,20 +133,21 @@ local function read_files(vocab, merges)
   local ids = need(json.read(vocab, "a vocabulary", MOST_BYTES))
   local in_merges = parser.fault_of(merges)
   local list = read_merges(checked_text(merges, in_merges), 1, MOST_TOKENS, in_merges)
-  tokens_of(ids, parser.fault_of(vocab))
-  return made(ids, list, in_merges)
+  local tokens, count = tokens_of(ids, parser.fault_of(vocab))
+  return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, list, in_merges) }
 end
 
 --- Reads vocab.json and merges.txt.
 ---@param vocab string path
 ---@param merges string path
----@return table|nil vocabulary {ids = by token, tokens = by id, size =, merges = {left =, right =}}, nil with a message
+---@return table|nil vocabulary {ids = by token, tokens = by id, size =, merges = lists of ids {left, right, joined}};
+---  nil with a message
 ---@return string|nil message
 function vocabulary.of_files(vocab, merges) return parser.run(read_files, vocab, merges) end
 
 local function read_model(path, model)
   local fault = parser.fault_of(path)
-  if type(model) ~= "table" then fault "it has no model" end
+  if type(model) ~= "table" then fault "it has no model, as tokenizer.json has; give the folder of vocab.json" end
   if (model.type or "BPE") ~= "BPE" then fault("its model is of type %s; BPE expected", kind.shown(model.type)) end
   local ending = model.end_of_word_suffix
   if ending ~= nil and ending ~= "</w>" then
