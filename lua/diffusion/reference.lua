@@ -2542,6 +2542,7 @@ return {
       { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
       { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
       { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
+      { name = "part", type = "string", default = "by the network", text = "part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2" },
       { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
@@ -4438,13 +4439,14 @@ return {
   },
   ["lora:save"] = {
     signature = "lora:save(path, [options])",
-    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    text = "Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the layers if the network has such. The factor `scale` is not saved.",
     params = {
       { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
       { name = "options", type = "diffusion.lora_save_options?", optional = true },
     },
     options = {
-      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "whose names the file has: diffusers' and peft's, or those of kohya's scripts" },
+      { name = "prefix", type = "string", default = "by the network", text = "the network's part of a pipeline: unet, text_encoder" },
       { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
     },
     returns = {
@@ -4481,6 +4483,15 @@ return {
     text = "Takes merged adapters out of the weights, which get back the bits that they had.",
     returns = {
       { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora_part"] = {
+    signature = "lora_part",
+    text = "The adapters of one part of a pipeline, as a file has them.",
+    params = {
+      { name = "prefix", type = "string", text = "the part's name there: \"unet\"" },
+      { name = "list", type = "table[]", text = "{name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}" },
+      { name = "dropout", type = "number" },
     },
   },
   ["model"] = {
@@ -5707,6 +5718,7 @@ return {
       { name = "tokenizer", type = "any", text = "cuts prompts into tokens" },
       { name = "tokenizer2", type = "any", text = "the same for text2" },
       { name = "tiny", type = "diffusion.model|nil", text = "a small autoencoder for previews; can be written" },
+      { name = "loras", type = "diffusion.pipe_lora[]|nil", text = "the adapters of load_lora and add_lora" },
     },
   },
   ["pipe()"] = {
@@ -5736,6 +5748,27 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, C} in [-1, 1]" },
+    },
+  },
+  ["pipe:add_lora"] = {
+    signature = "pipe:add_lora([options])",
+    text = "Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes those of the denoiser as its model, or a list with those of the text encoders.",
+    params = {
+      { name = "options", type = "diffusion.pipe_add_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "name", type = "string", default = "\"lora\"", text = "a name for pipe:lora" },
+      { name = "on", type = "string or list of strings", default = "q, k, v and out of attention", text = "Lua pattern of the paths of the denoiser's layers, or a list of them; \".\" is all" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "text", type = "boolean", default = "false", text = "adapters of the text encoders too" },
+      { name = "text_on", type = "string or list of strings", default = "q, k, v and out of attention", text = "the same for the text encoders" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora", text = "adapters" },
     },
   },
   ["pipe:decode"] = {
@@ -5872,6 +5905,33 @@ return {
       { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
     },
   },
+  ["pipe:load_lora"] = {
+    signature = "pipe:load_lora(path, [options])",
+    text = "Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts, diffusers and peft write them. A pipe can have several, whose effects add up.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.pipe_load_lora_options?", optional = true },
+    },
+    options = {
+      { name = "name", type = "string", default = "that of the file", text = "a name for pipe:lora" },
+      { name = "parts", type = "list of \"unet\"s or \"text\"s or \"text2\"s", default = "all of the file", text = "the networks whose adapters are taken" },
+      { name = "weight", type = "number or table of numbers by name", default = "1", text = "factor of their effect, or {unet =, text =, text2 =}" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora|nil", text = "adapters nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["pipe:lora"] = {
+    signature = "pipe:lora(name)",
+    text = "The adapters of a name.",
+    params = {
+      { name = "name", type = "string" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora", text = "adapters" },
+    },
+  },
   ["pipe:preview"] = {
     signature = "pipe:preview(x)",
     text = "Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small autoencoder. Without it, a linear map makes one pixel of each latent.",
@@ -5960,6 +6020,18 @@ return {
       { name = "source", type = "any", text = "for d.sampler.steps: nil stands for the seed" },
       { name = "seed", type = "integer" },
       { name = "generators", type = "any" },
+    },
+  },
+  ["pipe_lora"] = {
+    signature = "pipe_lora",
+    text = "Adapters of a pipe under one name.",
+    params = {
+      { name = "name", type = "string" },
+      { name = "weight", type = "number|table", text = "factor of their effect; can be set, also as {unet =, text =, text2 =}" },
+      { name = "merged", type = "boolean", text = "whether they are in the networks' weights" },
+      { name = "unet", type = "diffusion.lora|nil", text = "those of the denoiser" },
+      { name = "text", type = "diffusion.lora|nil", text = "those of the text encoder" },
+      { name = "text2", type = "diffusion.lora|nil", text = "those of the second text encoder" },
     },
   },
   ["plan"] = {

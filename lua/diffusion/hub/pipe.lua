@@ -1,5 +1,7 @@
 -- Pipes: a denoiser with its scheduler or process and, for latents, an autoencoder.
+local adapters = require "diffusion.hub.adapters"
 local course = require "diffusion.hub.course"
+local embedding = require "diffusion.hub.embedding"
 local draw = require "diffusion.hub.draw"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
@@ -29,6 +31,7 @@ local pipe = {}
 ---@field tokenizer any cuts prompts into tokens
 ---@field tokenizer2 any the same for text2
 ---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@field loras diffusion.pipe_lora[]|nil the adapters of load_lora and add_lora
 local Pipe = {}
 
 local private = object.private -- the parts of pipe.new
@@ -120,6 +123,35 @@ function Pipe:encode_prompt(options)
   return prompts.encode(where, private[self], opts.check(where, options, prompts.rules.encode))
 end
 
+-- ==== adapters ==========================================================================
+
+--- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts, diffusers and peft
+--- write them. A pipe can have several, whose effects add up.
+---@param path string a file, or a folder with pytorch_lora_weights.safetensors
+---@param options diffusion.pipe_load_lora_options?
+---@return diffusion.pipe_lora|nil adapters nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function Pipe:load_lora(path, options) return adapters.load(private[self], path, options) end
+
+--- Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes those of the
+--- denoiser as its model, or a list with those of the text encoders.
+---@param options diffusion.pipe_add_lora_options?
+---@return diffusion.pipe_lora adapters
+function Pipe:add_lora(options) return adapters.add(private[self], options) end
+
+--- The adapters of a name.
+---@param name string
+---@return diffusion.pipe_lora adapters
+function Pipe:lora(name) return adapters.named(private[self], name) end
+
+--- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of stable-diffusion-webui, or
+--- SDXL's vectors for both text encoders. In a prompt the word stands for its vectors.
+---@param path string a file, or a folder with learned_embeds.safetensors or learned_embeds.bin
+---@param options diffusion.pipe_load_embedding_options?
+---@return string|nil word nil with a message, and nothing changed, if it doesn't fit
+---@return integer|string tokens number of its vectors, or the message
+function Pipe:load_embedding(path, options) return embedding.load(private[self], path, options) end
+
 -- ==== its text ==========================================================================
 
 local function line(name, format, ...) return ("  %-10s " .. format):format(name, ...) end
@@ -205,9 +237,12 @@ local function set_tokenizer(name)
   end
 end
 
+-- A copy, so that the pipe's own list stays as it is.
+local function list_of_loras(own) return own.loras and table.move(own.loras, 1, #own.loras, 1, {}) end
+
 local class = object.class("pipe", Pipe, {
   get = { "class", "path", "unet", "vae", "process", "sampler", "scheduler", "labels", "text", "text2",
-    "tokenizer", "tokenizer2", "tiny" },
+    "tokenizer", "tokenizer2", "tiny", loras = list_of_loras },
   set = { unet = set_unet, vae = setter "vae", process = set_process, scheduler = set_scheduler, text = setter "text",
     text2 = setter "text2", tiny = setter "tiny", tokenizer = set_tokenizer "tokenizer",
     tokenizer2 = set_tokenizer "tokenizer2" },

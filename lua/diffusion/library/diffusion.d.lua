@@ -602,7 +602,8 @@ local d = {}
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
 ---@class (exact) diffusion.lora_save_options
----@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field form? "diffusers"|"kohya" whose names the file has: diffusers' and peft's, or those of kohya's scripts; default "diffusers"
+---@field prefix? string the network's part of a pipeline: unet, text_encoder; default by the network
 ---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
@@ -1067,6 +1068,7 @@ local d = {}
 ---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
 ---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
 ---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
+---@field part? string part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2; default by the network
 ---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
@@ -1207,6 +1209,17 @@ local d = {}
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
 
+---@class (exact) diffusion.pipe_add_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field name? string a name for pipe:lora; default "lora"
+---@field on? string|string[] Lua pattern of the paths of the denoiser's layers, or a list of them; "." is all; default q, k, v and out of attention
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field text? boolean adapters of the text encoders too; default false
+---@field text_on? string|string[] the same for the text encoders; default q, k, v and out of attention
+
 ---@class (exact) diffusion.pipe_decode_options
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 
@@ -1265,6 +1278,11 @@ local d = {}
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_load_lora_options
+---@field name? string a name for pipe:lora; default that of the file
+---@field parts? ("unet"|"text"|"text2")[] the networks whose adapters are taken; default all of the file
+---@field weight? number|table<string, number> factor of their effect, or {unet =, text =, text2 =}; default 1
 
 ---@class (exact) diffusion.pipe_sizes_options
 ---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
@@ -1838,6 +1856,13 @@ local likelihood = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local lora = {}
 
+--- The adapters of one part of a pipeline, as a file has them.
+---@class diffusion.lora_part
+---@field prefix string the part's name there: "unet"
+---@field list table[] {name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}
+---@field dropout number
+local lora_part = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1882,6 +1907,7 @@ local oracle = {}
 ---@field tokenizer any cuts prompts into tokens
 ---@field tokenizer2 any the same for text2
 ---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@field loras diffusion.pipe_lora[]|nil the adapters of load_lora and add_lora
 ---@overload fun(options?: diffusion.pipe_options|diffusion.pipe_text2image_options?): diffusion.tensor
 local pipe = {}
 
@@ -1891,6 +1917,16 @@ local pipe = {}
 ---@field seed integer
 ---@field generators any
 local pipe_draws = {}
+
+--- Adapters of a pipe under one name.
+---@class diffusion.pipe_lora
+---@field name string
+---@field weight number|table factor of their effect; can be set, also as {unet =, text =, text2 =}
+---@field merged boolean whether they are in the networks' weights
+---@field unet diffusion.lora|nil those of the denoiser
+---@field text diffusion.lora|nil those of the text encoder
+---@field text2 diffusion.lora|nil those of the second text encoder
+local pipe_lora = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -3993,8 +4029,8 @@ function lora:parameters() end
 ---@return diffusion.model model without them
 function lora:remove() end
 
---- Writes the adapters as diffusers does, under its names of the layers if the network has
---- such. The factor `scale` is not saved.
+--- Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the
+--- layers if the network has such. The factor `scale` is not saved.
 ---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
 ---@param options? diffusion.lora_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -4522,6 +4558,12 @@ function oracle:posterior_mean(x, a, s) end
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 
+--- Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes
+--- those of the denoiser as its model, or a list with those of the text encoders.
+---@param options? diffusion.pipe_add_lora_options?
+---@return diffusion.pipe_lora adapters
+function pipe:add_lora(options) end
+
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
 ---@param options? diffusion.pipe_decode_options?
@@ -4559,6 +4601,19 @@ function pipe:image2image(options) end
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
 function pipe:inpaint(options) end
+
+--- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts,
+--- diffusers and peft write them. A pipe can have several, whose effects add up.
+---@param path string a file, or a folder with pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_load_lora_options?
+---@return diffusion.pipe_lora|nil adapters nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function pipe:load_lora(path, options) end
+
+--- The adapters of a name.
+---@param name string
+---@return diffusion.pipe_lora adapters
+function pipe:lora(name) end
 
 --- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small
 --- autoencoder. Without it, a linear map makes one pixel of each latent.
