@@ -6,6 +6,7 @@ local cases = require "spec.support.peer_cases"
 local child = require "spec.support.child"
 local cliptext = require "spec.support.peer_cliptext"
 local core = require "diffusion.core"
+local digest = require("spec.support.peer_unet2d").digest
 local exactly = require "spec.support.exactly"
 local fails = require "spec.support.fails"
 local family = require "diffusion.nn.family"
@@ -32,13 +33,18 @@ describe("text encoders of transformers", function()
     end))
   end
 
+  -- The digests are of the peer's keys and shapes, by `digest` of spec/peers/unet2d.py.
   it("have the tensors of those of Stable Diffusion at their size", function()
-    local function size(options) return { cases.size("cliptext", options) } end
-    assert.same({ 196, 123060480 }, size { hidden_size = 768, intermediate_size = 3072, num_attention_heads = 12 })
-    assert.same({ 372, 340387840 }, size { hidden_size = 1024, intermediate_size = 4096, num_attention_heads = 16,
-      num_hidden_layers = 23, hidden_act = "gelu" })
-    assert.same({ 517, 694659840 }, size { hidden_size = 1280, intermediate_size = 5120, num_attention_heads = 20,
-      num_hidden_layers = 32, hidden_act = "gelu", projection_dim = 1280, projection = true })
+    local function size(options)
+      local tensors, elements, shapes = cases.size("cliptext", options)
+      return { tensors, elements, (digest(shapes)) }
+    end
+    assert.same({ 196, 123060480, "26fc76fad1914265" }, size { hidden_size = 768, intermediate_size = 3072,
+      num_attention_heads = 12 })
+    assert.same({ 372, 340387840, "eb7c491da1d65d17" }, size { hidden_size = 1024, intermediate_size = 4096,
+      num_attention_heads = 16, num_hidden_layers = 23, hidden_act = "gelu" })
+    assert.same({ 517, 694659840, "eed5faf06917e572" }, size { hidden_size = 1280, intermediate_size = 5120,
+      num_attention_heads = 20, num_hidden_layers = 32, hidden_act = "gelu", projection_dim = 1280, projection = true })
   end)
 
   it("take keys with and without the prefix of the text model, and pass over those of the vision model", function()

@@ -106,13 +106,18 @@ describe("diffusion sample", function()
       ["replay"] = "replay: PICTURE is missing",
       ["replay none.png"] = "none.png: ",
     } do
-      local text, ok = line(words)
-      said(sentence, text, ok)
-      assert(not text:find("traceback", 1, true), text)
+      local list = {}
+      for word in words:gsub("model", path "model"):gsub("none.png", path "none.png"):gmatch "%S+" do
+        list[#list + 1] = word
+      end
+      local ok, text, message = pcall(d.command, table.remove(list, 1), list)
+      said(sentence, ok and message or text, ok and text)
     end
-    local text, ok = line "sample --help"
+    local text, ok = line "sample model -p x --steps 0"
+    said("diffusion: option 'steps': integer in [1, inf) expected, got 0", text, ok)
+    text, ok = line "sample --help"
     assert(ok and text:find("--clip-skip N", 1, true), text)
-    fails("command: 'sample' or 'replay' expected, got 'draw'", d.command, "draw", {})
+    fails("name: one of replay, sample expected, got 'draw'", d.command, "draw", {})
   end)
 end)
 

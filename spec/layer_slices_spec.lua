@@ -9,8 +9,9 @@ local json = require "diffusion.file.json"
 local levels = require "diffusion.nn.levels2d"
 local peers = require "diffusion.nn.peers"
 
+local unet2d = family.find "unet2d"
 local entry = { class = "layer", names = {} }
-for i, pair in ipairs(family.find "unet2d".peers.diffusers.names) do entry.names[i] = pair end
+for i, pair in ipairs(unet2d.peers.diffusers.names) do entry.names[i] = pair end
 
 local function published()
   local out = {}
@@ -120,11 +121,13 @@ local function check_block(want, type, order)
   local has_sample = type:find "Skip" and not is_up
   local g, inputs = block_inputs(is_up, has_sample)
   close(want, run(g, inputs, order, function(net)
-    local way = levels.new(net, o, net.temb, "silu", has_sample and net.sample or net.x)
-    if is_mid then return way:middle(net.x) end
+    local way = levels.new { name = "layer", net = net, o = o, e = net.temb, act = "silu", types = unet2d.types,
+      x = has_sample and net.sample or net.x,
+      level_facts = function() return { layers = o.layers_per_block, head_dim = o.attention_head_dim } end }
+    if is_mid then return unet2d.middle(way, net.x) end
     if is_up then way:keep(net.res) end
     if is_up then way.sample = nil end
-    return way:block(is_up and "up_block_types" or "down_block_types", type,
+    return way:block(is_up and "up_block_types" or "down_block_types", type, 1,
       { name = "b", out = 32, prev = 32, inp = 32 }, net.x)
   end))
 end

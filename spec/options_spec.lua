@@ -200,9 +200,12 @@ describe("a written default", function()
         num_attention_heads = 1 }
       return tostring(d.cliptext(opts.joined(small, o or {})))
     end,
+    ["d.autoencoderkl"] = function(o) return tostring(d.autoencoderkl(o)) end,
     ["d.vq"] = function(o) return tostring(d.vq(o)) end,
     ["d.autoencodertiny"] = function(o) return tostring(d.autoencodertiny(o)) end,
     ["d.unet2d"] = function(o) return tostring(d.unet2d(opts.joined({ block_out_channels = { 32 },
+      down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
+    ["d.unet2dcondition"] = function(o) return tostring(d.unet2dcondition(opts.joined({ block_out_channels = { 32 },
       down_block_types = { "DownBlock2D" }, up_block_types = { "UpBlock2D" } }, o or {}))) end,
     ["d.nn.downsample"] = function(o)
       local model = d.nn.model(d.nn.downsample(2, 2, o))

@@ -26,8 +26,8 @@ end
 
 -- A tiny text-to-image pipeline where a reader has a large one.
 local function make_pipeline(folder)
-  local all = text_folder.read()
-  text_folder.write(folder .. "/stable-diffusion-v1-5", all.cases.sd1_pndm, all)
+  local fixture = text_folder.read()
+  text_folder.write(folder .. "/stable-diffusion-v1-5", fixture.cases.sd1_pndm, fixture)
 end
 
 -- A folder of pictures in two classes, as the README's reader has one.

@@ -150,6 +150,33 @@ describe("a text pipe", function()
     assert.is_true(pipe:decode(y):equal(pipe(call { prompt = inputs, guidance = 1, sampler = "euler" })))
   end)
 
+  it("is edited by d.edit with the inputs of its prompts", function()
+    local inputs, without = pipe:encode_prompt { prompt = CAT }
+    local z = pipe:encode(d.rand({ 1, 16, 16, 3 }, { seed = 2 }) * 2 - 1)
+    local o = { model = pipe:denoiser(), process = pipe.process, inputs = inputs, steps = 3, seed = 1 }
+    local function edited(name, more) return (d.edit[name](opts.joined(o, more))) end
+    local function guided(model) return d.guidance.cfg(model, { scale = 3, without = without }) end
+    local x = edited("img2img", { x0 = z, strength = 0.5 })
+    assert(gap(x, edited("img2img", { x0 = z, strength = 0.5, guidance = guided })) > 1e-3)
+    assert(gap(x, edited("img2img", { x0 = z, strength = 0.5, inputs = without })) > 1e-3)
+    assert.same({ 3, 8, 8, 4 }, edited("interpolate", { a = z, b = x, u = { 0, 0.5, 1 }, at = 300 }):shape())
+    local xt = d.edit.invert { model = o.model, process = o.process, inputs = inputs, x0 = z, start = 300, steps = 2 }
+    assert.same({ 1, 8, 8, 4 }, xt:shape())
+    fails("input 'context' must be a tensor, got 7", edited, "interpolate", { a = z, b = x, at = 300, u = { 0, 1 },
+      inputs = { context = 7 } })
+  end)
+
+  it("draws with a function or an average as its denoiser", function()
+    local x, net = pipe(call()), pipe.unet
+    local _ <close> = setmetatable({}, { __close = function() pipe.unet = net end })
+    pipe.unet = function(xt, t, given) return net(xt, t, given) end
+    assert.is_true(x:equal(pipe(call())))
+    local average = d.ema(net, { decay = 0.5 })
+    average:update()
+    pipe.unet = average
+    assert.is_true(x:equal(pipe(call())))
+  end)
+
   it("starts from given normals", function()
     local z = d.generator { kind = "torch", seed = 4 }:randn { 1, 4, 8, 8 }:permute(1, 3, 4, 2):contiguous()
     local x = pipe { prompt = CAT, steps = 3, generator = d.generator { kind = "torch", seed = 4 } }
@@ -276,7 +303,7 @@ describe("a folder of a text pipeline", function()
     refusal({ "text_encoder/config.json: no such file", "text = false takes encoded prompts" }, d.hub.load(folder))
     local pipe = assert(d.hub.load(folder, { text = false }))
     assert.is_true(full(call()):equal(pipe(call { prompt = inputs, negative = without })))
-    fails("has no text encoder; give inputs of the network as prompt = {context = tensor}", pipe, call())
+    fails("has no text encoder; give prompt and negative as inputs, {context = tensor}", pipe, call())
   end)
 
   it("of another kind is refused", function()

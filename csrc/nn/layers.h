@@ -189,9 +189,11 @@ df_maker df_silu_layer, df_gelu_layer, df_quick_gelu_layer, df_geglu_layer,
     df_chunk_layer, df_per_token_layer, df_modulate_layer, df_gate_layer, df_tokens_layer,
     df_pixels_layer, df_patchify_layer, df_unpatchify_layer, df_places_layer;
 
-/* tokens.c: arranging tokens, and attention without products. pool.c: B, N, in -> B, in */
-df_maker df_flatten_layer, df_unflatten_layer, df_join_layer, df_attend_layer,
-    df_attention_pool_layer;
+/* tokens.c: arranging tokens, and attention without products. */
+df_maker df_flatten_layer, df_unflatten_layer, df_join_layer, df_attend_layer;
+
+/* pool.c */
+df_maker df_attention_pool_layer; /* B, N, in -> B, in */
 
 /* The largest divisor of C that is at most 32 and leaves 4 channels per group, or 1. */
 df_int df_groups_for(df_int C);

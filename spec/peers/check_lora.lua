@@ -26,9 +26,11 @@ end
 
 local x, t = d.randn({ 2, 16, 16, 3 }, { seed = 3 }), { 7, 900 }
 
--- Lets the peer answer for x and t, in its own time.
-local function answered(what)
-  assert(d.save(values, { x = x, t = d.tensor(t) }))
+-- Lets the peer answer for x and t, in its own time, and for further inputs.
+local function answered(what, inputs)
+  local given = { x = x, t = d.tensor(t) }
+  for name, value in pairs(inputs or {}) do given[name] = value end
+  assert(d.save(values, given))
   peer(what)
   return assert(d.load(values)).y:clone()
 end
@@ -58,6 +60,25 @@ loaded = assert(d.nn.lora(own, { load = adapters }))
 compare("adapters of peft on d.unet", own(x, t), theirs)
 assert(loaded:save(adapters))
 compare("the same, saved again and run by diffusers", own(x, t), answered "run")
+
+-- ==== a network with a context ================================================================
+
+folder = work .. "/conditional"
+local conditional = stir(d.unet2dcondition { in_channels = 3, out_channels = 3, block_out_channels = { 16, 32 },
+  layers_per_block = 1, norm_num_groups = 4, attention_head_dim = { 2, 4 }, cross_attention_dim = 12,
+  down_block_types = { "CrossAttnDownBlock2D", "DownBlock2D" }, up_block_types = { "UpBlock2D", "CrossAttnUpBlock2D" },
+}, 0.1)
+local inputs = { context = d.randn({ 2, 5, 12 }, { seed = 4 }) }
+assert(d.hub.save(folder, conditional))
+local few = stir(d.nn.lora(conditional, { rank = 2, on = { "attn[12]", "conv1" } }), 0.1)
+assert(few:save(adapters))
+compare("adapters of d.unet2dcondition, run by diffusers", conditional(x, t, inputs), answered("run", inputs))
+few:remove()
+theirs = answered("make", inputs)
+unet = assert(d.hub.load(folder)).unet
+loaded = assert(d.nn.lora(unet, { load = adapters }))
+compare("adapters of peft on UNet2DConditionModel", unet(x, t, inputs), theirs)
+compare("the same, merged into mapped weights", loaded:merge()(x, t, inputs), theirs)
 
 os.execute("rm -r " .. work)
 os.exit(not failed)

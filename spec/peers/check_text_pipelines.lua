@@ -6,6 +6,7 @@ local check = require "spec.support.peer_check"
 local child = require "spec.support.child"
 local core = require "diffusion.core"
 local json = require "diffusion.file.json"
+local ldm_file = require "spec.support.ldm_file"
 local text_folder = require "spec.support.text_folder"
 
 local N = math.tointeger(tonumber(os.getenv "CASES" or "60"))
@@ -124,6 +125,15 @@ for _, name in ipairs { "sd1_ddim", "sd2_v", "xl", "lcm", "painter", "xl_painter
   kinds[#kinds + 1] = { name = name, pipe = assert(d.hub.load(from)), folder = to }
   assert(d.hub.save(to, kinds[#kinds].pipe))
   folders[#folders + 1] = to
+end
+for _, large in ipairs { false, true } do
+  local name = large and "single_xl" or "single"
+  text_folder.write(root .. "/" .. name, ldm_file.case(large, all.cases), all)
+  local file = ("%s/%s/single.safetensors"):format(root, name)
+  ldm_file.write(file, assert(d.hub.load(root .. "/" .. name)))
+  kinds[#kinds + 1] = { name = name, folder = root .. "/" .. name,
+    pipe = assert(d.hub.load(file, { tokenizer = root .. "/" .. name .. "/tokenizer", image = 128 })) }
+  folders[#folders + 1] = kinds[#kinds].folder
 end
 assert(os.execute(("%s/bin/python spec/peers/make_text_pipelines.py --open %s >/dev/null"):format(os.getenv "PEERS",
   table.concat(folders, " "))))

@@ -272,9 +272,17 @@ def recorded(source, target):
 
 
 def opened(folders):
-    """An image of each folder, opened by the class of its index, in its file drawn.safetensors."""
+    """An image of each folder, opened by the class of its index, in its file drawn.safetensors.
+
+    If it holds single.safetensors, the networks are those of this file, in latent diffusion's own form.
+    """
     for folder in folders:
-        pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+        single = os.path.join(folder, "single.safetensors")
+        if os.path.exists(single):
+            names = json.load(open(os.path.join(folder, "model_index.json")))["_class_name"]
+            pipe = getattr(diffusers, names).from_single_file(single, config=folder, local_files_only=True)
+        else:
+            pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
         pipe.set_progress_bar_config(disable=True)
         args = dict(prompt=CAT, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
         if "Inpaint" in type(pipe).__name__:

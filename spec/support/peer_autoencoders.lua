@@ -1,10 +1,12 @@
--- Compares AutoencoderTiny and VQModel of diffusers with ours on the same values and inputs.
+-- Compares the autoencoders of diffusers with ours on the same values and inputs.
 local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
+local core = require "diffusion.core"
+local values = require "spec.support.peer_values"
 
 local M = {}
 
-local names = { AutoencoderTiny = "autoencodertiny", VQModel = "vq" }
+local names = { AutoencoderTiny = "autoencodertiny", VQModel = "vq", AutoencoderKL = "autoencoderkl" }
 
 --- The family's name for a class.
 function M.family(class) return names[class] end
@@ -25,7 +27,20 @@ local function vq_outputs(model, x, z, case)
   return out, order
 end
 
-local outputs = { AutoencoderTiny = tiny_outputs, VQModel = vq_outputs }
+-- Encoded, decoded and, if there are no tiles, called, with eps of the peer's seed.
+local function kl_outputs(model, x, z, case)
+  local out, order = {}, { "mean", "std", "sample" }
+  local tile = { tile = case.tile }
+  out.mean, out.std = model:encode(x, tile)
+  out.sample = model:decode(z, tile)
+  if case.tile then return out, order end
+  local eps = cases.ours(values.uniform(cases.theirs(out.mean):shape(), 3):to(core.real))
+  out.again, out.kl = model(x, { eps = eps })
+  order[4], order[5] = "again", "kl"
+  return out, order
+end
+
+local outputs = { AutoencoderTiny = tiny_outputs, VQModel = vq_outputs, AutoencoderKL = kl_outputs }
 
 -- How far the nearest number is from a place where rounding to bytes changes, in bytes.
 local function margin(model, z)
@@ -36,6 +51,7 @@ end
 -- The call of a tiny autoencoder and the rows of a codebook have no gradient to compare. They are left
 -- out if a last bit could decide.
 local function compare_whole(model, case, x, z, off)
+  if case.class == "AutoencoderKL" then return end
   if case.class == "VQModel" then
     if case.get "gap"[1] < 1e-5 then return end
     local _, _, rows = model.quantize(z)

@@ -53,18 +53,21 @@ end
 --- The number of tensors and of elements of a family's network. No values are made.
 ---@param name string
 ---@param options table?
----@return integer, integer
+---@return integer tensors
+---@return integer elements
+---@return table<string, integer[]> shapes by the peer's keys
 function M.size(name, options)
-  local tensors, elements = 0, 0
-  family.model(family.find(name), options, { tensors = math.maxinteger, find = function(parameters)
+  local tensors, elements, shapes, known = 0, 0, {}, family.find(name)
+  family.model(known, options, { tensors = math.maxinteger, find = function(parameters)
     for _, p in ipairs(parameters) do
       local n = 1
       for _, side in ipairs(p[2]) do n = n * side end
       tensors, elements = tensors + 1, elements + n
+      shapes[peers.theirs(known.peers.diffusers, p[1])] = peers.shape(p[2])
     end
     return nil, "counted"
   end })
-  return tensors, elements
+  return tensors, elements, shapes
 end
 
 --- The largest difference over the largest number.

@@ -1,8 +1,12 @@
 --- The commands of the program `diffusion` that need no script.
-local fail = require "diffusion.fail"
-local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 
 local commands = { sample = require "diffusion.command.sample", replay = require "diffusion.command.replay" }
+
+local rules = {
+  name = { one_of = opts.names(commands) },
+  words = { "table", each = { "string" }, as = "string[]", required = true },
+}
 
 --- Runs a command of the program `diffusion`: sample draws pictures, replay draws one again.
 ---@param name string "sample" or "replay"
@@ -11,8 +15,8 @@ local commands = { sample = require "diffusion.command.sample", replay = require
 ---@return string|nil message
 ---@usage print(d.command("sample", { "--help" }))
 local function command(name, words)
-  if not commands[name] then fail.raise("command: 'sample' or 'replay' expected, got '%s'", legible.line(name)) end
-  return commands[name].run(words)
+  opts.argument("command", 1, "name", name, rules.name)
+  return commands[name].run(opts.check("command", { words = words }, { words = rules.words }, 2).words)
 end
 
 return { command = command }

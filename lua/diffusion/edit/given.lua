@@ -8,7 +8,8 @@ local option = require "diffusion.sampler.option"
 local given = {}
 
 local common = { model = option.model, process = option.process, seed = option.seed, class = option.class,
-  guidance = option.guidance, self_condition = option.self_condition, on_step = option.on_step, nan = option.nan }
+  inputs = option.inputs, guidance = option.guidance,
+  self_condition = option.self_condition, on_step = option.on_step, nan = option.nan }
 
 --- The rule of an option that is data.
 ---@param text string
@@ -40,7 +41,7 @@ end
 ---@param own table
 ---@return table
 function given.sampling(o, own)
-  for _, name in ipairs { "model", "process", "class", "guidance", "self_condition", "nan" } do
+  for _, name in ipairs { "model", "process", "class", "inputs", "guidance", "self_condition", "nan" } do
     if own[name] == nil then own[name] = o[name] end
   end
   return own

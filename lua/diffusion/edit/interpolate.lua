@@ -108,6 +108,16 @@ local function repeated(class, B, n)
   return class and class:repeat_each(n)
 end
 
+-- Each sample's inputs, repeated for its n mixtures.
+local function repeated_inputs(inputs, n)
+  local out = {}
+  for name, x in pairs(inputs) do
+    if not core.is_tensor(x) then fail.raise("%s: input '%s' must be a tensor, got %s", where, name, kind.shown(x)) end
+    out[name] = x:repeat_each(n)
+  end
+  return out
+end
+
 -- The default sampler and level of each method.
 local function settled(o)
   local inverted = o.by == "inversion"
@@ -160,7 +170,8 @@ function interpolate.interpolate(options)
   for k, v in ipairs(u) do mixed[k] = between(v) end
   shape[1] = shape[1] * #u
   local run = sampler.steps(given.sampling(o, { sampler = o.sampler, grid = p.grid, seed = seed, on_step = o.on_step,
-    init = core.ops.stack(mixed, 2):reshape(shape), class = repeated(o.class, a:size(1), #u) }))
+    init = core.ops.stack(mixed, 2):reshape(shape), class = repeated(o.class, a:size(1), #u),
+    inputs = o.inputs and repeated_inputs(o.inputs, #u) }))
   run:finish()
   p.evaluations = run.evaluations
   return run.x, p

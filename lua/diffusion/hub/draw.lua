@@ -22,8 +22,8 @@ local draw = {}
 ---@param net any
 ---@return table|nil {H =, W =, C =} nil for a function
 function draw.image(net)
-  local c = (model.is_model(net) or kind.of(net) == "ema") and net:config()
-  if not c then return nil end
+  local c = latents.config(net)
+  if not next(c) then return nil end
   local size = c.image or c.sample_size
   if type(size) ~= "table" then size = { size, size } end
   return { H = size[1], W = size[2], C = c.image and c.image[3] or c.in_channels }
@@ -39,7 +39,7 @@ end
 -- The shape of a denoiser's x.
 local function shape_of(where, own, o, n)
   local image, times = own.image, latents.factor(own)
-  local C = paint.is_painter(own) and own.unet:config().out_channels or image.C
+  local C = paint.is_painter(own) and latents.config(own.unet).out_channels or image.C
   return { n, side(where, "height", o.height, image.H, times), side(where, "width", o.width, image.W, times), C }
 end
 

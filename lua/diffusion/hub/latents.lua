@@ -2,9 +2,18 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
+local kind = require "diffusion.kind"
+local model = require "diffusion.nn.model"
 local pipelines = require "diffusion.hub.pipelines"
 
 local latents = {}
+
+--- The config of a network, or of an average of one; {} for a function.
+---@param net any
+---@return table
+function latents.config(net)
+  return (model.is_model(net) or kind.of(net) == "ema") and net:config() or {}
+end
 
 -- ==== scales ============================================================================
 
@@ -38,8 +47,8 @@ end
 -- The options of an autoencoder's encode and decode.
 local function tiled(vae, tile)
   if not tile then return nil end
-  local kind = vae:config().kind
-  if kind ~= "autoencoderkl" then fail.raise("pipe: tile: %s has no tiles, only autoencoderkl", kind) end
+  local family = vae:config().kind
+  if family ~= "autoencoderkl" then fail.raise("pipe: tile: %s has no tiles, only autoencoderkl", family) end
   return { tile = tile }
 end
 

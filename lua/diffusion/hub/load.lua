@@ -231,6 +231,8 @@ local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
   add_files(parts, path:match "^(.*)/" or ".", { path })
+  if parts.scheduler then parts.scheduler, message = chosen_scheduler(o, parts.scheduler) end
+  if message then return nil, message end
   if o.vae then
     local there, info
     there, message = folder.find(o.vae, o)
@@ -260,6 +262,8 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
     text = "the folder of another autoencoder; false for none" },
   text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
+  tokenizer = { "path", default_text = "that of the folder",
+    text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
   tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",

@@ -1,6 +1,5 @@
 -- Inpainting: a part of an image is kept, the rest is painted. A network made for it gets the mask and the latents
 -- of the kept part. For others the kept part of x is put back, noised, before each evaluation.
-local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local edit = require "diffusion.edit.repaint"
 local fail = require "diffusion.fail"
@@ -53,7 +52,7 @@ end
 ---@param own table {unet =, image =}
 ---@return boolean
 function paint.is_painter(own)
-  local c = type(own.unet) ~= "function" and own.unet and own.unet:config() or {}
+  local c = latents.config(own.unet)
   return c.out_channels ~= nil and c.in_channels == 2 * c.out_channels + 1
 end
 
@@ -153,17 +152,12 @@ function paint.resampling(where, own, how)
   return opts.check(where .. ": how", options, { jump = edit.rules.jump, resample = edit.rules.resample }, 0)
 end
 
--- A denoiser that is always given some inputs. Those of a call come before them.
-local function bound(net, inputs)
-  return trained.wrap(function(x, t, given) return net(x, t, conditions.with(inputs, given or {})) end, net)
-end
-
 --- x of RePaint on latents.
 ---@param p table {model, inputs, process, x0, cells, guidance, sampler, steps, grid, seed, on_step, nan}
 ---@param o table from paint.resampling
 ---@return diffusion.tensor
 function paint.repaint(p, o)
-  return (edit.repaint { model = bound(p.model, p.inputs), process = p.process, x0 = p.x0, keep = p.cells,
+  return (edit.repaint { model = p.model, inputs = p.inputs, process = p.process, x0 = p.x0, keep = p.cells,
     guidance = p.guidance, sampler = p.sampler, steps = p.grid == nil and p.steps or nil, grid = p.grid, seed = p.seed,
     on_step = p.on_step, nan = p.nan, jump = o.jump, resample = o.resample })
 end

@@ -2,6 +2,7 @@
 -- and left of the cropped part, and the size of the part or an aesthetic score.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
+local latents = require "diffusion.hub.latents"
 local text_options = require "diffusion.hub.text_options"
 
 local sizes = {}
@@ -14,7 +15,7 @@ end
 
 -- Raises unless the network takes as many numbers.
 local function check(where, own, count)
-  local c = own.unet:config()
+  local c = latents.config(own.unet)
   local each = c.addition_time_embed_dim
   local told = each and own.text2 and own.text2:config().projection_dim
   local wanted = told and (c.projection_class_embeddings_input_dim - told) // each

@@ -3,6 +3,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
+local latents = require "diffusion.hub.latents"
 local sizes = require "diffusion.hub.sizes"
 local text_options = require "diffusion.hub.text_options"
 local warning = require "diffusion.warning"
@@ -39,7 +40,7 @@ end
 
 local function check_ready(where, own)
   if own.text or own.text2 then return end
-  fail.raise("%s: %s has no text encoder; give inputs of the network as prompt = {context = tensor}", where, own.class)
+  fail.raise("%s: %s has no text encoder; give prompt and negative as inputs, {context = tensor}", where, own.class)
 end
 
 -- Tokens of texts. Texts that are too long are cut, with a warning.
@@ -55,6 +56,10 @@ end
 -- The states of one encoder, and the embedding of whole texts if it has a projection.
 local function states(where, own, which, list, skip)
   local tokenizer, encoder = own["tokenizer" .. which], own["text" .. which]
+  if not tokenizer then
+    fail.raise("%s: there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load or as pipe.tokenizer%s",
+      where, which)
+  end
   local ids = tokens(where, own, tokenizer, encoder, list)
   if skip >= encoder:config().num_hidden_layers then
     fail.raise("%s: clip_skip leaves out %d layers, but the text encoder has %d", where, skip,
@@ -140,7 +145,7 @@ local function guidance_rows(scale, width, n)
 end
 
 -- The width of the embedding of the scale, nil for other networks.
-local function distilled(own) return own.unet:config().time_cond_proj_dim end
+local function distilled(own) return latents.config(own.unet).time_cond_proj_dim end
 
 --- The inputs of a call's prompts, one row for each image.
 ---@param where string

@@ -191,7 +191,8 @@ end
 local TEXT = "it is for a network that is conditioned on a text, and UNet2DModel has none"
 local NEITHER = "it belongs to an autoencoder, and UNet2DModel can't run it either"
 
-local blocks_of = {
+--- The types of blocks of its levels.
+unet2d.types = {
   down = opts.joined(levels.down_types, skip_blocks.down_types, k_blocks.down_types),
   up = opts.joined(levels.up_types, skip_blocks.up_types, k_blocks.up_types),
   unfit = {
@@ -201,8 +202,11 @@ local blocks_of = {
   },
 }
 
--- The block in the middle.
-local function middle(way, h)
+--- The block in the middle.
+---@param way table
+---@param h diffusion.value
+---@return diffusion.value
+function unet2d.middle(way, h)
   local o = way.o
   local groups, factor = levels.groups(o.norm_num_groups, h.width), o.mid_block_scale_factor
   local resnet = { groups = groups, out = h.width, rescale = factor }
@@ -219,11 +223,11 @@ function unet2d.build(net, o)
   local x = o.center_input_sample and net:scale(net.x, { factor = 2, plus = -1 }) or net.x
   x.width = o.in_channels
   local way = levels.new { name = unet2d.name, net = net, o = o, e = embedding(net, o), act = act_of(o), x = x,
-    types = blocks_of,
+    types = unet2d.types,
     level_facts = function() return { layers = o.layers_per_block, head_dim = o.attention_head_dim } end }
   local h = way:keep(net:conv("conv_in", x, { out = o.block_out_channels[1] }))
   h = way:down(h)
-  if o.mid_block_type then h = middle(way, h) end
+  if o.mid_block_type then h = unet2d.middle(way, h) end
   h = way:up(h)
   local sample = skip_blocks.picture(way)
   h = net:norm_conv("out", { h, sample }, { inp = h.width, out = o.out_channels, epsilon = o.norm_eps,

@@ -13,9 +13,9 @@ local function listed(own, first, last)
   return "{" .. table.concat(lines, ", ") .. "}\n"
 end
 
-local function merges_text(merges)
-  local lines = { "#version: 0.2" }
-  for rank, left in ipairs(merges.left) do lines[rank + 1] = left .. " " .. merges.right[rank] end
+local function merges_text(own)
+  local lines, tokens, merges = { "#version: 0.2" }, own.tokens, own.merges
+  for rank, left in ipairs(merges.left) do lines[rank + 1] = tokens[left] .. " " .. tokens[merges.right[rank]] end
   return table.concat(lines, "\n") .. "\n"
 end
 
@@ -42,7 +42,7 @@ end
 function files.of(tokens)
   local own = private[tokens]
   local config = names_of(own)
-  local out = { ["vocab.json"] = listed(own, 0, own.base - 1), ["merges.txt"] = merges_text(own.merges),
+  local out = { ["vocab.json"] = listed(own, 0, own.base - 1), ["merges.txt"] = merges_text(own),
     ["special_tokens_map.json"] = json.encode(config, true) .. "\n" }
   config.tokenizer_class, config.model_max_length, config.do_lower_case = "CLIPTokenizer", own.length, true
   config.errors, config.add_prefix_space, config.added_tokens_decoder = "replace", false, decoder_of(own)

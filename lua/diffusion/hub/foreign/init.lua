@@ -3,6 +3,7 @@
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
+local ldm = require "diffusion.hub.foreign.ldm"
 local model = require "diffusion.nn.model"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
@@ -105,6 +106,7 @@ local function read(path, o)
   need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
   local shapes = arrays.shapes(all)
+  if ldm.find(shapes) then return ldm.parts(path, all, shapes, o) end
   local one, prefix = recognised(path, shapes)
   local inside, sizes = parts_of(path, all, shapes, prefix)
   local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
