@@ -332,6 +332,7 @@ describe("a config of UNet2DConditionModel", function()
       { down_block_types = { "SkipDownBlock2D", "DownBlock2D" } })
     refused("unknown type 'CrossAtnDownBlock2D'; did you mean 'CrossAttnDownBlock2D'?",
       { down_block_types = { "CrossAtnDownBlock2D", "DownBlock2D" } })
+    refused("mid_block_type can be false, for none, but not true", { mid_block_type = true })
     refused("num_attention_heads can't be given, as in diffusers", { num_attention_heads = 2 })
     refused('attention_type = "gated": parts of GLIGEN aren\'t followed here', { attention_type = "gated" })
     refused("attention_type: unknown value 'plain'; valid: default", { attention_type = "plain" })

@@ -279,10 +279,13 @@ local function check_time(o)
   end
 end
 
-local function check_rest(o)
+local function check_none(o)
   for _, name in ipairs { "norm_num_groups", "mid_block_type" } do
     if o[name] == true then refuse("%s can be false, for none, but not true", name) end
   end
+end
+
+local function check_rest(o)
   for _, name in ipairs { "mid_block_scale_factor", "resnet_out_scale_factor" } do
     if o[name] == 0 then refuse("%s divides, so it can't be 0", name) end
   end
@@ -297,6 +300,7 @@ local function check_rest(o)
 end
 
 function condition.check(o)
+  check_none(o)
   check_levels(o)
   check_depths(o)
   check_foreign(o)
