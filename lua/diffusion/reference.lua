@@ -64,6 +64,65 @@ return {
     signature = "array",
     text = "An array of a file that no tensor can hold. It has a type and a shape only.",
   },
+  ["autoencoderkl"] = {
+    signature = "autoencoderkl",
+    text = "An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it returns the decoded ones and the divergence of its latents from standard normal ones, for training.",
+    params = {
+      { name = "encoder", type = "diffusion.layer", text = "images to mean and ln variance, before quant_conv" },
+      { name = "decoder", type = "diffusion.layer", text = "latents to images, after post_quant_conv" },
+      { name = "quant_conv", type = "diffusion.layer|nil" },
+      { name = "post_quant_conv", type = "diffusion.layer|nil" },
+    },
+  },
+  ["autoencoderkl()"] = {
+    signature = "autoencoderkl(x, [options])",
+    text = "Encodes images, draws latents and decodes them.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_call_options?", optional = true },
+    },
+    options = {
+      { name = "eps", type = "tensor", default = "drawn", text = "the latents' standard normal numbers {B, h, w, latent_channels}" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images" },
+      { type = "diffusion.tensor", text = "kl {B}, the divergence of the latents from standard normal ones" },
+    },
+  },
+  ["autoencoderkl:decode"] = {
+    signature = "autoencoderkl:decode(z, [options])",
+    text = "Images of latents.",
+    params = {
+      { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+      { name = "options", type = "diffusion.autoencoderkl_decode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "images {B, H, W, C}" },
+    },
+  },
+  ["autoencoderkl:encode"] = {
+    signature = "autoencoderkl:encode(x, [options])",
+    text = "The distribution of the latents of images. Draw them as mean + std * noise.",
+    params = {
+      { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "diffusion.autoencoderkl_encode_options?", optional = true },
+    },
+    options = {
+      { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
+      { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "mean {B, h, w, latent_channels}" },
+      { type = "diffusion.tensor", text = "std" },
+    },
+  },
   ["autoencodertiny"] = {
     signature = "autoencodertiny",
     text = "An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it encodes and decodes them by way of latents of 8 bits.",
@@ -289,6 +348,39 @@ return {
     returns = {
       { type = "diffusion.tensor", text = "{n}, i64 if all three are Lua integers (1, not 1.0)" },
     },
+  },
+  ["d.autoencoderkl"] = {
+    signature = "d.autoencoderkl([options])",
+    text = "AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the decoded ones and the divergence of the latents.",
+    family = true,
+    params = {
+      { name = "options", type = "diffusion.autoencoderkl_options?", optional = true },
+    },
+    options = {
+      { name = "act_fn", type = "\"silu\", \"swish\", \"mish\", \"gelu\" or \"relu\"", default = "\"silu\"", text = "activation of the residual blocks" },
+      { name = "block_out_channels", type = "list of integers", default = "{64}", text = "channels of each level" },
+      { name = "down_block_types", type = "list of strings", default = "{\"DownEncoderBlock2D\"}", text = "the type of each level of the encoder" },
+      { name = "force_upcast", type = "boolean", default = "true", text = "activations are in float32 anyway; kept for the config" },
+      { name = "in_channels", type = "integer", range = ">= 1", default = "3", text = "channels of an image" },
+      { name = "latent_channels", type = "integer", range = ">= 1", default = "4", text = "channels of the latents" },
+      { name = "latents_mean", type = "list of numbers", default = "none", text = "mean of each channel of the latents; kept for the config" },
+      { name = "latents_std", type = "list of numbers", default = "none", text = "standard deviation of each channel of the latents; kept for the config" },
+      { name = "layers_per_block", type = "integer", range = ">= 1", default = "1", text = "residual blocks of a level of the encoder; one more in the decoder" },
+      { name = "mid_block_add_attention", type = "boolean", default = "true", text = "attention between the two middle blocks" },
+      { name = "norm_num_groups", type = "integer", range = ">= 1", default = "32", text = "groups of the norms" },
+      { name = "out_channels", type = "integer", range = ">= 1", default = "3", text = "channels of a decoded image" },
+      { name = "recompute", type = "boolean", default = "false", text = "recomputes blocks in the backward pass: the same bits, less memory, a third more time" },
+      { name = "sample_size", type = "integer or list of 2 integers", range = ">= 1", default = "32", text = "height and width of the images that it was trained on, and of a tile" },
+      { name = "scaling_factor", type = "number", range = "> 0", default = "0.18215", text = "latents are multiplied by it in a pipeline; kept for the config" },
+      { name = "shift_factor", type = "number", default = "none", text = "subtracted from latents in a pipeline before that; kept for the config" },
+      { name = "up_block_types", type = "list of strings", default = "{\"UpDecoderBlock2D\"}", text = "the type of each level of the decoder" },
+      { name = "use_post_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution before the decoder" },
+      { name = "use_quant_conv", type = "boolean", default = "true", text = "a 1x1 convolution behind the encoder" },
+    },
+    returns = {
+      { type = "diffusion.autoencoderkl" },
+    },
+    example = "local model = d.autoencoderkl{ block_out_channels = { 32, 32 },\n  down_block_types = { \"DownEncoderBlock2D\", \"DownEncoderBlock2D\" },\n  up_block_types = { \"UpDecoderBlock2D\", \"UpDecoderBlock2D\" } }\nlocal mean, std = model:encode(d.randn(1, 48, 48, 3))\nprint(mean:shape(), model:decode(mean, { tile = { size = 32 } }):shape())",
   },
   ["d.autoencodertiny"] = {
     signature = "d.autoencodertiny([options])",
@@ -780,6 +872,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -811,6 +904,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all pairs or of each, from 1; 0 is no class" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"; by inversion \"ddim\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
@@ -841,6 +935,7 @@ return {
       { name = "exact", type = "boolean", default = "true", text = "solves each step by iteration, so that ddim returns to the data" },
       { name = "grid", type = "grid or list of numbers", default = "by steps", text = "a grid or a list of times; those below the start are taken" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "iterations", type = "integer", range = ">= 1", default = "100", text = "iterations of a step at most" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
@@ -887,6 +982,7 @@ return {
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all samples or of each, from 1; 0 is no class" },
       { name = "grid", type = "string, list of numbers, grid or function", default = "\"trailing\"", text = "a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times" },
       { name = "guidance", type = "number or function", default = "1", text = "scale of classifier-free guidance, or a function that makes a denoiser of the model" },
+      { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "jump", type = "integer", range = ">= 1", default = "10", text = "steps of a jump back" },
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it, with the merged x" },
@@ -1475,6 +1571,7 @@ return {
       { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -1910,6 +2007,7 @@ return {
       { name = "text", type = "boolean", default = "true", text = "false leaves text encoders out; prompts are then given encoded" },
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+      { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
       { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
@@ -3912,7 +4010,7 @@ return {
       { name = "addition_embed_type_num_heads", type = "integer", range = ">= 1", default = "64", text = "heads of the attention of addition_embed_type = \"text\"" },
       { name = "addition_time_embed_dim", type = "integer", range = ">= 1", default = "none", text = "width of the waves of each of time_ids" },
       { name = "attention_head_dim", type = "integer or list of integers", range = ">= 1", default = "8", text = "the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn" },
-      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "\"default\"; no other is followed" },
+      { name = "attention_type", type = "\"default\"", default = "\"default\"", text = "the one kind that is followed; kept for the config" },
       { name = "block_out_channels", type = "list of integers", default = "{320, 640, 1280, 1280}", text = "channels of each level" },
       { name = "center_input_sample", type = "boolean", default = "false", text = "2 x - 1 is read instead of x" },
       { name = "class_embed_type", type = "\"timestep\", \"identity\", \"projection\" or \"simple_projection\"", default = "none", text = "\"timestep\": class is a number, embedded as t is; \"identity\": an embedding; \"projection\" and \"simple_projection\": a row that two products or one make an embedding of" },
@@ -5903,6 +6001,21 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
+    },
+  },
+  ["pipe:load_embedding"] = {
+    signature = "pipe:load_embedding(path, [options])",
+    text = "Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word stands for its vectors.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder with learned_embeds.safetensors or learned_embeds.bin" },
+      { name = "options", type = "diffusion.pipe_load_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "word", type = "string", default = "that of the file", text = "the word that stands for the vectors in a prompt" },
+    },
+    returns = {
+      { type = "string|nil", text = "word nil with a message, and nothing changed, if it doesn't fit" },
+      { type = "integer|string", text = "tokens number of its vectors, or the message" },
     },
   },
   ["pipe:load_lora"] = {

@@ -33,6 +33,41 @@ local d = {}
 ---@field causal? boolean token i attends to tokens 1 .. i; default false
 ---@field mask? diffusion.tensor the mask, as above
 
+---@class (exact) diffusion.autoencoderkl_options
+---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "silu"
+---@field block_out_channels? integer[] channels of each level; default {64}
+---@field down_block_types? string[] the type of each level of the encoder; default {"DownEncoderBlock2D"}
+---@field force_upcast? boolean activations are in float32 anyway; kept for the config; default true
+---@field in_channels? integer channels of an image; range >= 1; default 3
+---@field latent_channels? integer channels of the latents; range >= 1; default 4
+---@field latents_mean? number[] mean of each channel of the latents; kept for the config
+---@field latents_std? number[] standard deviation of each channel of the latents; kept for the config
+---@field layers_per_block? integer residual blocks of a level of the encoder; one more in the decoder; range >= 1; default 1
+---@field mid_block_add_attention? boolean attention between the two middle blocks; default true
+---@field norm_num_groups? integer groups of the norms; range >= 1; default 32
+---@field out_channels? integer channels of a decoded image; range >= 1; default 3
+---@field recompute? boolean recomputes blocks in the backward pass: the same bits, less memory, a third more time; default false
+---@field sample_size? integer|integer[] height and width of the images that it was trained on, and of a tile; range >= 1; default 32
+---@field scaling_factor? number latents are multiplied by it in a pipeline; kept for the config; range > 0; default 0.18215
+---@field shift_factor? number subtracted from latents in a pipeline before that; kept for the config
+---@field up_block_types? string[] the type of each level of the decoder; default {"UpDecoderBlock2D"}
+---@field use_post_quant_conv? boolean a 1x1 convolution before the decoder; default true
+---@field use_quant_conv? boolean a 1x1 convolution behind the encoder; default true
+
+---@class (exact) diffusion.autoencoderkl_call_options
+---@field eps? diffusion.tensor the latents' standard normal numbers {B, h, w, latent_channels}; default drawn
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+
+---@class (exact) diffusion.autoencoderkl_decode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_encode_options
+---@field tile? boolean|diffusion.autoencoderkl_tile_options images larger than a tile are computed in overlapping tiles, which takes less memory; default false
+
+---@class (exact) diffusion.autoencoderkl_tile_options
+---@field overlap? number share of a tile that lies in the one before, rounded up to whole latents; range [0, 1); default 0.25
+---@field size? integer height and width of a tile in pixels, rounded down to whole latents; range >= 1; default sample_size
+
 ---@class (exact) diffusion.autoencodertiny_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
 ---@field decoder_block_out_channels? integer[] channels of each level of the decoder, all equal; default {64, 64, 64, 64}
@@ -230,6 +265,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
@@ -249,6 +285,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all pairs or of each, from 1; 0 is no class
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
 ---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"; by inversion "ddim"
@@ -267,6 +304,7 @@ local d = {}
 ---@field exact? boolean solves each step by iteration, so that ddim returns to the data; default true
 ---@field grid? diffusion.grid|number[] a grid or a list of times; those below the start are taken; default by steps
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field iterations? integer iterations of a step at most; range >= 1; default 100
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it
@@ -290,6 +328,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
 ---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field jump? integer steps of a jump back; range >= 1; default 10
 ---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
 ---@field on_step? fun(step: table) called with each step after it, with the merged x
@@ -491,6 +530,7 @@ local d = {}
 ---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
 ---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
+---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
 ---@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
@@ -1279,6 +1319,9 @@ local d = {}
 ---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 
+---@class (exact) diffusion.pipe_load_embedding_options
+---@field word? string the word that stands for the vectors in a prompt; default that of the file
+
 ---@class (exact) diffusion.pipe_load_lora_options
 ---@field name? string a name for pipe:lora; default that of the file
 ---@field parts? ("unet"|"text"|"text2")[] the networks whose adapters are taken; default all of the file
@@ -1636,7 +1679,7 @@ local d = {}
 ---@field addition_embed_type_num_heads? integer heads of the attention of addition_embed_type = "text"; range >= 1; default 64
 ---@field addition_time_embed_dim? integer width of the waves of each of time_ids; range >= 1
 ---@field attention_head_dim? integer|integer[] the number of heads, in spite of its name; the width of a head in blocks of the types Attn, SimpleCrossAttn and KCrossAttn; range >= 1; default 8
----@field attention_type? "default" "default"; no other is followed; default "default"
+---@field attention_type? "default" the one kind that is followed; kept for the config; default "default"
 ---@field block_out_channels? integer[] channels of each level; default {320, 640, 1280, 1280}
 ---@field center_input_sample? boolean 2 x - 1 is read instead of x; default false
 ---@field class_embed_type? "timestep"|"identity"|"projection"|"simple_projection" "timestep": class is a number, embedded as t is; "identity": an embedding; "projection" and "simple_projection": a row that two products or one make an embedding of
@@ -1728,6 +1771,17 @@ local added_token = {}
 --- An array of a file that no tensor can hold. It has a type and a shape only.
 ---@class diffusion.array
 local array = {}
+
+--- An autoencoder of latent diffusion, as d.autoencoderkl makes it. Called with images, it
+--- returns the decoded ones and the divergence of its latents from standard normal ones, for
+--- training.
+---@class diffusion.autoencoderkl: diffusion.model
+---@field encoder diffusion.layer images to mean and ln variance, before quant_conv
+---@field decoder diffusion.layer latents to images, after post_quant_conv
+---@field quant_conv diffusion.layer|nil
+---@field post_quant_conv diffusion.layer|nil
+---@overload fun(x: diffusion.tensor, options?: diffusion.autoencoderkl_call_options?): diffusion.tensor, diffusion.tensor
+local autoencoderkl = {}
 
 --- An autoencoder of plain convolutions, as d.autoencodertiny makes it. Called with images, it
 --- encodes and decodes them by way of latents of 8 bits.
@@ -2072,6 +2126,19 @@ function adamw:zero() end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options? diffusion.autoencoderkl_decode_options?
+---@return diffusion.tensor images {B, H, W, C}
+function autoencoderkl:decode(z, options) end
+
+--- The distribution of the latents of images. Draw them as mean + std * noise.
+---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options? diffusion.autoencoderkl_encode_options?
+---@return diffusion.tensor mean {B, h, w, latent_channels}
+---@return diffusion.tensor std
+function autoencoderkl:encode(x, options) end
+
+--- Images of latents.
+---@param z diffusion.tensor latents {B, h, w, latent_channels}
 ---@return diffusion.tensor images {B, H, W, C}
 function autoencodertiny:decode(z) end
 
@@ -2137,6 +2204,13 @@ function d.adamw(models, options) end
 ---@param step? number default 1; not 0
 ---@return diffusion.tensor {n}, i64 if all three are Lua integers (1, not 1.0)
 function d.arange(first, last, step) end
+
+--- AutoencoderKL of diffusers, by the options of its config. It is the autoencoder of Stable
+--- Diffusion, with methods encode and decode. Called with images {B, H, W, C}, it returns the
+--- decoded ones and the divergence of the latents.
+---@param options? diffusion.autoencoderkl_options?
+---@return diffusion.autoencoderkl
+function d.autoencoderkl(options) end
 
 --- AutoencoderTiny of diffusers, by the options of its config. It is a small autoencoder with
 --- methods encode, decode, scale_latents and unscale_latents. Called with images {B, H, W, C},
@@ -4601,6 +4675,15 @@ function pipe:image2image(options) end
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
 function pipe:inpaint(options) end
+
+--- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of
+--- stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word
+--- stands for its vectors.
+---@param path string a file, or a folder with learned_embeds.safetensors or learned_embeds.bin
+---@param options? diffusion.pipe_load_embedding_options?
+---@return string|nil word nil with a message, and nothing changed, if it doesn't fit
+---@return integer|string tokens number of its vectors, or the message
+function pipe:load_embedding(path, options) end
 
 --- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts,
 --- diffusers and peft write them. A pipe can have several, whose effects add up.
