@@ -127,7 +127,7 @@ describe("new adapters of a pipe", function()
         assert(one:save(path, { form = form }))
         local other = assert(d.hub.load(root .. "/" .. kind, { vae = false }))
         assert(other:load_lora(path))
-        assert.is_true(with:equal(lora_text.output(other)), ("%s %s %g"):format(kind, form, gap(lora_text.output(other), with)))
+        assert.is_true(with:equal(lora_text.output(other)))
       end
       one:remove()
     end
@@ -188,7 +188,10 @@ describe("a learned word", function()
   end
 
   it("has the name that the file has", function()
-    local function word_of(kind, path) return (assert(d.hub.load(root .. "/" .. kind, { vae = false }):load_embedding(path))) end
+    local function word_of(kind, path)
+      local pipe = assert(d.hub.load(root .. "/" .. kind, { vae = false }))
+      return (assert(pipe:load_embedding(path)))
+    end
     assert.equal("<toy>", word_of("sd1", WORDS .. "embedding.pt"))
     assert.equal("<toy>", word_of("sd1", WORDS:gsub("/$", "")))
     assert.equal("both", word_of("xl", WORDS .. "both.safetensors"))

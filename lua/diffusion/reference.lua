@@ -5918,6 +5918,25 @@ return {
       { type = "table<string, diffusion.tensor>", text = "without those of the unconditional call" },
     },
   },
+  ["pipe:encode_set"] = {
+    signature = "pipe:encode_set([set], [options])",
+    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.",
+    params = {
+      { name = "set", type = "diffusion.set|nil", text = "pictures, with captions or without", optional = true },
+      { name = "options", type = "diffusion.pipe_encode_set_options?", optional = true },
+    },
+    options = {
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "dtype", type = "\"f32\", \"f16\" or \"bf16\"", default = "\"f32\"", text = "type in which they are kept" },
+      { name = "path", type = "path", default = "none", text = "the file that keeps them; if it is there, it is read" },
+      { name = "size", type = "integer", range = ">= 1", default = "4", text = "pictures or texts that are encoded at once" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles" },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "encoded nil with a message if the file doesn't fit or can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
   ["pipe:image2image"] = {
     signature = "pipe:image2image(options)",
     text = "Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and sampled from there.",
@@ -6001,6 +6020,21 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
+    },
+  },
+  ["pipe:inputs"] = {
+    signature = "pipe:inputs(batch, [options])",
+    text = "Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of encode_set, the states are those that it holds.",
+    params = {
+      { name = "batch", type = "diffusion.batches|string[]|table", text = "batches of a set after a step, captions, or {captions =, sizes =}" },
+      { name = "options", type = "diffusion.pipe_inputs_options?", optional = true },
+    },
+    options = {
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "drop", type = "number", range = "[0, 1]", default = "0", text = "share of texts that are left out, for guidance" },
+    },
+    returns = {
+      { type = "table<string, diffusion.tensor>", text = "inputs {context, text_embeds, time_ids}" },
     },
   },
   ["pipe:load_embedding"] = {

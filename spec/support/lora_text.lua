@@ -10,23 +10,25 @@ local lora_text = {}
 
 local all = assert(json.decode(assert(child.read "spec/fixtures/peers/text_pipelines.json")))
 
---- Writes the folder of a kind and opens it without its autoencoder.
+--- Writes the folder of a kind and opens it, without its autoencoder unless `whole`.
 ---@param root string
 ---@param kind "sd1"|"xl"
+---@param whole boolean|nil
 ---@return any pipe
-function lora_text.pipe(root, kind)
+function lora_text.pipe(root, kind, whole)
   local case = all.kinds[kind]
   local parts = {}
   for name, config in pairs(case.parts) do
-    if name ~= "vae" then parts[name] = opts.joined(config) end
+    if whole or name ~= "vae" then parts[name] = opts.joined(config) end
   end
   if parts.text_encoder_2 then parts.text_encoder_2.eos_token_id = parts.text_encoder_2.vocab_size - 1 end
   local folder = root .. "/" .. kind
-  if not d.hub.load(folder, { vae = false }) then
+  local how = not whole and { vae = false } or nil
+  if not d.hub.load(folder, how) then
     text_folder.write(folder, { pipeline = case.pipeline, parts = parts, scheduler = case.scheduler, pad = case.pad,
       pad2 = case.pad2, values = 0 }, all)
   end
-  return assert(d.hub.load(folder, { vae = false }))
+  return assert(d.hub.load(folder, how))
 end
 
 --- Writes a file of adapters.

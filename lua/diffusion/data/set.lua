@@ -104,6 +104,11 @@ end
 ---@return table[]
 function set.parts(one) return private[one].buckets end
 
+--- Whether a set holds latents and states.
+---@param one diffusion.set
+---@return boolean
+function set.is_encoded(one) return private[one].encoded ~= nil end
+
 local function check_captions(o, n)
   if o.captions and #o.captions ~= n then
     fail.raise("set: %d captions for %d examples", #o.captions, n)

@@ -1,9 +1,11 @@
 -- Pipes: a denoiser with its scheduler or process and, for latents, an autoencoder.
 local adapters = require "diffusion.hub.adapters"
 local course = require "diffusion.hub.course"
+local encoded_set = require "diffusion.hub.encoded_set"
 local embedding = require "diffusion.hub.embedding"
 local draw = require "diffusion.hub.draw"
 local fail = require "diffusion.fail"
+local inputs = require "diffusion.hub.inputs"
 local kind = require "diffusion.kind"
 local latents = require "diffusion.hub.latents"
 local model = require "diffusion.nn.model"
@@ -122,6 +124,25 @@ function Pipe:encode_prompt(options)
   local where = "pipe:encode_prompt"
   return prompts.encode(where, private[self], opts.check(where, options, prompts.rules.encode))
 end
+
+-- ==== training ==========================================================================
+
+--- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and,
+--- for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of
+--- encode_set, the states are those that it holds.
+---@param batch diffusion.batches|string[]|table batches of a set after a step, captions, or {captions =, sizes =}
+---@param options diffusion.pipe_inputs_options?
+---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
+function Pipe:inputs(batch, options) return inputs.of(private[self], batch, options) end
+
+--- A set of latents and texts' states, which are computed once. Its batches are latents, drawn again
+--- each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused
+--- if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.
+---@param set diffusion.set|nil pictures, with captions or without
+---@param options diffusion.pipe_encode_set_options?
+---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
+---@return string|nil message
+function Pipe:encode_set(set, options) return encoded_set.of(private[self], set, options) end
 
 -- ==== adapters ==========================================================================
 

@@ -1270,6 +1270,13 @@ local d = {}
 ---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
 ---@field prompt2? string|string[]|table the text for the second encoder; default prompt
 
+---@class (exact) diffusion.pipe_encode_set_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field dtype? "f32"|"f16"|"bf16" type in which they are kept; default "f32"
+---@field path? string the file that keeps them; if it is there, it is read
+---@field size? integer pictures or texts that are encoded at once; range >= 1; default 4
+---@field tile? boolean|table the autoencoder works in tiles; default false
+
 ---@class (exact) diffusion.pipe_image2image_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
 ---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
@@ -1318,6 +1325,10 @@ local d = {}
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_inputs_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field drop? number share of texts that are left out, for guidance; range [0, 1]; default 0
 
 ---@class (exact) diffusion.pipe_load_embedding_options
 ---@field word? string the word that stands for the vectors in a prompt; default that of the file
@@ -4663,6 +4674,16 @@ function pipe:encode(images) end
 ---@return table<string, diffusion.tensor> without those of the unconditional call
 function pipe:encode_prompt(options) end
 
+--- A set of latents and texts' states, which are computed once. Its batches are latents, drawn
+--- again each time from the autoencoder's mean and deviation. With a path they are kept in a
+--- file. That is refused if the pipe's networks, the pictures or the captions have changed.
+--- Without a set, the file is read.
+---@param set? diffusion.set|nil pictures, with captions or without
+---@param options? diffusion.pipe_encode_set_options?
+---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
+---@return string|nil message
+function pipe:encode_set(set, options) end
+
 --- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and
 --- sampled from there.
 ---@param options diffusion.pipe_image2image_options
@@ -4675,6 +4696,14 @@ function pipe:image2image(options) end
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
 function pipe:inpaint(options) end
+
+--- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its
+--- captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text
+--- encoders. With a set of encode_set, the states are those that it holds.
+---@param batch diffusion.batches|string[]|table batches of a set after a step, captions, or {captions =, sizes =}
+---@param options? diffusion.pipe_inputs_options?
+---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
+function pipe:inputs(batch, options) end
 
 --- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of
 --- stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word

@@ -35,17 +35,27 @@ local function usual(list, name)
   return best
 end
 
+-- A path as a config names it, and whether that is its end alone. Some versions of transformers have text encoders
+-- without "text_model".
+local function in_config(path)
+  local bare, count = path:gsub("^text_model%.", "")
+  return bare, count > 0
+end
+
 -- The numbers of adapters that have another one: {["^path"] = number}.
 local function others(list, name, value)
   local out = {}
-  for _, a in ipairs(list) do if a[name] ~= value then out["^" .. a.name] = a[name] end end
+  for _, a in ipairs(list) do
+    local path, is_end = in_config(a.name)
+    if a[name] ~= value then out[is_end and path or "^" .. path] = a[name] end
+  end
   return out
 end
 
 -- The fields of peft's LoraConfig.
 local function config(list, dropout)
   local targets = {}
-  for i, a in ipairs(list) do targets[i] = a.name end
+  for i, a in ipairs(list) do targets[i] = (in_config(a.name)) end
   local r, alpha = usual(list, "rank"), usual(list, "alpha")
   return { peft_type = "LORA", r = r, lora_alpha = alpha, lora_dropout = dropout, target_modules = targets,
     rank_pattern = others(list, "rank", r), alpha_pattern = others(list, "alpha", alpha), bias = "none",

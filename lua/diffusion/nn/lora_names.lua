@@ -66,7 +66,7 @@ end
 local function underscored(path) return (path:gsub("%.", "_")) end
 
 -- The path in the network of the paper's authors, or nil if it isn't Stable Diffusion's.
-local function original(m, path) return original_names.of(private[m].config, names.theirs(m, path)) end
+local function original(m, path) return original_names.path(private[m].config, names.theirs(m, path)) end
 
 --- The name that kohya's scripts give to a layer. Networks of SDXL's kind have the names of their authors.
 ---@param m any a model
