@@ -4543,7 +4543,7 @@ return {
       { name = "options", type = "diffusion.lora_save_options?", optional = true },
     },
     options = {
-      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "whose names the file has: diffusers' and peft's, or those of kohya's scripts" },
+      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
       { name = "prefix", type = "string", default = "by the network", text = "the network's part of a pipeline: unet, text_encoder" },
       { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
     },
@@ -6026,7 +6026,7 @@ return {
     signature = "pipe:inputs(batch, [options])",
     text = "Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of encode_set, the states are those that it holds.",
     params = {
-      { name = "batch", type = "diffusion.batches|string[]|table", text = "batches of a set after a step, captions, or {captions =, sizes =}" },
+      { name = "batch", type = "any", text = "batches of a set after a step, or captions, or {captions =, sizes =}" },
       { name = "options", type = "diffusion.pipe_inputs_options?", optional = true },
     },
     options = {
@@ -6179,6 +6179,54 @@ return {
       { name = "unet", type = "diffusion.lora|nil", text = "those of the denoiser" },
       { name = "text", type = "diffusion.lora|nil", text = "those of the text encoder" },
       { name = "text2", type = "diffusion.lora|nil", text = "those of the second text encoder" },
+    },
+  },
+  ["pipe_lora:disable"] = {
+    signature = "pipe_lora:disable()",
+    text = "The networks compute without the adapters. Their values stay.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:enable"] = {
+    signature = "pipe_lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:merge"] = {
+    signature = "pipe_lora:merge()",
+    text = "Adds the adapters to the weights of their networks, as lora:merge does.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:remove"] = {
+    signature = "pipe_lora:remove()",
+    text = "Removes the adapters from the networks. Merged ones stay in the weights for good.",
+  },
+  ["pipe_lora:save"] = {
+    signature = "pipe_lora:save(path, [options])",
+    text = "Writes the adapters of all networks as one file, which diffusers reads too. The weight is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.pipe_lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
+      { name = "weights", type = "table of emas by name", default = "the adapters'", text = "averages whose values are saved, {unet =, text =, text2 =}" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["pipe_lora:unmerge"] = {
+    signature = "pipe_lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
     },
   },
   ["plan"] = {

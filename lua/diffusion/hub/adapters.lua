@@ -103,7 +103,7 @@ end
 
 local save_rules = opts.declare("pipe_lora_save", {
   form = { one_of = { "diffusers", "kohya" }, default = "diffusers",
-    text = "whose names the file has: diffusers' and peft's, or those of kohya's scripts" },
+    text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
   weights = { "table", as = "table<string, diffusion.ema>", default_text = "the adapters'",
     text = "averages whose values are saved, {unet =, text =, text2 =}" },
 })

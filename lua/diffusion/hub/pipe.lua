@@ -130,7 +130,7 @@ end
 --- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and,
 --- for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of
 --- encode_set, the states are those that it holds.
----@param batch diffusion.batches|string[]|table batches of a set after a step, captions, or {captions =, sizes =}
+---@param batch any batches of a set after a step, or captions, or {captions =, sizes =}
 ---@param options diffusion.pipe_inputs_options?
 ---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
 function Pipe:inputs(batch, options) return inputs.of(private[self], batch, options) end

@@ -642,7 +642,7 @@ local d = {}
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
 ---@class (exact) diffusion.lora_save_options
----@field form? "diffusers"|"kohya" whose names the file has: diffusers' and peft's, or those of kohya's scripts; default "diffusers"
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
 ---@field prefix? string the network's part of a pipeline: unet, text_encoder; default by the network
 ---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
@@ -1337,6 +1337,10 @@ local d = {}
 ---@field name? string a name for pipe:lora; default that of the file
 ---@field parts? ("unet"|"text"|"text2")[] the networks whose adapters are taken; default all of the file
 ---@field weight? number|table<string, number> factor of their effect, or {unet =, text =, text2 =}; default 1
+
+---@class (exact) diffusion.pipe_lora_save_options
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
+---@field weights? table<string, diffusion.ema> averages whose values are saved, {unet =, text =, text2 =}; default the adapters'
 
 ---@class (exact) diffusion.pipe_sizes_options
 ---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
@@ -4700,7 +4704,7 @@ function pipe:inpaint(options) end
 --- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its
 --- captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text
 --- encoders. With a set of encode_set, the states are those that it holds.
----@param batch diffusion.batches|string[]|table batches of a set after a step, captions, or {captions =, sizes =}
+---@param batch any batches of a set after a step, or captions, or {captions =, sizes =}
 ---@param options? diffusion.pipe_inputs_options?
 ---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
 function pipe:inputs(batch, options) end
@@ -4746,6 +4750,33 @@ function pipe:steps(options) end
 ---@param options diffusion.pipe_text2image_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
 function pipe:text2image(options) end
+
+--- The networks compute without the adapters. Their values stay.
+---@return diffusion.pipe_lora self
+function pipe_lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.pipe_lora self
+function pipe_lora:enable() end
+
+--- Adds the adapters to the weights of their networks, as lora:merge does.
+---@return diffusion.pipe_lora self
+function pipe_lora:merge() end
+
+--- Removes the adapters from the networks. Merged ones stay in the weights for good.
+function pipe_lora:remove() end
+
+--- Writes the adapters of all networks as one file, which diffusers reads too. The weight is
+--- not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function pipe_lora:save(path, options) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.pipe_lora self
+function pipe_lora:unmerge() end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor

@@ -194,7 +194,7 @@ function Lora:config() return private[self].base:config() end
 local save_rules = opts.declare("lora_save", {
   prefix = { "string", default_text = "by the network", text = "the network's part of a pipeline: unet, text_encoder" },
   form = { one_of = { "diffusers", "kohya" }, default = "diffusers",
-    text = "whose names the file has: diffusers' and peft's, or those of kohya's scripts" },
+    text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
   weights = { "lora|ema", default_text = "the adapters'", text = "an average whose values are saved" },
 })
 
