@@ -61,7 +61,7 @@ describe("an encoded set", function()
       local batches, plain = one:batches(how), set:batches(how)
       for _ in batches do
         plain()
-        assert.same({ plain.captions, plain.examples, plain.sizes }, { batches.captions, batches.examples, batches.sizes })
+        for _, name in ipairs { "captions", "examples", "sizes" } do assert.same(plain[name], batches[name]) end
         local given, wanted = pipe:inputs(batches), pipe:inputs(plain)
         for name, x in pairs(wanted) do near(given[name], x) end
         local without, none = pipe:inputs(batches, { drop = 1 }), pipe:inputs(plain, { drop = 1 })

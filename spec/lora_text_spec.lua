@@ -170,6 +170,32 @@ describe("new adapters of a pipe", function()
     end
     if before then assert.is_true(before:equal(weight)) end
     one:remove()
+  end)
+
+  it("have the same gradients where networks recompute their blocks", function()
+    local function gradients(how)
+      local pipe = assert(d.hub.load(root .. "/sd1", how))
+      local one = pipe:add_lora { rank = 2, seed = 1, text = true }
+      stir(one.unet, 0.3)
+      d.manual_seed(4)
+      d.record(function()
+        local given = pipe:inputs { "a cat" }
+        return (d.objective { process = pipe.process }(pipe.unet, d.randn(1, 8, 8, 4), { inputs = given }))
+      end):backward()
+      local out = {}
+      for _, part in ipairs { one.unet, one.text } do
+        for name, p in part:parameters() do out[name] = p.grad:clone() end
+      end
+      return out, pipe.unet:config().recompute, pipe.text:config().recompute
+    end
+    local plain = gradients { vae = false }
+    local again, unet, text = gradients { vae = false, recompute = true }
+    assert.is_true(unet and text)
+    for name, g in pairs(plain) do assert.is_true(g:equal(again[name])) end
+  end)
+
+  it("take options that are known", function()
+    local pipe = pipes.sd1
     fails("unknown option 'ranks'", pipe.add_lora, pipe, { ranks = 4 })
   end)
 end)

@@ -94,7 +94,7 @@ local function made(found, info, tensors, o)
   local keys = info.library == "transformers" and transformers.keys(found, info.config) or config.keys(info.config)
   local options, unknown = fail.try(peers.options, found, found.peers.diffusers, keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
-  options = opts.joined(options, info.implied)
+  options = opts.joined(options, info.implied, { recompute = found.options.recompute and o.recompute or nil })
   local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
   if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
   if o.frozen == nil then model.defer(m) end

@@ -25,10 +25,11 @@ end
 
 local function stem(path) return (path:match "[^/]*$":gsub("%.[^.]*$", "")) end
 
--- The only entry of a table whose values may be read, or nil.
+-- The only entry of a table, or nil.
 local function only(content)
-  local key, value = next(content)
-  if type(key) == "string" and next(content, key) == nil then return key, value end
+  local names = {}
+  for key in pairs(content) do names[#names + 1] = key end
+  if #names == 1 and type(names[1]) == "string" then return names[1], content[names[1]] end
 end
 
 -- What a file of stable-diffusion-webui has: a table of vectors, and a name. The table may be PyTorch's ParameterDict.
@@ -66,18 +67,21 @@ local function content_of(file)
   return any_file.load(file)
 end
 
-local function read(path)
+--- The vectors of a file.
+---@param path string
+---@return table|nil found {word, text, text2 = vectors {n, width} for each encoder}; nil with a message
+---@return string|nil message
+function embedding.read(path)
   local file = file_of(path)
   local content, message = content_of(file)
   if content == nil then return nil, message end
-  local is_content = core.is_tensor(content) or type(content) == "table"
-  local found = is_content and parsed(content, file)
+  local is_content, found, why = core.is_tensor(content) or type(content) == "table", nil, nil
+  if is_content then found, why = fail.try(parsed, content, file) end
   if not found then
     local names = type(content) == "table" and table.concat(opts.names(content), ", ") or kind.shown(content)
-    return legible.refused("%s: one word with its vectors expected, got %s", file, names)
+    return legible.refused("%s: %s", file, why or "one word with its vectors expected, got " .. names)
   end
   for _, field in ipairs { "text", "text2" } do
-    local why
     if found[field] ~= nil then found[field], why = rows_of(found[field]) end
     if why then return legible.refused("%s: %s", file, why) end
   end
@@ -141,7 +145,7 @@ function embedding.load(own, path, options)
   local where = "pipe:load_embedding"
   opts.path(where, path)
   local o = opts.check(where, options, rules, 2)
-  local found, message = read(path)
+  local found, message = embedding.read(path)
   if not found then return nil, message end
   local word = o.word or found.word
   if not word then fail.raise("%s: %s has no word; give one, as { word = \"<cat>\" }", where, path) end

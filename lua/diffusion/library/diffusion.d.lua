@@ -521,6 +521,7 @@ local d = {}
 ---@field predict? "eps"|"x0"|"v" the prediction target; default that of the file
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
+---@field recompute? boolean networks recompute their blocks in the backward pass: training takes less memory and more time; default false
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
 ---@field revision? string branch, tag or commit of a model in the cache; default "main"
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file

@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local ldm = require "diffusion.hub.foreign.ldm"
 local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
 local peers = require "diffusion.nn.peers"
@@ -94,7 +95,8 @@ end
 
 local function network_of(path, one, found, o)
   local list = adoptable(need(path, fail.try(found.tensors)))
-  local m, message = fail.try(peers.model, one.known, found.options, list,
+  local options = opts.joined(found.options, { recompute = one.known.options.recompute and o.recompute or nil })
+  local m, message = fail.try(peers.model, one.known, options, list,
     { frozen = o.frozen ~= false, entry = one.entry })
   m = need(path, m, message and (message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message))
   if o.frozen == nil then model.defer(m) end
