@@ -103,6 +103,23 @@ describe("an encoded set", function()
     end
   end))
 
+  it("may hold latents alone, next to its captions", exactly(function()
+    local pipe, path, set = pipes.sd1, root .. "/alone.safetensors", folder()
+    for _ = 1, 2 do
+      local one = assert(pipe:encode_set(set, { path = path, texts = false }))
+      assert.same(set.captions, one.captions)
+      local batches = one:batches { size = 2, seed = 1 }
+      batches()
+      local lora = pipe:add_lora { text = true, seed = 1 } -- other states than those of the file's time
+      for name, p in lora.text:parameters() do p:add_(d.randn(p:shape(), { seed = #name }) * 0.3) end
+      assert.is_true(pipe:inputs(batches).context:equal(pipe:inputs(batches.captions).context))
+      lora:remove()
+    end
+    assert.is_nil(assert(d.load(path))["text.context"])
+    assert.same(set.captions, assert(pipe:encode_set(nil, { path = path })).captions)
+    refused("made with other options", pipe:encode_set(set, { path = path }))
+  end))
+
   it("may be kept in half of the bytes", function()
     local pipe, path = pipes.sd1, root .. "/half.safetensors"
     local one = assert(pipe:encode_set(folder(), { path = path, dtype = "f16" }))

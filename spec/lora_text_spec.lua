@@ -67,6 +67,7 @@ describe("a file of adapters for a pipe", function()
     b.weight = -0.75
     assert.same({ a, b, -0.75, -0.75 }, { pipe:lora "peft", pipe.loras[2], b.weight, b.text.scale })
     assert_near(lora_text.output(pipe), outputs.both, "both")
+    assert.is_truthy(tostring(pipe):find("lora       'b'", 1, true))
     local text = b:disable() and lora_text.output(pipe)
     b:enable()
     b.weight = { unet = 0, text = 0 }

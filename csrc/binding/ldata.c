@@ -2,7 +2,7 @@
 ** sets. Each is a pure function of a seed and a position, so a run can resume. */
 #include "binding/binding.h"
 
-/* The key of an epoch's order (kind 0), flips (1), corners (2) and order of batches (3). */
+/* The key of an epoch's order (kind 0), flips (1), corners (2), order of batches (3). */
 static df_random epoch_key(lua_State *L, uint32_t kind) {
   return (df_random){ .seed = (uint64_t)luaL_checkinteger(L, 2),
                       .stream = DF_STREAM_DATA,

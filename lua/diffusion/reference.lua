@@ -5932,6 +5932,7 @@ return {
       { name = "dtype", type = "\"f32\", \"f16\" or \"bf16\"", default = "\"f32\"", text = "type in which they are kept" },
       { name = "path", type = "path", default = "none", text = "the file that keeps them; if it is there, it is read" },
       { name = "size", type = "integer", range = ">= 1", default = "4", text = "pictures or texts that are encoded at once" },
+      { name = "texts", type = "boolean", default = "true", text = "false keeps captions as texts, to be encoded at each step, as when the text encoder is trained" },
       { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles" },
     },
     returns = {

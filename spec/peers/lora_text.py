@@ -82,7 +82,7 @@ def factors(shape, rank):
 
 UNET = ["attn1.to_q", "attn2.to_v", "to_out.0", "ff.net.0.proj", "proj_in", "resnets.0.conv1", "conv_shortcut",
         "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv"]
-# Where a level has no attention, diffusers doesn't find its change of size in the authors' names.
+# In the authors' names diffusers doesn't find the change of size of a level without attention.
 XL = UNET[:-1] + ["conv_in", "conv_out", "add_embedding.linear_1", "time_embedding.linear_2"]
 TEXT = ["q_proj", "out_proj", "fc1"]
 

@@ -15,7 +15,7 @@ local private = object.private -- {pipe = the private state of a pipe, name, wei
 
 local FIELDS = { "unet", "text", "text2" }
 
--- The parts of a pipeline in a file of adapters, and the fields of a pipe.
+-- The fields of a pipe by the parts that a file of adapters names.
 local PARTS = { unet = "unet", text_encoder = "text", text_encoder_2 = "text2" }
 
 --- Adapters of a pipe under one name.

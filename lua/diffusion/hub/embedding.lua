@@ -32,7 +32,7 @@ local function only(content)
   if #names == 1 and type(names[1]) == "string" then return names[1], content[names[1]] end
 end
 
--- What a file of stable-diffusion-webui has: a table of vectors, and a name. The table may be PyTorch's ParameterDict.
+-- A file of stable-diffusion-webui has a table of vectors and a name. The table may be PyTorch's ParameterDict.
 local function of_webui(content, path)
   local list = content.string_to_param
   if type(list) == "table" and type(list.state) == "table" then list = list.state._parameters end

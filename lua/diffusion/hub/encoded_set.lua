@@ -98,7 +98,8 @@ local function encoded(own, given, o)
     facts.buckets[k] = { n = bucket.n, height = bucket.height, width = bucket.width, members = bucket.members,
       crops = #crops > 0 and crops or nil }
   end
-  if given.captions then add_texts(tensors, facts, own, given.captions, o) end
+  facts.captions = not o.texts and given.captions or nil
+  if given.captions and o.texts then add_texts(tensors, facts, own, given.captions, o) end
   return tensors, facts
 end
 
@@ -132,7 +133,7 @@ local function states_of(tensors)
 end
 
 local function as_set(tensors, facts)
-  local buckets, captions = {}, nil
+  local buckets, captions = {}, facts.captions
   for k, one in ipairs(facts.buckets) do
     buckets[k] = { n = one.n, height = one.height, width = one.width, members = one.members,
       source = source_of(tensors["mean." .. k], tensors["std." .. k], one.crops) }
@@ -150,10 +151,11 @@ end
 local WHAT = { vae = "autoencoder", text = "text encoder", text2 = "second text encoder", pictures = "pictures",
   captions = "captions", how = "options" }
 
--- Names the part of which a file was made otherwise, or nil.
-local function difference(saved, own)
-  for _, key in ipairs { "vae", "text", "text2", "pictures", "captions", "how" } do
-    if own[key] ~= nil and own[key] ~= saved[key] then return WHAT[key] end
+-- Names the part of which a file was made otherwise, or nil. Text encoders don't matter without states of texts.
+local function difference(saved, own, has_states)
+  for _, key in ipairs { "how", "vae", "text", "text2", "pictures", "captions" } do
+    local matters = own[key] ~= nil and (has_states or not key:find "^text")
+    if matters and own[key] ~= saved[key] then return WHAT[key] end
   end
 end
 
@@ -172,6 +174,16 @@ local function is_bucket(tensors, facts, k, one)
     if not is_count(i) or i < 1 or i > facts.n then return false end
   end
   return one.members ~= nil or one.n == facts.n
+end
+
+-- Whether the captions that a file holds as texts are as many as its pictures.
+local function are_captions(facts)
+  if facts.captions == nil then return true end
+  if type(facts.captions) ~= "table" or #facts.captions ~= facts.n then return false end
+  for _, one in ipairs(facts.captions) do
+    if type(one) ~= "string" then return false end
+  end
+  return true
 end
 
 local function are_texts(tensors, facts)
@@ -197,7 +209,7 @@ local function is_sound(tensors, facts)
     n = n + one.n
   end
   if tensors.class and tensors.class:numel() ~= facts.n then return false end
-  return n == facts.n and type(facts.name) == "string" and are_texts(tensors, facts)
+  return n == facts.n and type(facts.name) == "string" and are_captions(facts) and are_texts(tensors, facts)
 end
 
 local function read(path, sums)
@@ -206,7 +218,7 @@ local function read(path, sums)
   if not is_sound(tensors, facts) then
     return legible.refused("%s: its tensors don't make a set; it is damaged", path)
   end
-  local other = difference(facts.sums, sums)
+  local other = difference(facts.sums, sums, tensors.caption ~= nil)
   if other then
     return legible.refused("%s: it was made with other %s; name another path, or remove the file", path, other)
   end
@@ -221,9 +233,11 @@ local rules = opts.declare("pipe_encode_set", {
   dtype = { one_of = { "f32", "f16", "bf16" }, default = "f32", text = "type in which they are kept" },
   clip_skip = { "integer", min = 0, default = 0, text = "last layers of the text encoder that are left out" },
   tile = { "boolean|table", default = false, as = "boolean|table", text = "the autoencoder works in tiles" },
+  texts = { "boolean", default = true,
+    text = "false keeps captions as texts, to be encoded at each step, as when the text encoder is trained" },
 })
 
-local function check(own, given)
+local function check(own, given, o)
   if kind.of(given) ~= "set" then
     fail.raise("bad argument #1 to '%s' (a set of pictures expected, got %s)", WHERE, kind.shown(given))
   end
@@ -235,7 +249,7 @@ local function check(own, given)
     if bucket.random then fail.raise("%s: random crops differ each time, so their latents can't be kept", WHERE) end
   end
   if not own.vae then fail.raise("%s: the pipe has no autoencoder", WHERE) end
-  if given.captions and not (own.text or own.text2) then fail.raise("%s: the pipe has no text encoder", WHERE) end
+  if given.captions and o.texts and not (own.text or own.text2) then fail.raise("%s: the pipe has no text encoder", WHERE) end
 end
 
 --- A set of latents and states of texts.
@@ -247,7 +261,7 @@ end
 function encoded_set.of(own, given, options)
   local o = opts.check(WHERE, options, rules, 2)
   if given == nil and not o.path then fail.raise("%s: a set, or the path of a file, is needed", WHERE) end
-  if given ~= nil then check(own, given) end
+  if given ~= nil then check(own, given, o) end
   local sums = fingerprint.of(own, given, o)
   if o.path and (given == nil or core.place(o.path) == "file") then return read(o.path, sums) end
   local tensors, facts = gradient.no_grad(encoded, own, given, o)

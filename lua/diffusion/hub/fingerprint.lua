@@ -67,16 +67,18 @@ end
 --- Checksums of the parts of a pipe and of a set. Those of parts that aren't there are absent.
 ---@param own table the private state of a pipe
 ---@param given diffusion.set|nil
----@param o table {size, dtype, clip_skip, tile}
+---@param o table {size, dtype, clip_skip, tile, texts}
 ---@return table<string, string>
 function fingerprint.of(own, given, o)
   local out = {}
-  for _, field in ipairs { "vae", "text", "text2" } do out[field] = own[field] and of_network(own[field]) end
+  for _, field in ipairs { "vae", "text", "text2" } do
+    out[field] = own[field] and (o.texts or field == "vae") and of_network(own[field]) or nil
+  end
   if given then
     out.pictures = of_pictures(given, o.size)
     out.captions = given.captions and of_captions(own, given.captions) or "none"
     local tile = type(o.tile) == "table" and ("%s %s"):format(o.tile.size, o.tile.overlap) or tostring(o.tile)
-    out.how = ("%s, clip_skip %d, tile %s"):format(o.dtype, o.clip_skip, tile)
+    out.how = ("%s, %s, tile %s"):format(o.dtype, o.texts and "clip_skip " .. o.clip_skip or "no states", tile)
   end
   return out
 end

@@ -202,6 +202,7 @@ local function tostring_pipe(self)
   add(network_text("vae", classes.vae, own.vae))
   add(network_text("text", classes.text, own.text))
   add(network_text("text2", classes.text2, own.text2))
+  for _, one in ipairs(own.loras or {}) do add(line("lora", "'%s'%s", one.name, one.merged and ", merged" or "")) end
   if latents.are_bare(own) then add(line("vae", "none, latents are drawn")) end
   if own.process then add(process_text(own.process)) end
   if own.scheduler then add(line("scheduler", "%s", own.scheduler._class_name)) end

@@ -1276,6 +1276,7 @@ local d = {}
 ---@field dtype? "f32"|"f16"|"bf16" type in which they are kept; default "f32"
 ---@field path? string the file that keeps them; if it is there, it is read
 ---@field size? integer pictures or texts that are encoded at once; range >= 1; default 4
+---@field texts? boolean false keeps captions as texts, to be encoded at each step, as when the text encoder is trained; default true
 ---@field tile? boolean|table the autoencoder works in tiles; default false
 
 ---@class (exact) diffusion.pipe_image2image_options
