@@ -214,6 +214,16 @@ describe("a learned word", function()
     end
   end
 
+  it("stays in a pipe that is saved and opened again", exactly(function()
+    local pipe = lora_text.pipe(root .. "/whole", "sd1", true)
+    assert(pipe:load_embedding(WORDS .. "embedding.pt"))
+    assert(d.hub.save(root .. "/again", pipe))
+    local again = assert(d.hub.load(root .. "/again"))
+    local x = lora_text.output(pipe, facts.prompt)
+    assert_near(x, outputs["embedding.pt"], "embedding.pt")
+    assert.is_true(x:equal(lora_text.output(again, facts.prompt)))
+  end))
+
   it("has the name that the file has", function()
     local function word_of(kind, path)
       local pipe = assert(d.hub.load(root .. "/" .. kind, { vae = false }))
