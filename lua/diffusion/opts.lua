@@ -348,6 +348,18 @@ function opts.process(name, argument, process, order)
   return process
 end
 
+--- The tensor of a set's examples; any other value as it is. Raises for a set that has none.
+---@param where string
+---@param data any
+---@return any
+function opts.examples(where, data)
+  if kind.of(data) ~= "set" then return data end
+  if not data.x then
+    fail.raise("%s: the pictures of this set have several sizes or crops; a set with one tensor x expected", where)
+  end
+  return data.x
+end
+
 --- Raises if a tensor holds integers, as the bytes of pictures.
 ---@param where string
 ---@param name string the argument's name

@@ -2,6 +2,7 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local model = require "diffusion.nn.model"
+local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 
 local adopted = {}
@@ -24,14 +25,15 @@ local function plainly(message) return message:match "^bad argument #%d+ to '[^'
 ---@param entry table that of the library in `known.peers`
 ---@param options table the family's options
 ---@param tensors table<string, diffusion.tensor> by the library's keys
----@param frozen boolean|nil as of d.hub.load: nil freezes them until training begins
+---@param o table options of d.hub.load: frozen (nil freezes them until training begins) and recompute
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
-function adopted.network(known, entry, options, tensors, frozen)
-  local m, message = fail.try(peers.model, known, options, adoptable(tensors),
-    { frozen = frozen ~= false, entry = entry })
+function adopted.network(known, entry, options, tensors, o)
+  local given = opts.joined(options, { recompute = known.options.recompute and o.recompute or nil })
+  local m, message = fail.try(peers.model, known, given, adoptable(tensors),
+    { frozen = o.frozen ~= false, entry = entry })
   if not m then return nil, plainly(message) end
-  if frozen == nil then model.defer(m) end
+  if o.frozen == nil then model.defer(m) end
   return m
 end
 

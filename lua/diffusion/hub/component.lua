@@ -86,7 +86,7 @@ local function made(found, info, tensors, o)
   local options, unknown = fail.try(peers.options, found, found.peers.diffusers, keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
   local entry = found.peers.diffusers
-  local m, message = adopted.network(found, entry, opts.joined(options, info.implied), tensors, o.frozen)
+  local m, message = adopted.network(found, entry, opts.joined(options, info.implied), tensors, o)
   if not m then return legible.refused("%s: %s", info.path, message) end
   warn(m, info.path, info.class, unknown or {})
   return m

@@ -11,6 +11,8 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
     text = "part of the name of the weights: fp16, non_ema" },
   frozen = { "boolean", default_text = "until training begins",
     text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
+  recompute = { "boolean", default = false,
+    text = "networks recompute their blocks in the backward pass: training takes less memory and more time" },
   copy = rule.copy,
   dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "that of the file",
     text = "a type to which the weights are converted" },

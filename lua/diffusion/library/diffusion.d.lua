@@ -157,14 +157,24 @@ local d = {}
 ---@field xt number|diffusion.tensor the noisy x_t
 ---@field t number|number[]|diffusion.tensor the level
 
+---@class (exact) diffusion.data_buckets_options
+---@field area? integer most pixels of a picture; range >= 1; default 262144
+---@field max? integer greatest height and width; range [1, 65535]; default twice the root of the area
+---@field min? integer least height and width; range [1, 65535]; default half the root of the area
+---@field multiple? integer height and width are multiples of it; range [1, 32768]; default 64
+---@field sizes? integer[][] {height, width} of each, in place of the other options
+
 ---@class (exact) diffusion.data_copy_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 
 ---@class (exact) diffusion.data_folder_options
+---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
+---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function
 ---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
 ---@field classes? boolean sub-folders are classes; default true
+---@field crop? "centre"|"random" the part of a picture that stays: its middle, or another one each time by the seed of the batches; default "centre"
 ---@field recursive? boolean takes pictures of any depth, for the class of the outermost folder; default false
----@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
+---@field size? integer|integer[] n or {height, width}: each picture is resized and cut to that form; range [1, 65535]; default as they are, all of one size
 ---@field skip? boolean leaves out in silence what would be an error; default false
 ---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
 
@@ -173,6 +183,7 @@ local d = {}
 
 ---@class (exact) diffusion.data_set_options
 ---@field x diffusion.tensor [n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255
+---@field captions? string[] a text for each example
 ---@field class? integer|integer[]|diffusion.tensor the class of all examples or of each, 1 to classes
 ---@field classes? integer number of classes; range >= 1; default the largest class
 ---@field eps? diffusion.tensor noise that each example is paired with, as x (d.reflow)
@@ -510,6 +521,7 @@ local d = {}
 ---@field predict? "eps"|"x0"|"v" the prediction target; default that of the file
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
+---@field recompute? boolean networks recompute their blocks in the backward pass: training takes less memory and more time; default false
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
 ---@field revision? string branch, tag or commit of a model in the cache; default main
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
@@ -632,7 +644,8 @@ local d = {}
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
 ---@class (exact) diffusion.lora_save_options
----@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
+---@field prefix? string the network's part of a pipeline: unet, text_encoder; default by the network
 ---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
@@ -1097,6 +1110,7 @@ local d = {}
 ---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
 ---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
 ---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
+---@field part? string part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2; default by the network
 ---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
@@ -1237,6 +1251,17 @@ local d = {}
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
 
+---@class (exact) diffusion.pipe_add_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field name? string a name for pipe:lora; default "lora"
+---@field on? string|string[] Lua pattern of the paths of the denoiser's layers, or a list of them; "." is all; default q, k, v and out of attention
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field text? boolean adapters of the text encoders too; default false
+---@field text_on? string|string[] the same for the text encoders; default q, k, v and out of attention
+
 ---@class (exact) diffusion.pipe_decode_options
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 
@@ -1246,6 +1271,14 @@ local d = {}
 ---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
 ---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
 ---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+
+---@class (exact) diffusion.pipe_encode_set_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field dtype? "f32"|"f16"|"bf16" type in which they are kept; default "f32"
+---@field path? string the file that keeps them; if it is there, it is read
+---@field size? integer pictures or texts that are encoded at once; range >= 1; default 4
+---@field texts? boolean false keeps captions as texts, to be encoded at each step, as when the text encoder is trained; default true
+---@field tile? boolean|table the autoencoder works in tiles; default false
 
 ---@class (exact) diffusion.pipe_image2image_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
@@ -1295,6 +1328,22 @@ local d = {}
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_inputs_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field drop? number share of texts that are left out, for guidance; range [0, 1]; default 0
+
+---@class (exact) diffusion.pipe_load_embedding_options
+---@field word? string the word that stands for the vectors in a prompt; default that of the file
+
+---@class (exact) diffusion.pipe_load_lora_options
+---@field name? string a name for pipe:lora; default that of the file
+---@field parts? ("unet"|"text"|"text2")[] the networks whose adapters are taken; default all of the file
+---@field weight? number|table<string, number> factor of their effect, or {unet =, text =, text2 =}; default 1
+
+---@class (exact) diffusion.pipe_lora_save_options
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
+---@field weights? table<string, diffusion.ema> averages whose values are saved, {unet =, text =, text2 =}; default the adapters'
 
 ---@class (exact) diffusion.pipe_sizes_options
 ---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
@@ -1587,6 +1636,7 @@ local d = {}
 ---@field checkpoint? string file that the run resumes from and saves to
 ---@field ema? diffusion.ema|diffusion.ema[] averages that the checkpoint holds
 ---@field floor? number least loss, shown next to the loss; objective:floor gives it
+---@field inputs? fun(batches: diffusion.batches): table<string, diffusion.tensor> makes inputs of the network for a batch, as pipe:inputs does of captions
 ---@field log? string CSV file of step, loss, lr and norm
 ---@field on_step? fun(step: integer, loss: number) called after each step
 ---@field quiet? boolean shows no progress; default false
@@ -1768,6 +1818,9 @@ local autoencodertiny = {}
 ---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
+---@field examples integer[]|nil numbers in the set of the last batch's examples
+---@field captions string[]|nil their captions, if the set has captions
+---@field sizes table|nil sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
@@ -1798,6 +1851,16 @@ local checkpoint = {}
 ---@field added diffusion.tensor[] rows of the tokens that add_tokens added
 ---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
 local cliptext = {}
+
+--- The course of a set's batches.
+---@class diffusion.data_course
+---@field counts integer[] number of examples in each bucket
+---@field totals number[] number of examples of each bucket in all batches, infinite if there is no end
+---@field size integer
+---@field seed integer
+---@field shuffle boolean
+---@field epoch table|nil {before = batches until it, list = {bucket, batch}}
+local data_course = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
@@ -1865,6 +1928,13 @@ local likelihood = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local lora = {}
 
+--- The adapters of one part of a pipeline, as a file has them.
+---@class diffusion.lora_part
+---@field prefix string the part's name there: "unet"
+---@field list table[] {name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}
+---@field dropout number
+local lora_part = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1909,6 +1979,7 @@ local oracle = {}
 ---@field tokenizer any cuts prompts into tokens
 ---@field tokenizer2 any the same for text2
 ---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@field loras diffusion.pipe_lora[]|nil the adapters of load_lora and add_lora
 ---@overload fun(options?: diffusion.pipe_options|diffusion.pipe_text2image_options?): diffusion.tensor
 local pipe = {}
 
@@ -1918,6 +1989,16 @@ local pipe = {}
 ---@field seed integer
 ---@field generators any
 local pipe_draws = {}
+
+--- Adapters of a pipe under one name.
+---@class diffusion.pipe_lora
+---@field name string
+---@field weight number|table factor of their effect; can be set, also as {unet =, text =, text2 =}
+---@field merged boolean whether they are in the networks' weights
+---@field unet diffusion.lora|nil those of the denoiser
+---@field text diffusion.lora|nil those of the text encoder
+---@field text2 diffusion.lora|nil those of the second text encoder
+local pipe_lora = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1976,13 +2057,17 @@ local schedule = {}
 
 --- Examples, with their classes if they have any.
 ---@class diffusion.set
----@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
+---@field x diffusion.tensor|nil u8 images [n,H,W,C], or numbers [n,...]; nil if pictures have several sizes or crops
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer number of examples
 ---@field classes integer|nil
 ---@field names string[]|nil names of the classes
 ---@field name string
+---@field captions string[]|nil a text for each example
+---@field paths string[]|nil the files of the pictures
+---@field sizes integer[][]|nil {height, width} of each picture before it was resized
+---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
 local set = {}
 
 --- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
@@ -2098,7 +2183,7 @@ function autoencodertiny:unscale_latents(z) end
 function batches:load_state(state) end
 
 --- The state for a checkpoint.
----@return table state { step, seed, size, n, shuffle, flip }
+---@return table state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several
 function batches:state() end
 
 --- Resumes from the file, if there is one.
@@ -2264,10 +2349,13 @@ function d.data.fashion_mnist(dir, options) end
 --- Without a picture in any sub-folder there are no classes. It is an error if a picture would
 --- be left out. That happens outside the folders of classes, in deeper folders, and to other
 --- formats. Names that begin with a dot are ignored. Links are followed, to each folder once
---- per class. A picture that can't be read is an error too.
+--- per class. A picture that can't be read is an error too. With captions, each picture has a
+--- text, and `.captions` of the batches has those of the last batch. With buckets, pictures
+--- keep their shapes. Each is resized until it covers the nearest size of equal area, and a
+--- batch has pictures of one size.
 ---@param dir string
 ---@param options? diffusion.data_folder_options?
----@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
+---@return diffusion.set|nil set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
 
@@ -2290,7 +2378,7 @@ function d.data.idx(images, labels, options) end
 ---@return string|nil message
 function d.data.npy(path, options) end
 
---- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
+--- Makes a set of tensors: `.x .class .eps .n .classes .names .name .captions`.
 ---@param options diffusion.data_set_options
 ---@return diffusion.set
 function d.data.set(options) end
@@ -4036,8 +4124,8 @@ function lora:parameters() end
 ---@return diffusion.model model without them
 function lora:remove() end
 
---- Writes the adapters as diffusers does, under its names of the layers if the network has
---- such. The factor `scale` is not saved.
+--- Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the
+--- layers if the network has such. The factor `scale` is not saved.
 ---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
 ---@param options? diffusion.lora_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -4565,6 +4653,12 @@ function oracle:posterior_mean(x, a, s) end
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 
+--- Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes
+--- those of the denoiser as its model, or a list with those of the text encoders.
+---@param options? diffusion.pipe_add_lora_options?
+---@return diffusion.pipe_lora adapters
+function pipe:add_lora(options) end
+
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
 ---@param options? diffusion.pipe_decode_options?
@@ -4590,6 +4684,16 @@ function pipe:encode(images) end
 ---@return table<string, diffusion.tensor> without those of the unconditional call
 function pipe:encode_prompt(options) end
 
+--- A set of latents and texts' states, which are computed once. Its batches are latents, drawn
+--- again each time from the autoencoder's mean and deviation. With a path they are kept in a
+--- file. That is refused if the pipe's networks, the pictures or the captions have changed.
+--- Without a set, the file is read.
+---@param set? diffusion.set|nil pictures, with captions or without
+---@param options? diffusion.pipe_encode_set_options?
+---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
+---@return string|nil message
+function pipe:encode_set(set, options) end
+
 --- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and
 --- sampled from there.
 ---@param options diffusion.pipe_image2image_options
@@ -4602,6 +4706,36 @@ function pipe:image2image(options) end
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
 function pipe:inpaint(options) end
+
+--- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its
+--- captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text
+--- encoders. With a set of encode_set, the states are those that it holds.
+---@param batch any batches of a set after a step, or captions, or {captions =, sizes =}
+---@param options? diffusion.pipe_inputs_options?
+---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
+function pipe:inputs(batch, options) end
+
+--- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of
+--- stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word
+--- stands for its vectors.
+---@param path string a file, or a folder with learned_embeds.safetensors or learned_embeds.bin
+---@param options? diffusion.pipe_load_embedding_options?
+---@return string|nil word nil with a message, and nothing changed, if it doesn't fit
+---@return integer|string tokens number of its vectors, or the message
+function pipe:load_embedding(path, options) end
+
+--- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts,
+--- diffusers and peft write them. A pipe can have several, whose effects add up.
+---@param path string a file, or a folder with pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_load_lora_options?
+---@return diffusion.pipe_lora|nil adapters nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function pipe:load_lora(path, options) end
+
+--- The adapters of a name.
+---@param name string
+---@return diffusion.pipe_lora adapters
+function pipe:lora(name) end
 
 --- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small
 --- autoencoder. Without it, a linear map makes one pixel of each latent.
@@ -4622,6 +4756,33 @@ function pipe:steps(options) end
 ---@param options diffusion.pipe_text2image_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
 function pipe:text2image(options) end
+
+--- The networks compute without the adapters. Their values stay.
+---@return diffusion.pipe_lora self
+function pipe_lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.pipe_lora self
+function pipe_lora:enable() end
+
+--- Adds the adapters to the weights of their networks, as lora:merge does.
+---@return diffusion.pipe_lora self
+function pipe_lora:merge() end
+
+--- Removes the adapters from the networks. Merged ones stay in the weights for good.
+function pipe_lora:remove() end
+
+--- Writes the adapters of all networks as one file, which diffusers reads too. The weight is
+--- not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function pipe_lora:save(path, options) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.pipe_lora self
+function pipe_lora:unmerge() end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
@@ -4875,7 +5036,8 @@ function schedule:snr(t) end
 --- returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs,
 --- so all batches are full, even if size > n, and no example is left out. With `epochs`, every
 --- example occurs exactly that often, and the last batch may be short. If `.step` is set, the
---- next batch is step + 1.
+--- next batch is step + 1. A set of pictures of several sizes has a bucket of each. A batch is
+--- of one bucket, and batches of all are mixed.
 ---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end

@@ -88,7 +88,7 @@ end
 
 local function network_of(path, one, found, o)
   local list = need(path, fail.try(found.tensors))
-  return need(path, adopted.network(one.known, one.entry, found.options, list, o.frozen))
+  return need(path, adopted.network(one.known, one.entry, found.options, list, o))
 end
 
 local function tensors_of(path, o)
