@@ -1,7 +1,7 @@
 -- Lesson 12: a model of diffusers is opened, sampled, fine-tuned and saved back. Low-rank adapters learn
 -- new digits. The weights of the model stay mapped from its file, and are not changed.
--- Run: lua5.4 examples/12_other_models.lua [FOLDER]     FOLDER is a folder of diffusers, or a name in the
--- cache of huggingface_hub. Without it, a small model is trained first and saved as lesson12/ddpm.
+-- Run: lua5.4 examples/12_other_models.lua [FOLDER]     FOLDER is one of diffusers, or a name in the cache of
+-- huggingface_hub, without classes. Without it, a small model is trained first and saved as lesson12/ddpm.
 -- Writes adapted.png and the folders lesson12/lora and lesson12/adapted.
 local d = require "diffusion"
 
@@ -49,8 +49,8 @@ local new = fitted(arg[1] and digits.x or some(5, 9))
 
 -- 2. Fine-tune. The process is the one that the model was trained for.
 local lora = d.nn.lora(pipe.unet, { rank = 4, on = { "conv", "to_[qkv]$" } })
-local total, trainable = pipe.unet:count()
-print(("%d of %d parameters train; those of the adapters: %d"):format(trainable, total, lora:count()))
+print(("the adapters train %d parameters; the model's own %d stay as they are"):format(lora:count(),
+  (pipe.unet:count())))
 local ema = d.ema(lora, { decay = 0.98 })
 local opt = d.adamw(lora, { lr = 3e-3, clip = 1, ema = ema })
 local objective = d.objective { process = pipe.process }

@@ -6,6 +6,7 @@ local autoencoders = require "spec.support.peer_autoencoders"
 local cases = require "spec.support.peer_cases"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
+local forge = require "spec.support.forge"
 local family = require "diffusion.nn.family"
 local hub_folder = require "spec.support.hub_folder"
 local peers = require "diffusion.nn.peers"
@@ -198,6 +199,55 @@ describe("d.autoencodertiny", function()
     local again = assert(peers.model(known, two_levels, theirs, { entry = known.peers.taesd }))
     local z = d.randn(1, 4, 4, 4)
     assert.is_true(model:decode(z):equal(again:decode(z)))
+  end)
+
+  it("is read from taesd.py's files: two halves, or both in one", function()
+    local folder, known, model = forge.folder(), family.find "autoencodertiny", tiny()
+    local both, z = peers.saved(known.peers.taesd, model:state()), d.randn(1, 4, 4, 4)
+    local function path(name) return ("%s/%s"):format(folder, name) end
+    local function save(name, tensors)
+      local dense = {}
+      for key, x in pairs(tensors) do dense[key] = x:contiguous():to "f32" end
+      local file <close> = assert(io.open(path(name), "wb"))
+      file:write(forge.pt(dense))
+    end
+    local function half(which, more)
+      local out = more or {}
+      for key, x in pairs(both) do if key:find("^" .. which) then out[key:sub(#which + 2)] = x end end
+      return out
+    end
+    save("encoders_encoder.pth", half "encoder")
+    save("encoders_decoder.pth", half "decoder")
+    save("both.pt", both)
+    for _, name in ipairs { "encoders_encoder.pth", "encoders_decoder.pth", "both.pt" } do
+      local pipe = assert(d.hub.load(path(name)))
+      assert.is_true(model:decode(z):allclose(pipe.vae:decode(z), { rtol = 1e-5, atol = 1e-5 }))
+      assert.same(model:config().num_decoder_blocks, pipe.vae:config().num_decoder_blocks)
+      assert(tostring(pipe):find("autoencoder of TAESD", 1, true))
+    end
+    local dit = d.dittransformer2d { sample_size = 4, num_attention_heads = 1, attention_head_dim = 8, num_layers = 1,
+      out_channels = 4, num_embeds_ada_norm = 5 }
+    assert(d.hub.save(path "dit", { unet = dit, vae = model, pipeline = "DiTPipeline",
+      scheduler = { _class_name = "DDIMScheduler" } }))
+    local pipe = assert(d.hub.load(path "dit", { vae = path "encoders_decoder.pth" }))
+    assert.is_true(model:decode(z):allclose(pipe.vae:decode(z), { rtol = 1e-5, atol = 1e-5 }))
+    local function refused(words, name, options)
+      local none, message = d.hub.load(path(name), options)
+      assert.is_nil(none)
+      assert(message:find(words, 1, true), message)
+    end
+    refused("option 'T' isn't needed", "both.pt", { T = 1000 })
+    save("one_encoder.pth", half "encoder")
+    refused("the encoder of a TAESD; its decoder isn't there: " .. path "one_decoder.pth", "one_encoder.pth")
+    save("one_decoder.pth", half "encoder")
+    refused("one_decoder.pth: not the decoder of ", "one_encoder.pth")
+    save("plain.pth", half "decoder")
+    refused("the file's name has no 'decoder' in whose place 'encoder' could be", "plain.pth")
+    save("one_decoder.pth", half("decoder", { ["900000000000.bias"] = d.ones(1) }))
+    refused("its decoder has layer 900000000000, but 400 is the last", "one_encoder.pth")
+    save("one_decoder.pth", half("decoder", { ["3.pool.0.weight"] = d.ones(1) }))
+    refused("'decoder.3.pool.0.weight': blocks with pools", "one_encoder.pth")
+    forge.clean()
   end)
 
   it("refuses what that class can't run", function()

@@ -135,7 +135,7 @@ describe("a folder of a text encoder", function()
       ["unet/model.safetensors"] = peers.saved(family.find("cliptext").peers.diffusers, small_model():state()) })
     local pipe, message = d.hub.load(root)
     assert.is_nil(pipe)
-    assert(message:find("'unet' is a CLIPTextModel, which is no denoiser", 1, true), message)
+    assert(message:find("'unet' is CLIPTextModel, which is no unet", 1, true), message)
   end)
 end)
 

@@ -1,6 +1,7 @@
 -- Networks of other people's folders train with the ordinary loop, under the process of their scheduler.
 local child = require "spec.support.child"
 local d = require "diffusion"
+local fails = require "spec.support.fails"
 local json = require "diffusion.file.json"
 
 local function bits(x) return x:detach():contiguous():bytes() end
@@ -111,20 +112,45 @@ describe("a network of a folder", function()
   end)
 
   it("trains its variance, if it has learned one", function()
-    for _, variance in ipairs { "learned", "learned_range" } do
-      local path = folder(variance, { outputs = 2, scheduler = ddpm { variance_type = variance } })
-      local pipe = assert(d.hub.load(path))
-      assert.equal(variance, pipe.process.variance)
-      local old = pipe.unet(x, 50)
-      assert.same({ 6, 8, 8, 4 }, old:shape())
-      local first = train(pipe, 1).loss
-      assert.is_true(train(pipe, 60).loss < 0.9 * first)
-      local change = (pipe.unet(x, 50) - old):abs():mean(1):mean(1):mean(1):totable()
-      for _, c in ipairs(change) do assert.is_true(c > 1e-3) end
-      local o = { model = pipe.unet, process = pipe.process, shape = { 1, 8, 8, 2 }, sampler = "ddpm", steps = 3,
-        seed = 1 }
-      assert.is_true(d.sample(o):isfinite():all())
+    local path = folder("learned_range", { outputs = 2, scheduler = ddpm { variance_type = "learned_range" } })
+    local pipe = assert(d.hub.load(path))
+    assert.equal("learned_range", pipe.process.variance)
+    local old = pipe.unet(x, 50)
+    assert.same({ 6, 8, 8, 4 }, old:shape())
+    local first = train(pipe, 1).loss
+    assert.is_true(train(pipe, 60).loss < 0.9 * first)
+    local change = (pipe.unet(x, 50) - old):abs():mean(1):mean(1):mean(1):totable()
+    for _, c in ipairs(change) do assert.is_true(c > 1e-3) end
+    local o = { model = pipe.unet, process = pipe.process, shape = { 1, 8, 8, 2 }, sampler = "ddpm", steps = 3,
+      seed = 1 }
+    assert.is_true(d.sample(o):isfinite():all())
+  end)
+
+  it("trains a variance that diffusers calls learned as the variance itself", function()
+    local path = folder("learned", { outputs = 2, scheduler = ddpm { variance_type = "learned" } })
+    local pipe = assert(d.hub.load(path, { frozen = false }))
+    assert.equal("learned_direct", pipe.process.variance)
+    fails("the variance is 'learned_direct', so v is a variance, but its least value is -", train, pipe, 1)
+    fails("the variance is 'learned_direct'", pipe, { n = 1, steps = 2, seed = 1 })
+    local state = pipe.unet:state()
+    d.no_grad(function()
+      state["out.conv.weight"]:zero_()
+      state["out.conv.bias"]:fill_(0.1)
+    end)
+    local log = d.process { schedule = pipe.process.schedule, variance = "learned", clip = pipe.process.clip }
+    local function as_log(xt, t)
+      local out = pipe.unet(xt, t)
+      return d.cat({ out:narrow(4, 1, 2), out:narrow(4, 3, 2):log() }, 4)
     end
+    d.manual_seed(3)
+    local _, seen = d.objective { process = pipe.process }(pipe.unet, x)
+    d.manual_seed(3)
+    local _, want = d.objective { process = log }(as_log, x)
+    assert.is_true(seen.vlb:allclose(want.vlb, { rtol = 1e-5 }))
+    assert.is_true(train(pipe, 1).loss > 0)
+    assert(d.hub.save(root .. "/again", pipe))
+    fails("trained with variance = 'learned_direct', but the process has 'learned_range'", d.hub.save,
+      root .. "/other", { unet = pipe.unet, scheduler = ddpm { variance_type = "learned_range" } })
   end)
 
   it("may be a transformer, with classes and a learned variance", function()

@@ -149,8 +149,40 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
     local pipe = assert(d.hub.load(path, { image = 8, groups = 4, key = "ema" }))
     local c = pipe.unet:config()
     assert.same({ true, true, "layer", 4 }, { c.standard_conv, c.divide_values, c.attn_norm, c.attn_heads[1] })
-    assert.is_true(pipe.unet:state()["out.bias"]:equal(average["model.final_conv.bias"]:to(core.real)))
+    assert.is_true(pipe.unet:state()["out.bias"]:equal(average["model.final_conv.bias"]:to("f32"):to(core.real)))
     assert.equal("x0", pipe.process.predict)
+  end)
+
+  it("computes as the version that it was written by", function()
+    local biased = joined(older.shapes)
+    for key, shape in pairs(older.shapes) do
+      if key:find "attn.*norm%.g$" or key:find "%.2%..*norm%.g$" or key:find "to_out%.1%.g$" then
+        biased[key:gsub("g$", "b")] = shape
+      end
+    end
+    local rows = { -- by the code of each release
+      { "0.25.3", 0, false, false, "layer_bias" }, { "0.26.3", 16, false, false, "layer_bias" },
+      { "0.26.4", 16, false, true, "layer_bias" }, { "0.26.5", 16, false, true, "layer" },
+      { "0.27.2", 16, false, true, "layer" }, { "0.27.3", 10, true, true, "layer" },
+      { "0.28.0", 0, true, true, "layer" }, { "1.6.4", 0, true, true, "layer" }, { "1.7.1", 0, true, true, "rms" },
+      { "1.7.2", 0, false, true, "rms" }, { "1.7.4", 0, false, false, "rms" },
+    }
+    for _, row in ipairs(rows) do
+      local file = file_of { shapes = row[5] == "layer_bias" and biased or older.shapes }
+      local c = assert(d.hub.load(file, joined(given_of(older), { version = row[1] }))).unet:config()
+      assert.same(row, { row[1], c.cosine_attn, c.standard_conv, c.divide_values, c.attn_norm })
+    end
+  end)
+
+  it("has 4 heads in each level of a network with classes, and those of the option in its middle", function()
+    local conditional = fixture "lucidrains"[6]
+    for name, number in pairs { heads = 2, head_channels = 4 } do
+      local o = joined(without(given_of(conditional), "heads"), { [name] = number })
+      local pipe = assert(d.hub.load(file_of(conditional), o))
+      assert.same({ 4, 4, 2 }, pipe.unet:config().attn_heads)
+    end
+    local file = file_of { shapes = without(conditional.shapes, "null_classes_emb") }
+    refused("'null_classes_emb' is missing", file, given_of(conditional))
   end)
 
   it("lists all that the keys don't tell", function()
@@ -273,11 +305,44 @@ describe("d.hub.load of guided-diffusion and DiT", function()
       file_of(joined(adm, { shapes = moved })), given_of(adm))
     refused("heads is one number", file_of(adm), joined(given_of(adm), { heads = { 1, 2 } }))
     refused("3 heads don't divide 64 channels", file_of(adm), joined(given_of(adm), { heads = 3 }))
-    refused("heads is one number that divides the width 16", file_of(dit), joined(given_of(dit), { heads = 3 }))
+    refused("3 heads don't divide the width 16 of its blocks", file_of(dit), joined(given_of(dit), { heads = 3 }))
     refused("its table has 4 rows, so it has 4 classes, or 3 and a row for none; not 2", file_of(dit),
       joined(given_of(dit), { classes = 2 }))
     local other = joined(dit, { buffers = {}, shapes = joined(dit.shapes, { pos_embed = { 1, 16, 16 } }) })
     refused("its pos_embed isn't the table", file_of(other), given_of(dit))
+  end)
+
+  it("takes the width of heads in place of their number", function()
+    local small = without(given_of(dit), "heads")
+    local pipe = assert(d.hub.load(file_of(dit), joined(small, { head_channels = 4 })))
+    assert.equal(4, pipe.unet:config().num_attention_heads)
+    refused("heads of 3 channels don't divide the width 16", file_of(dit), joined(small, { head_channels = 3 }))
+    refused("heads is one number in such a network", file_of(dit), joined(small, { heads = { 1, 2 } }))
+  end)
+
+  it("refuses options that would be left out", function()
+    local steps = d.schedule.linear { T = 50 }
+    for name, value in pairs { groups = 8, precondition = "edm", heads = 2, sigma_data = 1 } do
+      local file = file_of(adm)
+      local o = joined(given_of(adm), { [name] = value }, name == "heads" and { head_channels = 16 })
+      refused(("option '%s' isn't needed"):format(name), file, o)
+    end
+    refused("T = 1000, but its schedule has 50 steps", file_of(adm), joined(given_of(adm), { schedule = steps }))
+    local process = d.process { schedule = steps, predict = "eps" }
+    refused("option 'T' isn't needed", file_of(dit), joined(given_of(dit), { process = process }))
+    local whole = { heads = 2, classes = 3, process = process }
+    assert.equal(process, assert(d.hub.load(file_of(dit), whole)).process)
+    refused("options 'cache', 'class_name', 'revision', 'variant' are for folders of diffusers, and this is a file of "
+      .. "another library", file_of(dit),
+      joined(whole, { cache = "x", class_name = "X", revision = "x", variant = "fp16" }))
+    refused("option 'tokenizer' is for files of Stable Diffusion", file_of(dit), joined(whole, { tokenizer = "x" }))
+    refused("option 'scheduler' is for folders", file_of(dit),
+      joined(whole, { vae = "x", scheduler = "DDIMScheduler" }))
+    refused("option 'scheduler' is for folders", file_of(dit), joined(whole, { scheduler = "DDIMScheduler" }))
+    local folder = forge.folder()
+    assert(d.hub.save(folder, d.unet { image = { 8, 8, 1 }, channels = 8, mult = { 1 }, blocks = 1, groups = 4 }))
+    refused("option 'schedule' is for files of other libraries", folder, { schedule = "linear" })
+    refused("/none: ", "/none", { schedule = "linear" })
   end)
 
   it("refuses other files with a sentence", function()

@@ -188,10 +188,11 @@ describe("a d.unet that is saved", function()
 end)
 
 describe("a process that is saved", function()
-  local model
+  local models = {}
   local function saved(o)
-    model = model or unet()
-    assert(d.hub.save(root, { unet = model, process = process(o) }))
+    local outputs = tostring(o.variance):find "^learned" and 2 or 1
+    models[outputs] = models[outputs] or unet { outputs = outputs }
+    assert(d.hub.save(root, { unet = models[outputs], process = process(o) }))
     return decoded "scheduler/scheduler_config.json"
   end
 
@@ -215,9 +216,11 @@ describe("a process that is saved", function()
       assert.equal(theirs, saved { predict = ours }.prediction_type)
       assert.equal(ours, assert(d.hub.load(root)).process.predict)
     end
-    for _, variance in ipairs { "fixed_small", "fixed_large" } do
+    for _, variance in ipairs { "fixed_small", "fixed_large", "learned_range" } do
       assert.equal(variance, saved { variance = variance }.variance_type)
     end
+    assert.equal("learned", saved { variance = "learned_direct" }.variance_type)
+    assert.equal("learned_direct", assert(d.hub.load(root)).process.variance)
     assert.equal(2, saved { clip = 2 }.clip_sample_range)
     assert.equal(2, assert(d.hub.load(root)).process.clip)
     assert.is_false(saved { clip = false }.clip_sample)
@@ -240,14 +243,54 @@ describe("a process that is saved", function()
     refused("it predicts score", { predict = "score" })
     refused("its schedule flow isn't one of betas", { schedule = d.schedule.flow(), predict = "flow" })
     refused("its schedule edm isn't one of betas", { schedule = d.schedule.edm(), predict = "edm" })
+    refused("its variance is 'learned', which is ln variance, but 'learned' of DDPMScheduler is the variance itself",
+      { variance = "learned" })
     refused("its variance is a function", { variance = function() return 1 end })
     refused("its variance is optimal", { variance = "optimal", x0_error = { { 1, 0.1 }, { 1000, 1 } } })
+  end)
+
+  it("may be a scheduler's config, which is checked", function()
+    local function given(config) return d.hub.save(root .. "/x", { unet = unet(), scheduler = config }) end
+    refusal({ "hub.save: the scheduler can't be followed: ", "unknown scheduler 'FooScheduler'" },
+      given { _class_name = "FooScheduler" })
+    refusal({ "DDPMScheduler: option 'beta_schedule': unknown value 'no'" },
+      given { _class_name = "DDPMScheduler", beta_schedule = "no" })
+    local net = unet()
+    d.record(d.objective { process = process { predict = "v" } }, net, d.randn(1, 8, 8, 1))
+    fails("trained to predict v, but the process predicts eps", d.hub.save, root .. "/x",
+      { unet = net, scheduler = { _class_name = "DDIMScheduler" } })
+    assert.equal(core.list(root)[1], nil)
+  end)
+
+  it("may be a scheduler's config, of which the keys are written that its class reads", function()
+    assert(d.hub.save(root, { unet = unet(), scheduler = { _class_name = "EulerDiscreteScheduler",
+      _use_default_values = { "timestep_spacing" }, timestep_spacing = "leading", beta_end = 0.01 } }))
+    assert.same({ _class_name = "EulerDiscreteScheduler", _diffusers_version = "0.42.1", beta_end = 0.01 },
+      decoded "scheduler/scheduler_config.json")
+  end)
+
+  it("may be a scheduler's config; one that can't be written leaves the old folder", function()
+    assert(d.hub.save(root, { unet = unet(), process = process() }))
+    local before = files()
+    fails("a function can't be written", d.hub.save, root, { unet = unet(),
+      scheduler = { _class_name = "DDPMScheduler", note = print } })
+    assert.same(before, files())
   end)
 
   it("of another target than the network's is an error", function()
     local net = unet()
     d.record(d.objective { process = process { predict = "v" } }, net, d.randn(1, 8, 8, 1))
     fails("trained to predict v, but the process predicts eps", d.hub.save, root, { unet = net, process = process() })
+    local config = { _class_name = "DDPMScheduler" }
+    fails("trained to predict v, but the process predicts eps", d.hub.save, root, { unet = net, scheduler = config })
+    config.prediction_type = "v_prediction"
+    assert(d.hub.save(root, { unet = net, scheduler = config }))
+    net = unet { outputs = 2 }
+    local own = d.process { schedule = d.schedule.linear(), variance = "learned" }
+    d.record(d.objective { process = own }, net, d.randn(1, 8, 8, 1):clamp(-1, 1))
+    config = { _class_name = "DDPMScheduler", variance_type = "learned" }
+    fails("trained with variance = 'learned', but the process has 'learned_direct'", d.hub.save, root,
+      { unet = net, scheduler = config })
   end)
 end)
 
@@ -295,8 +338,49 @@ describe("a save", function()
     fails("a path expected, got 7", d.hub.save, 7, model)
     refusal({ "a pipeline of class FluxPipeline isn't written here" }, d.hub.save(root, { unet = model,
       process = process(), pipeline = "FluxPipeline" }))
-    refusal({ "a LDMPipeline needs a vae" }, d.hub.save(root, { unet = model, process = process(),
-      pipeline = "LDMPipeline" }))
     assert.equal(core.list(root)[1], nil)
+  end)
+
+  it("as a class of pipelines that doesn't run with these parts is refused", function()
+    local tiny = d.autoencodertiny { encoder_block_out_channels = { 4 }, decoder_block_out_channels = { 4 },
+      num_encoder_blocks = { 0 }, num_decoder_blocks = { 0 } }
+    local function refused(words, o)
+      o.unet = o.unet or unet()
+      o.process = not o.scheduler and (o.process or process()) or nil
+      refusal({ "hub.save: these parts can't be a ", words }, d.hub.save(root, o))
+      assert.equal(core.list(root)[1], nil)
+    end
+    refused("LDMPipeline: a vae is missing", { pipeline = "LDMPipeline" })
+    refused("DiTPipeline: UNet2DModel is no transformer", { pipeline = "DiTPipeline", vae = tiny })
+    refused("DDPMPipeline: that class has no vae", { pipeline = "DDPMPipeline", vae = tiny })
+    refused("DDPMPipeline: AutoencoderTiny is no unet", { unet = tiny })
+    refused("LDMPipeline: UNet2DModel is no vae", { vae = unet() })
+    refused("KarrasVePipeline: that class runs with KarrasVeScheduler, and not with DDPMScheduler",
+      { pipeline = "KarrasVePipeline" })
+    refused("DDIMPipeline: KarrasVeScheduler runs in KarrasVePipeline alone",
+      { pipeline = "DDIMPipeline", scheduler = { _class_name = "KarrasVeScheduler" } })
+    refused("DDPMPipeline: its scheduler takes a learned variance, and its network makes 1 channels of 1",
+      { process = process { variance = "learned_range" } })
+    refused("DDPMPipeline: its network also predicts a variance (2 channels of 1), and its scheduler takes none",
+      { unet = unet { outputs = 2 } })
+  end)
+
+  it("has the names of classes that are given", function()
+    assert(d.hub.save(root, { unet = unet { classes = 2 }, process = process(), labels = { "cat", "dog" } }))
+    assert.same({ ["0"] = "cat", ["1"] = "dog" }, decoded "model_index.json".id2label)
+    assert.same({ "cat", "dog" }, assert(d.hub.load(root)).labels)
+  end)
+
+  it("has the pipeline that runs with its scheduler", function()
+    assert(d.hub.save(root, { unet = unet(), scheduler = { _class_name = "ScoreSdeVeScheduler" } }))
+    assert.equal("ScoreSdeVePipeline", decoded "model_index.json"._class_name)
+  end)
+
+  it("of a network alone doesn't go into the folder of a pipeline", function()
+    assert(d.hub.save(root, { unet = unet(), process = process() }))
+    local before = files()
+    refusal({ root .. "/model_index.json: this is the folder of a pipeline" }, d.hub.save(root, unet()))
+    assert.same(before, files())
+    assert(d.hub.save(root .. "/unet", unet()))
   end)
 end)

@@ -1,5 +1,6 @@
 -- d.hub.scheduler: configs as they are found, the classes of diffusers, and runs of them step by step.
 local d = require "diffusion"
+local json = require "diffusion.file.json"
 local fails = dofile "spec/support/fails.lua"
 local rows = dofile "spec/support/scheduler_rows.lua"
 
@@ -67,6 +68,8 @@ describe("a scheduler's config", function()
   write(dir .. "/pipe/scheduler/scheduler_config.json", text)
   write(dir .. "/bad.json", "{")
   write(dir .. "/list.json", "3")
+  write(dir .. "/array.json", '["DDIMScheduler"]')
+  write(dir .. "/null.json", "null")
 
   it("is a table, a file, its folder or a pipeline's", function()
     local plain = d.hub.scheduler { _class_name = "DPMSolverMultistepScheduler", beta_start = 0.001 }
@@ -80,6 +83,7 @@ describe("a scheduler's config", function()
   it("that isn't there or isn't JSON is a sentence", function()
     for path, sentence in pairs {
       ["/nothing"] = "no scheduler_config.json there", ["/bad.json"] = "json: ", ["/list.json"] = "an object expected",
+      ["/array.json"] = "an object expected", ["/null.json"] = "an object expected",
     } do
       local process, message = d.hub.scheduler(dir .. path)
       assert.is_nil(process)
@@ -96,6 +100,24 @@ describe("a scheduler's config", function()
     assert.same({ ratio = 0.995, most = 2 }, clip)
   end)
 
+  it("has null for a truth value that is false", function()
+    local process = assert(d.hub.scheduler { _class_name = "DDPMScheduler", clip_sample = json.null })
+    assert.is_nil(process.clip)
+    process = assert(d.hub.scheduler { _class_name = "DDPMScheduler", clip_sample_range = json.null })
+    assert.equal(1, process.clip)
+  end)
+
+  it("has variances by names that differ here", function()
+    local names = { fixed_small_log = "fixed_small", fixed_large_log = "fixed_large", learned = "learned_direct",
+      learned_range = "learned_range" }
+    for theirs, ours in pairs(names) do -- in configs that are copied from DDPMScheduler
+      local config = { _class_name = "DPMSolverMultistepScheduler", variance_type = theirs }
+      assert.equal(ours, assert(d.hub.scheduler(config)).variance)
+    end
+    local ddpm = { _class_name = "DDPMScheduler", variance_type = "learned" }
+    assert.equal("learned_direct", (d.hub.scheduler(ddpm)).variance)
+  end)
+
   it("with a wrong type or value is a sentence that names the option", function()
     for _, case in ipairs {
       { { _class_name = "DDIMScheduler", beta_schedule = "laplace" }, "'beta_schedule'" },
@@ -104,6 +126,10 @@ describe("a scheduler's config", function()
       { { _class_name = "DPMSolverMultistepScheduler", algorithm_type = "dpmsolver" }, "'sigma_min' expected" },
       { { _class_name = "DDIMShceduler" }, "did you mean 'DDIMScheduler'?" },
       { {}, "_class_name is missing" },
+      { { _class_name = json.null }, "_class_name is missing" },
+      { { _class_name = { "diffusers", "DDIMScheduler" } }, "_class_name must be the name of a class, got table" },
+      { { _class_name = "ScoreSdeVeScheduler", sampling_eps = 0.25 }, "in 5 steps diffusers takes a level twice" },
+      { { _class_name = "LTXEulerAncestralRFScheduler", invert_sigmas = true }, "invert_sigmas" },
       { { _class_name = "VQDiffusionScheduler" }, "VQDiffusionScheduler: it works on discrete tokens" },
       { { _class_name = "DPMSolverSDEScheduler" }, "Brownian tree" },
       { { _class_name = "UniPCMultistepScheduler", use_flow_sigmas = true, use_beta_sigmas = true }, "the curve beta" },
@@ -126,8 +152,26 @@ describe("options of d.hub.scheduler", function()
     fails("'eta' is not an option of EulerDiscreteScheduler", d.hub.scheduler, euler, { eta = 1 })
     fails("unknown option 'step'; did you mean 'steps'?", d.hub.scheduler, euler, { step = 1 })
     fails("first = 9, but there are 8 steps", d.hub.scheduler, euler, { steps = 8, first = 9 })
+    fails("sigmas has only the level of the end; 2 or more expected", d.hub.scheduler, euler, { sigmas = { 0 } })
     fails("6 timesteps make 6 steps, but steps = 3", d.hub.scheduler, { _class_name = "DDPMScheduler" },
       { steps = 3, timesteps = { 6, 5, 4, 3, 2, 1 } })
+  end)
+
+  it("that diffusers can't take together are a sentence", function()
+    local process, message = d.hub.scheduler({ _class_name = "LCMScheduler" }, { timesteps = { 900, 400 },
+      strength = 0.5 })
+    assert.is_nil(process)
+    assert.matches("strength with timesteps", message)
+    process, message = d.hub.scheduler({ _class_name = "TCDScheduler" }, { steps = 9, strength = 0.1 })
+    assert.is_nil(process)
+    assert.matches("9 steps, but strength = 0.1 leaves 5 timesteps", message, 1, true)
+    process, message = d.hub.scheduler({ _class_name = "RePaintScheduler" }, { steps = 9, mask = d.ones(1, 2, 2, 1) })
+    assert.is_nil(process)
+    assert.matches("mask is given without original", message)
+    process, message = d.hub.scheduler({ _class_name = "DPMSolverMultistepScheduler", use_flow_sigmas = true,
+      use_karras_sigmas = true }, { steps = 5 })
+    assert.is_nil(process)
+    assert.matches("the curve karras: the sigma of step 1 of 5 is 157.407", message, 1, true)
   end)
 
   it("give a grid, or a function that makes one for the option grid", function()

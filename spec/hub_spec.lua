@@ -3,6 +3,7 @@
 local d = require "diffusion"
 local child = require "spec.support.child"
 local fails = require "spec.support.fails"
+local forge = require "spec.support.forge"
 local hub = require "spec.support.hub_folder"
 local peer_values = require "spec.support.peer_values"
 local refusal = require "spec.support.refusal"
@@ -179,6 +180,84 @@ describe("a folder of a pipeline", function()
   end)
 end)
 
+describe("a pipeline's index", function()
+  local function with(changes)
+    local index = {}
+    for key, value in pairs(hub.index) do index[key] = value end
+    for key, value in pairs(changes) do index[key] = value end
+    write { ["model_index.json"] = index }
+  end
+
+  it("may not name classes that come with the folder", function()
+    write(hub.pipeline { ["unet/my_unet.py"] = "class ToyModel: pass", ["scheduler/my_scheduler.py"] = "" })
+    with { unet = { "my_unet", "ToyModel" } }
+    refused({ root .. "/model_index.json: 'unet' is ToyModel of unet/my_unet.py; classes that come with a folder" },
+      root)
+    with { scheduler = { "my_scheduler", "DDPMScheduler" } }
+    refused({ "'scheduler' is DDPMScheduler of scheduler/my_scheduler.py" }, root)
+    with { scheduler = { "deprecated", "DDPMScheduler" }, unet = { "diffusers", "ToyModel" } }
+    assert(d.hub.load(root))
+  end)
+
+  it("has a denoiser where the pipeline needs one", function()
+    local tiny = d.autoencodertiny { encoder_block_out_channels = { 4 }, decoder_block_out_channels = { 4 },
+      num_encoder_blocks = { 0 }, num_decoder_blocks = { 0 } }
+    write(hub.pipeline())
+    assert(d.hub.save(root .. "/unet", tiny))
+    with { unet = { "diffusers", "AutoencoderTiny" } }
+    refused({ "model_index.json: 'unet' is AutoencoderTiny, which is no unet" }, root)
+  end)
+end)
+
+describe("an option for something else than what is found", function()
+  local tiny
+
+  local function folder(at, model)
+    assert(d.hub.save(root .. "/" .. at, model))
+    return root .. "/" .. at
+  end
+
+  before_each(function()
+    tiny = tiny or d.autoencodertiny { encoder_block_out_channels = { 4 }, decoder_block_out_channels = { 4 },
+      num_encoder_blocks = { 0 }, num_decoder_blocks = { 0 } }
+  end)
+
+  it("is refused for a folder if it is for files of other libraries", function()
+    write(hub.pipeline())
+    refused({ root .. ": option 'heads' is for files of other libraries, and this is a folder of diffusers" }, root,
+      { heads = 4 })
+    refused({ root .. "/unet: options 'T', 'image', 'qkv_order' are for files of other libraries" }, root .. "/unet",
+      { image = 64, qkv_order = "new", T = 10 })
+  end)
+
+  it("is refused for a pipeline if it is for one component, or for latents", function()
+    write(hub.pipeline())
+    refused({ root .. ": option 'class_name' is for a folder of one component, and this is a pipeline" }, root,
+      { class_name = "ToyModel" })
+    refused({ root .. ": this is a DDPMPipeline, which has no latents, so vae has no use" }, root, { vae = root })
+    assert(d.hub.load(root, { vae = false }))
+  end)
+
+  it("is refused if it is a revision of a folder outside the cache, or a cache for a path", function()
+    write(hub.pipeline())
+    refused({ root .. ": revision = 'fp16', but only a model in the cache of huggingface_hub has revisions" }, root,
+      { revision = "fp16" })
+    refused({ root .. ": a path, but with the option cache the name of a model in /tmp is expected" }, root,
+      { cache = "/tmp" })
+  end)
+
+  it("is used if it is the autoencoder of a denoiser alone", function()
+    write(hub.pipeline())
+    local vae = folder("vae", tiny)
+    local pipe = assert(d.hub.load(root .. "/unet", { vae = vae }))
+    assert.equal("autoencodertiny", pipe.vae:config().kind)
+    assert(tostring(pipe):find("vae        AutoencoderTiny", 1, true))
+    refused({ "vae = '" .. root .. "/unet': ToyModel, which is no autoencoder" }, root .. "/unet",
+      { vae = root .. "/unet" })
+    refused({ vae .. ": vae = '" .. vae .. "' has no use next to AutoencoderTiny" }, vae, { vae = vae })
+  end)
+end)
+
 describe("a folder of one component", function()
   it("opens as a pipe without a scheduler", function()
     write { ["config.json"] = hub.config, ["diffusion_pytorch_model.safetensors"] = hub.tensors() }
@@ -242,6 +321,8 @@ describe("a config", function()
     refused({ "option 'width': integer in [2, 64] expected, got 1.5" }, root)
     with { _class_name = 7 }
     refused({ "'_class_name' must be a name, got 7" }, root)
+    with { _class_name = { "my_unet", "ToyModel" } }
+    refused({ "'_class_name' must be a name, got [\"my_unet\",\"ToyModel\"]" }, root)
   end)
 
   it("that is no object of JSON is refused", function()
@@ -302,6 +383,24 @@ describe("weights", function()
     map["other.weight"] = part
     write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map } }
     refused({ "tensor 'other.weight' should be in " .. part .. ", which doesn't have it" }, root)
+  end)
+
+  it("name the class of a tensor that can't be read", function()
+    local dense, map, part = {}, {}, "diffusion_pytorch_model-00001-of-00001.bin"
+    for key, x in pairs(hub.tensors()) do dense[key], map[key] = x:contiguous(), part end
+    local bytes = forge.pt(dense):gsub("ctorch\nFloatStorage", "ctorch\nOtherStorage", 1)
+    local sentence = " is of type torch.OtherStorage, a Python class that isn't read"
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false, [WEIGHTS .. ".bin"] = bytes })
+    refused({ "weights of ToyModel: ", sentence }, root)
+    os.remove(root .. "/" .. WEIGHTS .. ".bin")
+    write { [WEIGHTS .. ".bin.index.json"] = { weight_map = map }, ["unet/" .. part] = bytes }
+    refused({ "weights of ToyModel: ", sentence }, root)
+  end)
+
+  it("may be tensors in a list, which have no names", function()
+    write(hub.pipeline { [WEIGHTS .. ".safetensors"] = false,
+      [WEIGHTS .. ".bin"] = child.read "spec/fixtures/peers/pt/list.pt" })
+    refused({ "tensors without names, not the weights" }, root)
   end)
 
   it("may be cut into shards", function()
@@ -430,6 +529,8 @@ describe("the cache of huggingface_hub", function()
     refused({ "./google/toy: no such file or folder" }, "./google/toy")
     refused({ "/google/toy: no such file or folder" }, "/google/toy")
     refused({ "a/b/c: no such file or folder" }, "a/b/c")
+    refused({ "https://huggingface.co/google/toy: an address; nothing is fetched here" },
+      "https://huggingface.co/google/toy")
     fails("a path expected, got 7", d.hub.load, 7)
     fails("unknown option 'varient'; did you mean 'variant'?", d.hub.load, root, { varient = "fp16" })
   end)

@@ -1,6 +1,8 @@
 -- Files of adapters: those that are written, older names, and what doesn't fit.
+local child = require "spec.support.child"
 local d = require "diffusion"
 local fails = require "spec.support.fails"
+local forge = require "spec.support.forge"
 local json = require "diffusion.file.json"
 local nn = d.nn
 
@@ -186,9 +188,11 @@ describe("a file of adapters", function()
       up_block_types = { "AttnUpBlock2D", "UpBlock2D" }, attention_head_dim = 8 }
     for name, p in m:parameters() do p:add_(d.randn(p:shape(), { seed = #name }) * 0.1) end
     local lora = moved(m, { on = "^mid_block.attentions.0", rank = 2 })
-    local with = bits(m(x, 5))
+    local want, folder = m(x, 5), child.folder()
+    local with = bits(want)
     assert(lora:save(path))
     lora:remove()
+    assert(d.hub.save(folder, m))
     local tensors = contents()
     assert.is_truthy(tensors["unet.mid_block.attentions.0.to_out.0.lora_B.weight"])
     local word, old = { A = "down", B = "up" }, { q = "query", k = "key", v = "value", ["out.0"] = "proj_attn" }
@@ -206,7 +210,36 @@ describe("a file of adapters", function()
       local again = assert(nn.lora(m, { load = path }))
       assert.equal(with, bits(m(x, 5)), what)
       again:remove()
+      local there = assert(d.hub.load(folder)).unet
+      assert.is_false(there(x, 5):allclose(want, { rtol = 1e-2, atol = 1e-2 }))
+      assert(nn.lora(there, { load = path }))
+      assert.is_true(there(x, 5):allclose(want, { rtol = 1e-4, atol = 1e-4 }), what)
     end
+    child.remove(folder)
+  end)
+
+  it("may be PyTorch's in a folder; a factor of an unknown class is a sentence", function()
+    local m, folder = unet(), child.folder()
+    local lora = moved(m, { on = "^inp$", rank = 2 })
+    for _, p in lora:parameters() do p:copy_(p:to("f16"):to(p:dtype())) end
+    local with = bits(m(x, 5))
+    assert(lora:save(path))
+    lora:remove()
+    local dense = {}
+    for name, t in pairs(contents()) do dense[name] = t:to "f32" end
+    local file = folder .. "/pytorch_lora_weights.bin"
+    child.write(file, forge.pt(dense))
+    local again = assert(nn.lora(m, { load = folder }))
+    assert.equal(with, bits(m(x, 5)))
+    again:remove()
+    local damaged = forge.pt(dense):gsub("ctorch\nFloatStorage", "ctorch\nOtherStorage", 1)
+    child.write(file, damaged)
+    local none, message = nn.lora(m, { load = folder })
+    assert.is_nil(none)
+    assert(message:find("is of type torch.OtherStorage, a Python class that isn't read", 1, true), message)
+    assert.equal(1, (message:find(file, 1, true)))
+    assert.is_nil(message:find(file, 2, true))
+    child.remove(folder)
   end)
 
   it("gives d.unet the effect that it has on the UNet2DModel as which it is saved", function()

@@ -286,6 +286,32 @@ describe("a learned variance", function()
     end
   end)
 
+  it("may be the variance itself", function()
+    local schedule, w = learned.schedule, d.randn(4, 3, { seed = 3 }) - 3
+    local log = d.process { schedule = schedule, variance = "learned" }
+    local direct = d.process { schedule = schedule, variance = "learned_direct" }
+    local function net(v) return function(xt) return d.cat({ xt * 0.5, v }, 2) end end
+    local x0 = d.randn(4, 3, { seed = 1 }):clamp(-1, 1)
+    local want, got
+    for _, pair in ipairs { { log, w }, { direct, w:exp() } } do
+      d.manual_seed(5)
+      local _, seen = d.objective { process = pair[1] }(net(pair[2]), x0)
+      want, got = got, seen.vlb
+    end
+    assert.allclose(want, got, { rtol = 1e-5 })
+    assert.allclose(w:exp(), direct:step_variance(5, 4, w:exp()), { rtol = 1e-6 })
+    local o = { shape = { 4, 3 }, sampler = "ddpm", steps = 5, seed = 1, model = net(w), process = log }
+    local drawn = d.sample(o)
+    o.model, o.process = net(w:exp()), direct
+    assert.allclose(drawn, d.sample(o), { rtol = 1e-4, atol = 1e-4 })
+    local sentence = "the variance is 'learned_direct', so v is a variance, but its least value is -"
+    o.model = net(w)
+    fails(sentence, d.sample, o)
+    fails(sentence, d.objective { process = direct }, net(w), x0)
+    fails("its least value is 0", direct.learned_log_variance, direct, d.zeros(2, 2), 5)
+    assert.equal(0, direct:step_variance(5, 4, d.zeros(2, 2)):sum():item())
+  end)
+
   it("is saved with its process and its network", function()
     local path = os.tmpname()
     for _, model in ipairs { d.mlp { dim = 2, hidden = 8, depth = 1, outputs = 2 },

@@ -2,6 +2,7 @@
 local d = require "diffusion"
 local fails = require "spec.support.fails"
 local forge = require "spec.support.forge"
+local pickle = require "diffusion.file.pickle"
 local pytorch = require "diffusion.file.pytorch"
 
 local function fixture(name) return ("spec/fixtures/peers/pt/%s.pt"):format(name) end
@@ -92,7 +93,7 @@ describe("a PyTorch file's tensors", function()
     assert.equal("0.bias 0.weight", names_of(load("two", { key = "model" })):sub(1, 15))
     assert(load("two", { key = "" })["ema.0.bias"])
     refused("no key 'emu'; keys are model, ema, step", fixture "two", { key = "emu" })
-    refused("'encoder' (1 tensors), 'decoder' (1 tensors)", fixture "nested")
+    refused("'encoder' (1 tensor), 'decoder' (1 tensor)", fixture "nested")
     assert.equal("w", names_of(load("nested", { key = "decoder.a.b" })))
     assert.equal("decoder.a.b.w encoder.w", names_of(load("nested", { key = "" })))
     assert.equal("", names_of(load("none", { key = "" })))
@@ -310,6 +311,43 @@ describe("a hostile PyTorch file", function()
     refused("nested deeper", file_of(")" .. ("\x85"):rep(100000)), { raw = true })
     refused("no tensors by name", file_of(("}" .. S "a"):rep(50000) .. "N" .. ("s"):rep(50000)))
     refused("more than 4194304", file_of(("]"):rep((1 << 22) + 1), { crc = 0 }))
+  end)
+
+  it("can't take long by members that share one container", function()
+    local shared = "}q\0(" .. S "w" .. tensor_of(0, { 1 }, { 1 })
+    for k = 1, 5000 do shared = shared .. S("k" .. k) .. "K\1" end
+    local code = { "}(", S "first", shared, "u" }
+    for k = 1, 5000 do code[#code + 1] = S("a" .. k) .. "h\0" end
+    local start = os.clock()
+    refused("'a7' (1 tensor), and 4993 more; key = 'first' chooses", file_of(table.concat(code) .. "u"))
+    assert.is_true(os.clock() - start < 2)
+  end)
+
+  it("can't give two tensors one name", function()
+    local one, two = tensor_of(0, { 1 }, { 1 }), tensor_of(0, { 2 }, { 1 })
+    refused("two values have the name '1'", file_of("}(K\1" .. one .. S "1" .. two .. "u"))
+    local code = "}(" .. S "a" .. "}" .. S "b" .. one .. "s" .. S "a.b" .. two .. "u"
+    refused("two values have the name 'a.b'", file_of(code), { key = "" })
+    assert.same({ 1 }, assert(pytorch.load(file_of(code), { key = "a" })).b:shape())
+  end)
+
+  it("can't make a large tensor of a small storage", function()
+    local t = assert(pytorch.load(file_of("}(" .. S "fine" .. tensor_of(0, { 4 << 10, 1 << 8 }, { 0, 0 }) .. S "big"
+      .. tensor_of(0, { 1 << 20, 2 }, { 0, 1 }) .. S "huge" .. tensor_of(0, { 1 << 30, 1 << 30, 1 << 30 }, { 0, 0, 0 })
+      .. S "none" .. tensor_of(0, { 1 << 30, 1 << 30, 0 }, { 0, 0, 0 }) .. "u"), { dtype = "f64" }))
+    assert.equal(1 << 20, t.fine:to("f32"):sum():item())
+    assert.equal(0, t.none:numel())
+    for _, name in ipairs { "big", "huge" } do
+      fails("with more elements than 1024 times the 4 of its storage", function() return t[name] end)
+    end
+  end)
+
+  it("can't inflate to more than it warrants", function()
+    local _, message = pickle.read("\x80\2" .. ("N"):rep((1 << 22) + 1) .. ".", { globals = {}, size = 1000 })
+    assert(message:find("more than 4194304 values", 1, true), message)
+    local bytes = forge.zip { { "x/data.pkl", ("N"):rep(70000), true, 0 } }
+    bytes = bytes:gsub(("<I4"):pack(70000), ("<I4"):pack(68000000))
+    refused("data.pkl would inflate to 68,000,000 bytes, in a file of 70,", forge.file(bytes))
   end)
 
   it("has keys of all kinds", function()

@@ -90,6 +90,28 @@ describe("the trainer", function()
     assert.is_true(seen < 0.3)
   end)
 
+  it("gives the network inputs of each batch", function()
+    local model = d.context_mlp { dim = 2, context = 1, hidden = 8, depth = 1 }
+    local set, seen = d.data.set { x = d.randn(6, 2), captions = { "1", "2", "3", "4", "5", "6" } }, {}
+    local function inputs(batches)
+      local rows = {}
+      for b, caption in ipairs(batches.captions) do
+        rows[b] = { tonumber(caption) }
+        seen[#seen + 1] = caption
+      end
+      return { context = d.tensor(rows) }
+    end
+    local o = { model = model, objective = d.objective { process = process }, opt = d.adamw(model, { lr = 1e-3 }),
+      batches = set:batches { size = 2, steps = 3, shuffle = false }, quiet = true, inputs = inputs }
+    local before = model:state()["context.weight"]:clone()
+    -- the gate is 0 at first, so the first step doesn't reach the context
+    assert(d.trainer(o):run())
+    assert.same({ "1", "2", "3", "4", "5", "6" }, seen)
+    assert.is_false(before:equal(model:state()["context.weight"]))
+    o.batches, o.inputs = set:batches { size = 2, steps = 1 }, function() return { contxt = d.zeros(2, 1) } end
+    assert.is_truthy(fault_of(o):find("contxt", 1, true))
+  end)
+
   it("refuses options that it doesn't know", function()
     assert.matches("save_evry.*save_every", fault_of(parts(1, nil, { save_evry = 3 })))
   end)

@@ -264,20 +264,24 @@ describe("side files", function()
   end)
 end)
 
-describe("a path with a byte 0", function()
+describe("a bad path", function()
   local model = d.mlp { dim = 2, hidden = 4, depth = 1 }
-  local bad, byte = nil, "byte %d of this one is"
-  before_each(function() bad = at "f\0.png" end)
 
-  it("is refused by whatever takes paths", function()
+  -- All that takes a path, called with one.
+  local function takers(bad)
     local process = d.process { schedule = d.schedule.cosine { T = 10 } }
     local ran = d.sampler.steps { model = model, process = process, shape = { 1, 2 }, steps = 2 }
     local ema = d.ema(model, { decay = { "power" } }):update()
-    for name, f in pairs {
+    return {
       save = function() return (d.save(bad, {})) end,
       load = function() return (d.load(bad)) end,
       load_model = function() return (d.load_model(bad)) end,
-      asset = function() return (d.load_model "digits\0x") end,
+      load_pipeline = function() return (d.load_pipeline(bad)) end,
+      hub_load = function() return (d.hub.load(bad)) end,
+      hub_cache = function() return (d.hub.load("x", { cache = bad })) end,
+      hub_vae = function() return (d.hub.load("x", { vae = bad })) end,
+      hub_save = function() return (d.hub.save(bad, model)) end,
+      hub_scheduler = function() return (d.hub.scheduler(bad)) end,
       model_save = function() return (model:save(bad)) end,
       model_load = function() return (model:load(bad)) end,
       checkpoint = function() return (d.checkpoint { path = bad, model = model }) end,
@@ -301,18 +305,35 @@ describe("a path with a byte 0", function()
       posthoc = function() return (d.posthoc_ema({ bad }, { sigma_rel = 0.1 })) end,
       run_save = function() return (ran:save(bad)) end,
       run_load = function() return (ran:load(bad)) end,
+    }
+  end
+
+  local function said_by(name, f, words)
+    local fine, message = pcall(f)
+    assert(not fine, name .. " took it")
+    assert(message:find(words, 1, true), name .. ": " .. message)
+    assert.is_nil(message:find("lua/diffusion", 1, true), message)
+  end
+
+  it("with a byte 0 is refused by whatever takes paths", function()
+    local bad = at "f\0.png"
+    local words = ("byte %d of this one is"):format(bad:find("\0", 1, true))
+    for name, f in pairs(takers(bad)) do said_by(name, f, words) end
+    for name, f in pairs {
       map = function() return (core.map(bad)) end,
       write_file = function() return (core.write_file(bad, { "x" })) end,
       list = function() return (core.list(bad)) end,
       core_log = function() return (core.log(bad)) end,
       place = function() return (core.place(bad)) end,
     } do
-      local fine, message = pcall(f)
-      assert(not fine, name .. " took it")
-      local place = byte:format((name == "asset" and "digits\0" or bad):find("\0", 1, true))
-      assert(message:find(place, 1, true), name .. ": " .. message)
-      assert.is_nil(message:find("lua/diffusion", 1, true), message)
+      said_by(name, f, words)
     end
+    said_by("asset", function() return (d.load_model "digits\0x") end, "byte 7 of this one is")
+    assert.equal("", sh "ls")
+  end)
+
+  it("that is empty is refused by whatever takes paths", function()
+    for name, f in pairs(takers "") do said_by(name, f, "a path expected, got an empty string") end
     assert.equal("", sh "ls")
   end)
 end)

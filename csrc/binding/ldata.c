@@ -2,7 +2,7 @@
 ** sets. Each is a pure function of a seed and a position, so a run can resume. */
 #include "binding/binding.h"
 
-/* The key of an epoch's order (kind 0) and flips (kind 1). */
+/* The key of an epoch's order (kind 0), flips (1), corners (2), order of batches (3). */
 static df_random epoch_key(lua_State *L, uint32_t kind) {
   return (df_random){ .seed = (uint64_t)luaL_checkinteger(L, 2),
                       .stream = DF_STREAM_DATA,
@@ -10,9 +10,10 @@ static df_random epoch_key(lua_State *L, uint32_t kind) {
                       .step = (uint32_t)luaL_checkinteger(L, 3) };
 }
 
-/* data_order(n, seed, epoch) -> i64 n: 1..n shuffled */
+/* data_order(n, seed, epoch [, of_batches]) -> i64 n: 1..n shuffled; the order of an
+** epoch's examples, or of its batches */
 static df_tensor *make_order(lua_State *L, df_tape *tape) {
-  df_random key = epoch_key(L, 0);
+  df_random key = epoch_key(L, lua_toboolean(L, 4) ? 3 : 0);
   return df_randperm(tape, (df_int)luaL_checkinteger(L, 1), &key);
 }
 
@@ -31,6 +32,15 @@ static df_tensor *make_flips(lua_State *L, df_tape *tape) {
 }
 
 static int l_flips(lua_State *L) { return dfl_run(L, make_flips); }
+
+/* data_corners(n, seed, epoch) -> reals n, 2 in [0, 1): where crops lie */
+static df_tensor *make_corners(lua_State *L, df_tape *tape) {
+  df_random key = epoch_key(L, 2);
+  df_shape shape = { 2, { (df_int)luaL_checkinteger(L, 1), 2 } };
+  return df_rand(tape, &shape, &key);
+}
+
+static int l_corners(lua_State *L) { return dfl_run(L, make_corners); }
 
 /* Key for data_uniform and data_normal(n, k, seed) -> reals n, k. Toy sets use these;
 ** point i is a function of (seed, i). */
@@ -73,8 +83,13 @@ static int l_seed(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "data_order", l_order },   { "data_flips", l_flips }, { "data_uniform", l_uniform },
-  { "data_normal", l_normal }, { "data_seed", l_seed },   { NULL, NULL },
+  { "data_order", l_order },
+  { "data_flips", l_flips },
+  { "data_uniform", l_uniform },
+  { "data_normal", l_normal },
+  { "data_seed", l_seed },
+  { "data_corners", l_corners },
+  { NULL, NULL },
 };
 
 void dfl_open_data(lua_State *L) { dfl_functions(L, functions); }

@@ -168,6 +168,15 @@ static int l_crc(lua_State *L) {
   return 1;
 }
 
+/* tensor_crc(x) -> the checksum of a dense tensor's bytes */
+static int l_tensor_crc(lua_State *L) {
+  const df_tensor *x = dfl_tensor(L, 1);
+  luaL_argcheck(L, df_tensor_is_dense(x), 1, "a dense tensor expected");
+  size_t bytes = (size_t)(df_shape_count(&x->shape) * df_dtype_size(x->dtype));
+  lua_pushinteger(L, df_crc32(df_tensor_data(x), bytes));
+  return 1;
+}
+
 /* ==== tensors in files ============================================================== */
 
 /* The checked arguments of file:tensor. */
@@ -358,6 +367,7 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
   { "map", l_map },
   { "strided", l_strided },
+  { "tensor_crc", l_tensor_crc },
   { NULL, NULL },
 };
 

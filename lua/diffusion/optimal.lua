@@ -123,7 +123,7 @@ end
 
 -- Each round moves every sample to the next level.
 local function check_data(x0, levels, rounds)
-  if kind.of(x0) == "set" then x0 = x0.x end
+  x0 = opts.examples("estimate_variance", x0)
   if not core.is_tensor(x0) or x0:dim() < 2 then
     fail.raise("bad argument #3 to 'estimate_variance' (x0 [n,...] or a set expected, got %s)", kind.shown(x0))
   end

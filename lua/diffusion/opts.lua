@@ -92,6 +92,7 @@ end
 
 -- Why a string is not a path, or nil. The system's calls end a path at a byte 0.
 local function path_fault(text)
+  if text == "" then return "a path expected, got an empty string" end
   local at = text:find("\0", 1, true)
   return at and ("a path has no byte 0, but byte %d of this one is"):format(at)
 end
@@ -213,7 +214,7 @@ local function checked(owner, argument, name, value, rule)
     refuse(owner, argument, "option '%s': %s expected, got %s%s", name, expected(rule, value), kind.shown(value),
       advice_of(value, rule))
   end
-  local fault = rule[1] == "path" and path_fault(value)
+  local fault = type(value) == "string" and (rule[1] or ""):find "^path" and path_fault(value)
   if fault then refuse(owner, argument, "option '%s': %s", name, fault) end
   if rule.each and type(value) == "table" then return list_of(owner, argument, name, value, rule) end
   return settled(value, rule)
@@ -345,6 +346,18 @@ function opts.process(name, argument, process, order)
       opts.advice(process, "process"), order and ("; its arguments are (%s)"):format(order) or "")
   end
   return process
+end
+
+--- The tensor of a set's examples; any other value as it is. Raises for a set that has none.
+---@param where string
+---@param data any
+---@return any
+function opts.examples(where, data)
+  if kind.of(data) ~= "set" then return data end
+  if not data.x then
+    fail.raise("%s: the pictures of this set have several sizes or crops; a set with one tensor x expected", where)
+  end
+  return data.x
 end
 
 --- Raises if a tensor holds integers, as the bytes of pictures.

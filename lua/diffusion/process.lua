@@ -116,17 +116,28 @@ local function flat(t) return core.is_tensor(t) and t:flatten():to(core.real) or
 -- A number per sample, broadcast over v.
 local function beside(value, v) return core.is_tensor(value) and value:over(v) or value end
 
+-- v of a network that learned the variance itself. Values below 0 show that it learned the logarithm.
+local function positive(v, zero)
+  local found = v:detach():min():item()
+  if not (found > 0 or zero and found == 0) then
+    fail.raise("the variance is 'learned_direct', so v is a variance, but its least value is %g; a network that "
+      .. "learned ln variance needs a process with variance = 'learned'", found)
+  end
+  return v
+end
+
 --- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance =
---- "learned" it is v. With "learned_range" it lies between the posterior's and q's variance of this
---- t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At
---- t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- "learned" it is v, with "learned_direct" ln v. With "learned_range" it lies between the
+--- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2
+--- (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return diffusion.tensor as v
 function Process:learned_log_variance(v, t, s)
   if self.outputs == 1 then
-    fail.raise("learned_log_variance: the variance is %s; 'learned' or 'learned_range' expected",
+    fail.raise("learned_log_variance: the variance is %s; 'learned', 'learned_range' or 'learned_direct' expected",
       kind.shown(self.variance))
   end
   if not core.is_tensor(v) then
@@ -134,12 +145,23 @@ function Process:learned_log_variance(v, t, s)
   end
   opts.floats("learned_log_variance", "v", v)
   if self.variance == "learned" then return v end
+  if self.variance == "learned_direct" then return positive(v, false):log() end
   t, s = flat(t), flat(s)
   local small = fail.call(self.posterior_log_variance, self, t, s)
   local _, large = fail.call(self.q_moments, self, 0, t, s or before(t))
   large = core.is_tensor(large) and large:log() or math.log(large)
   local middle, reach = (large + small) / 2, (large - small) / 2
   return v * beside(reach, v) + beside(middle, v)
+end
+
+--- The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function Process:learned_variance(v, t, s)
+  if self.variance == "learned_direct" and core.is_tensor(v) then return positive(v, true) end
+  return self:learned_log_variance(v, t, s):exp()
 end
 
 --- Variance of the noise that the step p_theta(x_s | x_t) adds. It is 0 at s = 0 for every kind.
@@ -149,7 +171,7 @@ end
 ---@return number|diffusion.tensor variance a tensor as v if the variance is learned
 function Process:step_variance(t, s, v)
   if s == 0 then return 0 end
-  if self.outputs == 2 then return self:learned_log_variance(v, t, s):exp() end
+  if self.outputs == 2 then return self:learned_variance(v, t, s) end
   if type(self.variance) == "function" then return variance_of(self.variance, t, s) end
   return variances[self.variance](self, t, s)
 end
@@ -241,8 +263,10 @@ local rules = opts.declare("process", {
   predict = { one_of = { "eps", "x0", "v", "score", "flow", "edm" }, default = "eps",
     text = 'the prediction target; "flow" is eps - x0' },
   sigma_data = { "number", default = 0.5, above = 0, text = "standard deviation of the data, for edm" },
-  variance = { "function", one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "optimal" },
-    as = '"fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number',
+  variance = { "function",
+    one_of = { "fixed_small", "fixed_large", "learned", "learned_range", "learned_direct", "optimal" },
+    as = '"fixed_small"|"fixed_large"|"learned"|"learned_range"|"learned_direct"|"optimal"'
+      .. "|fun(t: number, s: number): number",
     default = "fixed_small", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
   clip = { "number|table", one_of = { "dynamic" }, above = 0, as = 'number|"dynamic"|{ratio: number, most: number}',
     what = 'a number above 0, "dynamic" or {ratio = 0.995, most = 1}',
@@ -260,7 +284,7 @@ local class -- made when its methods are complete
 
 --- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the
 --- network's output: "learned" is ln variance, "learned_range" lies between the posterior's and q's
---- (Nichol & Dhariwal 2021, eq. 15).
+--- (Nichol & Dhariwal 2021, eq. 15). "learned_direct" is the variance itself, as diffusers' "learned" is.
 ---@param o diffusion.process_options
 ---@return diffusion.process
 ---@usage local p = d.process{ schedule = d.schedule.cosine{}, predict = "v", clip = 1 }
@@ -271,7 +295,7 @@ local function new(o)
   if type(p.clip) == "table" then p.clip = opts.check("process: clip", p.clip, threshold, 0) end
   optimal.check(p)
   p.T = p.schedule.T
-  p.outputs = (p.variance == "learned" or p.variance == "learned_range") and 2 or 1
+  p.outputs = type(p.variance) == "string" and p.variance:find "^learned" and 2 or 1
   return object.new(class, nil, p)
 end
 

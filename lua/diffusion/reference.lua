@@ -192,6 +192,9 @@ return {
       { name = "seed", type = "integer", text = "seed of the order and the flips" },
       { name = "shuffle", type = "boolean" },
       { name = "flip", type = "boolean" },
+      { name = "examples", type = "integer[]|nil", text = "numbers in the set of the last batch's examples" },
+      { name = "captions", type = "string[]|nil", text = "their captions, if the set has captions" },
+      { name = "sizes", type = "table|nil", text = "sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all" },
     },
   },
   ["batches()"] = {
@@ -219,7 +222,7 @@ return {
     signature = "batches:state()",
     text = "The state for a checkpoint.",
     returns = {
-      { type = "table", text = "state { step, seed, size, n, shuffle, flip }" },
+      { type = "table", text = "state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several" },
     },
   },
   ["bound"] = {
@@ -638,21 +641,29 @@ return {
   },
   ["d.data.folder"] = {
     signature = "d.data.folder(dir, [options])",
-    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too.",
+    text = "A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1 in byte order of their names. A sub-folder without pictures keeps its number. Without a picture in any sub-folder there are no classes. It is an error if a picture would be left out. That happens outside the folders of classes, in deeper folders, and to other formats. Names that begin with a dot are ignored. Links are followed, to each folder once per class. A picture that can't be read is an error too. With captions, each picture has a text, and `.captions` of the batches has those of the last batch. With buckets, pictures keep their shapes. Each is resized until it covers the nearest size of equal area, and a batch has pictures of one size.",
     params = {
       { name = "dir", type = "string" },
       { name = "options", type = "diffusion.data_folder_options?", optional = true },
     },
     options = {
+      { name = "buckets", type = "boolean or table", default = "none", text = "sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}" },
+      { name = "buckets.area", type = "integer", range = ">= 1", default = "262144", text = "most pixels of a picture" },
+      { name = "buckets.max", type = "integer", range = "[1, 65535]", default = "twice the root of the area", text = "greatest height and width" },
+      { name = "buckets.min", type = "integer", range = "[1, 65535]", default = "half the root of the area", text = "least height and width" },
+      { name = "buckets.multiple", type = "integer", range = "[1, 32768]", default = "64", text = "height and width are multiples of it" },
+      { name = "buckets.sizes", type = "list of lists of integers", default = "none", text = "{height, width} of each, in place of the other options" },
+      { name = "captions", type = "boolean, string, table of strings by name or function", default = "none", text = "true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function" },
       { name = "channels", type = "integer", range = "[1, 3]", default = "3", text = "3 (RGB) or 1 (grey)" },
       { name = "classes", type = "boolean", default = "true", text = "sub-folders are classes" },
+      { name = "crop", type = "\"centre\" or \"random\"", default = "\"centre\"", text = "the part of a picture that stays: its middle, or another one each time by the seed of the batches" },
       { name = "recursive", type = "boolean", default = "false", text = "takes pictures of any depth, for the class of the outermost folder" },
-      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+      { name = "size", type = "integer or list of integers", range = "[1, 65535]", default = "as they are, all of one size", text = "n or {height, width}: each picture is resized and cut to that form" },
       { name = "skip", type = "boolean", default = "false", text = "leaves out in silence what would be an error" },
       { name = "upright", type = "boolean", default = "true", text = "turned as the files' EXIF says; false leaves them as stored" },
     },
     returns = {
-      { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C]; nil with a message" },
+      { type = "diffusion.set|nil", text = "set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message" },
       { type = "string|nil", text = "message" },
     },
   },
@@ -689,12 +700,13 @@ return {
   },
   ["d.data.set"] = {
     signature = "d.data.set(options)",
-    text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name`.",
+    text = "Makes a set of tensors: `.x .class .eps .n .classes .names .name .captions`.",
     params = {
       { name = "options", type = "diffusion.data_set_options" },
     },
     options = {
       { name = "x", type = "tensor", default = "required", text = "[n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255" },
+      { name = "captions", type = "list of strings", default = "none", text = "a text for each example" },
       { name = "class", type = "integer, list of integers or tensor", default = "none", text = "the class of all examples or of each, 1 to classes" },
       { name = "classes", type = "integer", range = ">= 1", default = "the largest class", text = "number of classes" },
       { name = "eps", type = "tensor", default = "none", text = "noise that each example is paired with, as x (d.reflow)" },
@@ -1527,7 +1539,7 @@ return {
   },
   ["d.hub.load"] = {
     signature = "d.hub.load(path, [options])",
-    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of Stable Diffusion in latent diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
+    text = "Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they don't tell are asked for: image, heads, schedule and so on.",
     params = {
       { name = "path", type = "string", text = "a folder, or a name as \"google/ddpm-cifar10-32\"" },
       { name = "options", type = "diffusion.hub_load_options?", optional = true },
@@ -1550,8 +1562,9 @@ return {
       { name = "predict", type = "\"eps\", \"x0\" or \"v\"", default = "that of the file", text = "the prediction target" },
       { name = "process", type = "process", default = "made of the options above", text = "the process, in place of schedule, T, predict and variance" },
       { name = "qkv_order", type = "\"legacy\" or \"new\"", default = "that of the file", text = "order of the rows of q, k and v: by head, or \"new\": all of q first" },
+      { name = "recompute", type = "boolean", default = "false", text = "networks recompute their blocks in the backward pass: training takes less memory and more time" },
       { name = "rescale_timesteps", type = "boolean", default = "that of the file", text = "whether the network sees timesteps as if T were 1000" },
-      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "revision", type = "string", default = "main", text = "branch, tag or commit of a model in the cache" },
       { name = "schedule", type = "string or schedule", default = "that of the file", text = "the noise schedule: \"linear\", \"cosine\", \"sigmoid\", or one of d.schedule" },
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
@@ -1560,7 +1573,7 @@ return {
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
       { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
@@ -1580,6 +1593,7 @@ return {
     },
     options = {
       { name = "dtype", type = "\"f16\", \"bf16\", \"f32\" or \"f64\"", default = "f32, or that of mapped weights", text = "type of the weights in the file" },
+      { name = "labels", type = "list of strings", default = "none", text = "names of the classes from 1" },
       { name = "max_shard_size", type = "integer or string", range = ">= 1", default = "10000000000", text = "bytes of a file of weights at most: a number, or \"5GB\"" },
       { name = "pipeline", type = "string", default = "by the networks", text = "class of the pipeline" },
       { name = "process", type = "process", default = "none", text = "the process that the denoiser was trained for" },
@@ -1622,7 +1636,7 @@ return {
       { name = "s_tmin", type = "number", range = ">= 0", default = "that of diffusers", text = "least sigma at which it does" },
       { name = "sigmas", type = "list of numbers", default = "none", text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
       { name = "steps", type = "integer", range = ">= 1", default = "the grid is then a function of it", text = "number of steps" },
-      { name = "strength", type = "number", range = "(0, 1]", default = "all of them", text = "share of the timesteps of LCM's distillation, the earliest, that are used to change an image" },
+      { name = "strength", type = "number", range = "(0, 1]", default = "that of diffusers", text = "share of training from whose timesteps LCM and TCD take theirs, for an image" },
       { name = "timesteps", type = "list of numbers", default = "none", text = "timesteps of your own, of diffusers' count from 0, the latest first" },
       { name = "use_clipped_model_output", type = "boolean", default = "that of diffusers", text = "DDIM's eps is that of the clipped x0" },
     },
@@ -1986,8 +2000,9 @@ return {
       { name = "predict", type = "\"eps\", \"x0\" or \"v\"", default = "that of the file", text = "the prediction target" },
       { name = "process", type = "process", default = "made of the options above", text = "the process, in place of schedule, T, predict and variance" },
       { name = "qkv_order", type = "\"legacy\" or \"new\"", default = "that of the file", text = "order of the rows of q, k and v: by head, or \"new\": all of q first" },
+      { name = "recompute", type = "boolean", default = "false", text = "networks recompute their blocks in the backward pass: training takes less memory and more time" },
       { name = "rescale_timesteps", type = "boolean", default = "that of the file", text = "whether the network sees timesteps as if T were 1000" },
-      { name = "revision", type = "string", default = "\"main\"", text = "branch, tag or commit of a model in the cache" },
+      { name = "revision", type = "string", default = "main", text = "branch, tag or commit of a model in the cache" },
       { name = "schedule", type = "string or schedule", default = "that of the file", text = "the noise schedule: \"linear\", \"cosine\", \"sigmoid\", or one of d.schedule" },
       { name = "scheduler", type = "string or table", default = "that of the folder", text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
       { name = "sigma_data", type = "number", range = "> 0", default = "that of the file", text = "standard deviation of the data, for precondition = \"edm\"" },
@@ -1996,7 +2011,7 @@ return {
       { name = "time", type = "\"t\", \"log_snr\" or \"c_noise\"", default = "that of the file", text = "the network's time: timesteps, ln of the SNR, or EDM's c_noise" },
       { name = "tiny", type = "path", default = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
       { name = "tokenizer", type = "path", default = "that of the folder", text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
-      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder; false for none" },
+      { name = "vae", type = "string or false", default = "that of the folder", text = "the folder of another autoencoder, or a file of TAESD; false for none" },
       { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\" or \"learned_range\"", default = "that of the file", text = "variance of the reverse step" },
       { name = "variant", type = "string", default = "the plain weights, or the only ones", text = "part of the name of the weights: fp16, non_ema" },
       { name = "version", type = "string", default = "that of the file", text = "version of the library that wrote the file: \"1.4\"" },
@@ -2084,12 +2099,12 @@ return {
       { name = "image", type = "list of 3 integers", default = "required", text = "{H, W, C} of an image" },
       { name = "attn_dim_head", type = "integer or list of integers", range = ">= 1", default = "32", text = "width of a head; a list has one for each level, and may have one more for the middle" },
       { name = "attn_heads", type = "integer or list of integers", range = ">= 1", default = "4", text = "number of heads of each attention; a list has one for each level, and may have one more for the middle" },
-      { name = "attn_norm", type = "\"rms\", \"layer\" or \"layer_bias\"", default = "\"rms\"", text = "norm of the attentions: \"layer\" from 0.27 to 1.6, \"layer_bias\" before" },
+      { name = "attn_norm", type = "\"rms\", \"layer\" or \"layer_bias\"", default = "\"rms\"", text = "norm of the attentions: \"layer\" from 0.26.5 to 1.6, \"layer_bias\" before" },
       { name = "classes", type = "integer", range = ">= 0", default = "0", text = "number of classes; 0 makes an unconditional network" },
-      { name = "cosine_attn", type = "number", range = ">= 0", default = "0", text = "factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27" },
+      { name = "cosine_attn", type = "number", range = ">= 0", default = "0", text = "factor of the scores if softmax attention has normalised q and k: 16 from 0.26 to 0.27.2, 10 to 0.27.12" },
       { name = "dim", type = "integer", range = ">= 4", default = "64", text = "channels in multiples of which the levels are counted, even" },
       { name = "dim_mults", type = "list of integers", default = "{1, 2, 4, 8}", text = "channels of each level, in multiples of dim" },
-      { name = "divide_values", type = "boolean", default = "false", text = "values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3" },
+      { name = "divide_values", type = "boolean", default = "false", text = "linear attention divides values by the number of pixels, as from 0.26.4 to 1.7.3" },
       { name = "downsample", type = "\"unshuffle\" or \"conv\"", default = "\"unshuffle\"", text = "2x2 pixels and a product, or a convolution of 4x4 as before 0.32" },
       { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element inside of a block is set to 0 in training" },
       { name = "full_attn", type = "list of booleans", default = "true for the last level alone", text = "whether each level has softmax attention; others have linear attention" },
@@ -2103,7 +2118,7 @@ return {
       { name = "resnet_block_groups", type = "integer", range = ">= 1", default = "8", text = "groups of the norms, if norm = \"group\"" },
       { name = "self_condition", type = "boolean", default = "false", text = "the network is conditioned on its own x0, option x0 of its call; zeros if absent" },
       { name = "sinusoidal_pos_emb_theta", type = "number", range = "> 0", default = "10000", text = "longest period of time over 2 pi" },
-      { name = "standard_conv", type = "boolean", default = "false", text = "convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1" },
+      { name = "standard_conv", type = "boolean", default = "false", text = "convolutions of the blocks have standardised weights, as from 0.27.3 to 1.7.1" },
       { name = "time_offset", type = "number", default = "1", text = "subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels" },
     },
     returns = {
@@ -2628,6 +2643,7 @@ return {
       { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
       { name = "load", type = "path", default = "none", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
       { name = "on", type = "string or list of strings", default = "all", text = "Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them" },
+      { name = "part", type = "string", default = "by the network", text = "part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2" },
       { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
     },
@@ -3192,7 +3208,7 @@ return {
   },
   ["d.process"] = {
     signature = "d.process(o)",
-    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15).",
+    text = "A process: a schedule, and how the reverse step is parametrised. A learned variance doubles the network's output: \"learned\" is ln variance, \"learned_range\" lies between the posterior's and q's (Nichol & Dhariwal 2021, eq. 15). \"learned_direct\" is the variance itself, as diffusers' \"learned\" is.",
     params = {
       { name = "o", type = "diffusion.process_options" },
     },
@@ -3201,7 +3217,7 @@ return {
       { name = "clip", type = "a number above 0, \"dynamic\" or {ratio = 0.995, most = 1}", range = "> 0", default = "none", text = "range [-clip, clip] of the predicted x0, \"dynamic\", or the quantile and the cap of a dynamic threshold" },
       { name = "predict", type = "\"eps\", \"x0\", \"v\", \"score\", \"flow\" or \"edm\"", default = "\"eps\"", text = "the prediction target; \"flow\" is eps - x0" },
       { name = "sigma_data", type = "number", range = "> 0", default = "0.5", text = "standard deviation of the data, for edm" },
-      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
+      { name = "variance", type = "\"fixed_small\", \"fixed_large\", \"learned\", \"learned_range\", \"learned_direct\", \"optimal\" or function", default = "\"fixed_small\"", text = "variance of the reverse step: the posterior's, q's, learned, or optimal" },
       { name = "x0_error", type = "list of lists of numbers", default = "none", text = "rows {t, mean squared error of x0} for \"optimal\", as d.estimate_variance measures them" },
     },
     returns = {
@@ -3901,6 +3917,7 @@ return {
       { name = "checkpoint", type = "path", default = "none", text = "file that the run resumes from and saves to" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that the checkpoint holds" },
       { name = "floor", type = "number", default = "none", text = "least loss, shown next to the loss; objective:floor gives it" },
+      { name = "inputs", type = "function", default = "none", text = "makes inputs of the network for a batch, as pipe:inputs does of captions" },
       { name = "log", type = "path", default = "none", text = "CSV file of step, loss, lr and norm" },
       { name = "on_step", type = "function", default = "none", text = "called after each step" },
       { name = "quiet", type = "boolean", default = "false", text = "shows no progress" },
@@ -4113,6 +4130,18 @@ return {
     },
     returns = {
       { type = "diffusion.tensor" },
+    },
+  },
+  ["data_course"] = {
+    signature = "data_course",
+    text = "The course of a set's batches.",
+    params = {
+      { name = "counts", type = "integer[]", text = "number of examples in each bucket" },
+      { name = "totals", type = "number[]", text = "number of examples of each bucket in all batches, infinite if there is no end" },
+      { name = "size", type = "integer" },
+      { name = "seed", type = "integer" },
+      { name = "shuffle", type = "boolean" },
+      { name = "epoch", type = "table|nil", text = "{before = batches until it, list = {bucket, batch}}" },
     },
   },
   ["decay half_life"] = {
@@ -4511,13 +4540,14 @@ return {
   },
   ["lora:save"] = {
     signature = "lora:save(path, [options])",
-    text = "Writes the adapters as diffusers does, under its names of the layers if the network has such. The factor `scale` is not saved.",
+    text = "Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the layers if the network has such. The factor `scale` is not saved.",
     params = {
       { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
       { name = "options", type = "diffusion.lora_save_options?", optional = true },
     },
     options = {
-      { name = "prefix", type = "string", default = "unet, or transformer", text = "the network's part of a pipeline" },
+      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
+      { name = "prefix", type = "string", default = "by the network", text = "the network's part of a pipeline: unet, text_encoder" },
       { name = "weights", type = "lora or ema", default = "the adapters'", text = "an average whose values are saved" },
     },
     returns = {
@@ -4554,6 +4584,15 @@ return {
     text = "Takes merged adapters out of the weights, which get back the bits that they had.",
     returns = {
       { type = "diffusion.lora", text = "self" },
+    },
+  },
+  ["lora_part"] = {
+    signature = "lora_part",
+    text = "The adapters of one part of a pipeline, as a file has them.",
+    params = {
+      { name = "prefix", type = "string", text = "the part's name there: \"unet\"" },
+      { name = "list", type = "table[]", text = "{name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}" },
+      { name = "dropout", type = "number" },
     },
   },
   ["model"] = {
@@ -5780,6 +5819,7 @@ return {
       { name = "tokenizer", type = "any", text = "cuts prompts into tokens" },
       { name = "tokenizer2", type = "any", text = "the same for text2" },
       { name = "tiny", type = "diffusion.model|nil", text = "a small autoencoder for previews; can be written" },
+      { name = "loras", type = "diffusion.pipe_lora[]|nil", text = "the adapters of load_lora and add_lora" },
     },
   },
   ["pipe()"] = {
@@ -5809,6 +5849,27 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, C} in [-1, 1]" },
+    },
+  },
+  ["pipe:add_lora"] = {
+    signature = "pipe:add_lora([options])",
+    text = "Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes those of the denoiser as its model, or a list with those of the text encoders.",
+    params = {
+      { name = "options", type = "diffusion.pipe_add_lora_options?", optional = true },
+    },
+    options = {
+      { name = "alpha", type = "number or function", range = "> 0", default = "the rank", text = "B A is multiplied by alpha / rank; a number, or a function of the layer's path" },
+      { name = "dropout", type = "number", range = "[0, 1)", default = "0", text = "probability that an element of x is set to 0 before A, in training" },
+      { name = "init", type = "\"usual\" or \"gaussian\"", default = "\"usual\"", text = "first values of A: \"usual\" as those of its layer, \"gaussian\" of standard deviation 1 / rank; B is 0" },
+      { name = "name", type = "string", default = "\"lora\"", text = "a name for pipe:lora" },
+      { name = "on", type = "string or list of strings", default = "q, k, v and out of attention", text = "Lua pattern of the paths of the denoiser's layers, or a list of them; \".\" is all" },
+      { name = "rank", type = "integer or function", range = ">= 1", default = "4", text = "inner width of each adapter, or a function of the layer's path" },
+      { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
+      { name = "text", type = "boolean", default = "false", text = "adapters of the text encoders too" },
+      { name = "text_on", type = "string or list of strings", default = "q, k, v and out of attention", text = "the same for the text encoders" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora", text = "adapters" },
     },
   },
   ["pipe:decode"] = {
@@ -5858,6 +5919,26 @@ return {
     returns = {
       { type = "table<string, diffusion.tensor>", text = "inputs {context, text_embeds}" },
       { type = "table<string, diffusion.tensor>", text = "without those of the unconditional call" },
+    },
+  },
+  ["pipe:encode_set"] = {
+    signature = "pipe:encode_set([set], [options])",
+    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.",
+    params = {
+      { name = "set", type = "diffusion.set|nil", text = "pictures, with captions or without", optional = true },
+      { name = "options", type = "diffusion.pipe_encode_set_options?", optional = true },
+    },
+    options = {
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "dtype", type = "\"f32\", \"f16\" or \"bf16\"", default = "\"f32\"", text = "type in which they are kept" },
+      { name = "path", type = "path", default = "none", text = "the file that keeps them; if it is there, it is read" },
+      { name = "size", type = "integer", range = ">= 1", default = "4", text = "pictures or texts that are encoded at once" },
+      { name = "texts", type = "boolean", default = "true", text = "false keeps captions as texts, to be encoded at each step, as when the text encoder is trained" },
+      { name = "tile", type = "boolean or table", default = "false", text = "the autoencoder works in tiles" },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "encoded nil with a message if the file doesn't fit or can't be written" },
+      { type = "string|nil", text = "message" },
     },
   },
   ["pipe:image2image"] = {
@@ -5943,6 +6024,63 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little" },
+    },
+  },
+  ["pipe:inputs"] = {
+    signature = "pipe:inputs(batch, [options])",
+    text = "Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of encode_set, the states are those that it holds.",
+    params = {
+      { name = "batch", type = "any", text = "batches of a set after a step, or captions, or {captions =, sizes =}" },
+      { name = "options", type = "diffusion.pipe_inputs_options?", optional = true },
+    },
+    options = {
+      { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
+      { name = "drop", type = "number", range = "[0, 1]", default = "0", text = "share of texts that are left out, for guidance" },
+    },
+    returns = {
+      { type = "table<string, diffusion.tensor>", text = "inputs {context, text_embeds, time_ids}" },
+    },
+  },
+  ["pipe:load_embedding"] = {
+    signature = "pipe:load_embedding(path, [options])",
+    text = "Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word stands for its vectors.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder with learned_embeds.safetensors or learned_embeds.bin" },
+      { name = "options", type = "diffusion.pipe_load_embedding_options?", optional = true },
+    },
+    options = {
+      { name = "word", type = "string", default = "that of the file", text = "the word that stands for the vectors in a prompt" },
+    },
+    returns = {
+      { type = "string|nil", text = "word nil with a message, and nothing changed, if it doesn't fit" },
+      { type = "integer|string", text = "tokens number of its vectors, or the message" },
+    },
+  },
+  ["pipe:load_lora"] = {
+    signature = "pipe:load_lora(path, [options])",
+    text = "Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts, diffusers and peft write them. A pipe can have several, whose effects add up.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder with pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.pipe_load_lora_options?", optional = true },
+    },
+    options = {
+      { name = "name", type = "string", default = "that of the file", text = "a name for pipe:lora" },
+      { name = "parts", type = "list of \"unet\"s or \"text\"s or \"text2\"s", default = "all of the file", text = "the networks whose adapters are taken" },
+      { name = "weight", type = "number or table of numbers by name", default = "1", text = "factor of their effect, or {unet =, text =, text2 =}" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora|nil", text = "adapters nil with a message, and nothing changed, if they don't fit" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["pipe:lora"] = {
+    signature = "pipe:lora(name)",
+    text = "The adapters of a name.",
+    params = {
+      { name = "name", type = "string" },
+    },
+    returns = {
+      { type = "diffusion.pipe_lora", text = "adapters" },
     },
   },
   ["pipe:preview"] = {
@@ -6033,6 +6171,66 @@ return {
       { name = "source", type = "any", text = "for d.sampler.steps: nil stands for the seed" },
       { name = "seed", type = "integer" },
       { name = "generators", type = "any" },
+    },
+  },
+  ["pipe_lora"] = {
+    signature = "pipe_lora",
+    text = "Adapters of a pipe under one name.",
+    params = {
+      { name = "name", type = "string" },
+      { name = "weight", type = "number|table", text = "factor of their effect; can be set, also as {unet =, text =, text2 =}" },
+      { name = "merged", type = "boolean", text = "whether they are in the networks' weights" },
+      { name = "unet", type = "diffusion.lora|nil", text = "those of the denoiser" },
+      { name = "text", type = "diffusion.lora|nil", text = "those of the text encoder" },
+      { name = "text2", type = "diffusion.lora|nil", text = "those of the second text encoder" },
+    },
+  },
+  ["pipe_lora:disable"] = {
+    signature = "pipe_lora:disable()",
+    text = "The networks compute without the adapters. Their values stay.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:enable"] = {
+    signature = "pipe_lora:enable()",
+    text = "Lets the adapters act again after disable.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:merge"] = {
+    signature = "pipe_lora:merge()",
+    text = "Adds the adapters to the weights of their networks, as lora:merge does.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
+    },
+  },
+  ["pipe_lora:remove"] = {
+    signature = "pipe_lora:remove()",
+    text = "Removes the adapters from the networks. Merged ones stay in the weights for good.",
+  },
+  ["pipe_lora:save"] = {
+    signature = "pipe_lora:save(path, [options])",
+    text = "Writes the adapters of all networks as one file, which diffusers reads too. The weight is not saved.",
+    params = {
+      { name = "path", type = "string", text = "a file, or a folder, which gets pytorch_lora_weights.safetensors" },
+      { name = "options", type = "diffusion.pipe_lora_save_options?", optional = true },
+    },
+    options = {
+      { name = "form", type = "\"diffusers\" or \"kohya\"", default = "\"diffusers\"", text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
+      { name = "weights", type = "table of emas by name", default = "the adapters'", text = "averages whose values are saved, {unet =, text =, text2 =}" },
+    },
+    returns = {
+      { type = "true|nil", text = "done nil with a message if the file can't be written" },
+      { type = "string|nil", text = "message" },
+    },
+  },
+  ["pipe_lora:unmerge"] = {
+    signature = "pipe_lora:unmerge()",
+    text = "Takes merged adapters out of the weights, which get back the bits that they had.",
+    returns = {
+      { type = "diffusion.pipe_lora", text = "self" },
     },
   },
   ["plan"] = {
@@ -6138,7 +6336,19 @@ return {
   },
   ["process:learned_log_variance"] = {
     signature = "process:learned_log_variance(v, t, [s])",
-    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    text = "Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance = \"learned\" it is v, with \"learned_direct\" ln v. With \"learned_range\" it lies between the posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.",
+    params = {
+      { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
+      { name = "t", type = "number|number[]|diffusion.tensor" },
+      { name = "s", type = "number|number[]|diffusion.tensor", text = "t - 1 if not given", optional = true },
+    },
+    returns = {
+      { type = "diffusion.tensor", text = "as v" },
+    },
+  },
+  ["process:learned_variance"] = {
+    signature = "process:learned_variance(v, t, [s])",
+    text = "The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.",
     params = {
       { name = "v", type = "diffusion.tensor", text = "{B, ...} of process:split" },
       { name = "t", type = "number|number[]|diffusion.tensor" },
@@ -6430,11 +6640,8 @@ return {
     },
   },
   ["sampler diffusers-ddpm-noise-in-last-step"] = {
-    signature = "sampler = {\"diffusers-ddpm-noise-in-last-step\", ...}",
+    signature = "sampler = \"diffusers-ddpm-noise-in-last-step\"",
     text = "as another library computes it, including its defect",
-    options = {
-      { name = "learned", type = "\"process\" or \"variance\"", default = "\"process\"", text = "meaning of a learned variance: the process's, or the variance itself" },
-    },
   },
   ["sampler diffusers-ddpm-without-last-noise"] = {
     signature = "sampler = {\"diffusers-ddpm-without-last-noise\", ...}",
@@ -6763,6 +6970,7 @@ return {
     signature = "sampler = {\"heun\", ...}",
     text = "Karras et al. 2022, algorithms 1 and 2",
     options = {
+      { name = "draws", type = "\"needed\" or \"every\"", default = "\"needed\"", text = "\"every\" takes normals of a generator in steps without noise too" },
       { name = "s_churn", type = "number", range = ">= 0", default = "0", text = "noise that is added before steps, over all of them" },
       { name = "s_noise", type = "number", range = ">= 0", default = "1", text = "factor of that noise" },
       { name = "s_tmax", type = "number", range = ">= 0", default = "infinite", text = "greatest sigma at which noise is added" },
@@ -7044,18 +7252,22 @@ return {
     signature = "set",
     text = "Examples, with their classes if they have any.",
     params = {
-      { name = "x", type = "diffusion.tensor", text = "u8 images [n,H,W,C], or numbers [n,...]" },
+      { name = "x", type = "diffusion.tensor|nil", text = "u8 images [n,H,W,C], or numbers [n,...]; nil if pictures have several sizes or crops" },
       { name = "class", type = "diffusion.tensor|nil", text = "i64 [n], 1..classes" },
       { name = "eps", type = "diffusion.tensor|nil", text = "noise that each example is paired with, as x" },
       { name = "n", type = "integer", text = "number of examples" },
       { name = "classes", type = "integer|nil" },
       { name = "names", type = "string[]|nil", text = "names of the classes" },
       { name = "name", type = "string" },
+      { name = "captions", type = "string[]|nil", text = "a text for each example" },
+      { name = "paths", type = "string[]|nil", text = "the files of the pictures" },
+      { name = "sizes", type = "integer[][]|nil", text = "{height, width} of each picture before it was resized" },
+      { name = "buckets", type = "table[]|nil", text = "{height =, width =, n =} of each size, if pictures have several or crops" },
     },
   },
   ["set:batches"] = {
     signature = "set:batches(options)",
-    text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1.",
+    text = "An iterator over batches: `for step, x0, class in set:batches{ size = 64 } do`. Images are returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs, so all batches are full, even if size > n, and no example is left out. With `epochs`, every example occurs exactly that often, and the last batch may be short. If `.step` is set, the next batch is step + 1. A set of pictures of several sizes has a bucket of each. A batch is of one bucket, and batches of all are mixed.",
     params = {
       { name = "options", type = "diffusion.set_batches_options" },
     },

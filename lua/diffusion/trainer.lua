@@ -3,6 +3,7 @@
 -- levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
+local conditions = require "diffusion.conditions"
 local csv = require "diffusion.file.csv"
 local gradient = require "diffusion.gradient"
 local batches = require "diffusion.objective.batch"
@@ -34,12 +35,12 @@ local function name_of(model, parameter)
 end
 
 -- The first place of a value that isn't finite: in the weights, or in a layer's output.
-local function first_nonfinite(model, xt, t, class)
+local function first_nonfinite(model, xt, t, given)
   for name, p in model:parameters() do
     if not p:isfinite():all() then return ("the weights '%s'"):format(name) end
   end
   core.watch_start()
-  gradient.no_grad(model, xt, t, { class = class })
+  gradient.no_grad(model, xt, t, given)
   local op, parameter = core.watch_stop()
   if not op then return "the loss itself: the model's output is finite" end
   local layer = parameter and name_of(model, parameter)
@@ -65,9 +66,9 @@ local function check_batch(step, x0)
   if fault then error(legible.said("trainer: the batch of step %d: %s", step, fault), 0) end
 end
 
-local function diagnose(self, step, value, details, class)
+local function diagnose(self, step, value, details, given)
   local what = value ~= value and "nan" or tostring(value)
-  local where = details and details.xt and first_nonfinite(self.model, details.xt, details.t, class)
+  local where = details and details.xt and first_nonfinite(self.model, details.xt, details.t, given)
     or "unknown"
   error(legible.said("trainer: the loss is %s at step %d; levels t = %s; first in %s", what, step,
     levels_text(details), where), 0)
@@ -106,10 +107,16 @@ local function open_log(self)
   return log
 end
 
+-- The loss. Inputs are made while it is recorded, since what makes them may be trained too.
+local function loss_of(self, x0, given)
+  if self.inputs then given.inputs = self.inputs(self.batches) end
+  return self.objective(self.model, x0, given)
+end
+
 local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, but an unconditional network
-  local lr = self.opt.lr
-  local fine, loss, details = fail.pcall(gradient.record, self.objective, self.model, x0, { class = class, eps = eps })
+  local lr, given = self.opt.lr, { class = class, eps = eps }
+  local fine, loss, details = fail.pcall(gradient.record, loss_of, self, x0, given)
   if not fine then
     check_batch(step, x0)
     error(loss, 0)
@@ -117,7 +124,7 @@ local function one_step(self, state, step, x0, class, eps)
   local value = loss:item()
   if value ~= value or math.abs(value) == math.huge then
     check_batch(step, x0)
-    diagnose(self, step, value, details, class)
+    diagnose(self, step, value, details, conditions.with(given.inputs or {}, { class = class }))
   end
   loss:backward()
   return value, lr, careful_step(self, state, step)
@@ -228,6 +235,8 @@ local rules = opts.declare("trainer", {
     text = "d.objective, or a function (model, x0, {class}) -> loss, details" },
   opt = { "any", required = true, what = "an optimiser (d.adamw)", as = "diffusion.adamw", text = "the optimiser" },
   batches = { "any", required = true, what = "batches (set:batches)", as = "diffusion.batches", text = "the batches" },
+  inputs = { "function", as = "fun(batches: diffusion.batches): table<string, diffusion.tensor>",
+    text = "makes inputs of the network for a batch, as pipe:inputs does of captions" },
   ema = { "any", as = "diffusion.ema|diffusion.ema[]", text = "averages that the checkpoint holds" },
   checkpoint = { "path", text = "file that the run resumes from and saves to" },
   save_every = { "integer", default = 500, min = 1, text = "steps between two saves" },
@@ -244,7 +253,7 @@ for _, name in ipairs { "save_every", "log", "on_step", "floor", "quiet" } do wr
 local class = object.class("trainer", Trainer, {
   writable = writable, __tostring = tostring_trainer,
   fields = { "model", "objective", "opt", "batches", "ema", "checkpoint", "save_every", "log", "on_step", "floor",
-             "quiet" },
+             "quiet", "inputs" },
 })
 
 -- Batches are those of set:batches, or a callable object with the same fields.

@@ -1,5 +1,6 @@
 -- Keys and shapes of other libraries' networks for the fuzzer: a line for each tensor, "key 2,3". A file
 -- has zeros for them.
+local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
 local forge = require "spec.support.forge"
 
@@ -12,10 +13,43 @@ keys.words = { "\n", " ", ",", "0", "1", "2", "64", "9999", "weight", "bias", ".
   "betas 10\nalphas_cumprod 10\nloss_weight 10\n", "output_blocks.0.0.", "resample_filter 1,1,4,4\n",
   "out_conv.weight 3,8,3,3\n" }
 
---- Options for all of them.
-keys.options = { image = { 8, 8, 3 }, heads = 2, head_channels = 4, qkv_order = "legacy", schedule = "linear",
+-- Options for all of them.
+local OPTIONS = { image = { 8, 8, 3 }, heads = 2, head_channels = 4, qkv_order = "legacy", schedule = "linear",
   T = 100, predict = "eps", variance = "fixed_small", version = "1.6", groups = 2, precondition = "edm",
   sigma_data = 0.5, classes = 3, time = "t", rescale_timesteps = false }
+
+local function all_options()
+  local out = {}
+  for name, value in pairs(OPTIONS) do out[name] = value end
+  return out
+end
+
+-- Words that tell the libraries' files apart, and the options that the last file of each needed.
+local MARKS, needed = { "mid_block1", "output_blocks", "out_conv", "enc", "" }, {}
+
+local function mark_of(bytes)
+  for _, mark in ipairs(MARKS) do
+    if bytes:find(mark, 1, true) then return mark end
+  end
+end
+
+--- Opens a file with those of the options that it needs.
+---@param path string
+---@param bytes string the file's
+---@return diffusion.pipe|nil pipe nil with a message
+---@return string|nil message
+function keys.load(path, bytes)
+  local mark, again = mark_of(bytes), false
+  local given = needed[mark] or all_options()
+  while true do
+    needed[mark] = given
+    local pipe, message = d.hub.load(path, given)
+    local needless = not pipe and message:match "option '([%w_]+)' isn't needed"
+    if needless then given[needless] = nil
+    elseif pipe or again or not message:find "its keys don't tell" then return pipe, message
+    else given, again = all_options(), true end
+  end
+end
 
 local function lines_of(shapes)
   local lines = {}

@@ -7,6 +7,7 @@
 --   room, core   bytes that it may take whatever the file; bytes of tensors for each of the file's
 local d = require "diffusion"
 local child = dofile "spec/support/child.lua"
+local embedding = require "diffusion.hub.embedding"
 local csv = require "diffusion.file.csv"
 local forge = require "spec.support.forge"
 local header = require "diffusion.file.safetensors_header"
@@ -210,6 +211,39 @@ local ADAPTERS = { '{"__metadata__":{"lora_adapter_metadata":"{\\"unet.lora_alph
 local ADAPTER_WORDS = words("lora_A", "lora_B", "lora_down", "lora_up", "lora_unet_", "unet.", "processor.to_q_lora",
   "alpha", "rank_pattern", "use_dora", '"BOOL"', '"C64"', "[2,3,1,1]", "[0]", "1e999", "null")
 
+-- ==== training's files ===========================================================================
+
+-- A table of captions for a folder of two pictures.
+assert(os.execute(("mkdir '%s'"):format(at "pictures")))
+for _, name in ipairs { "a", "b" } do assert(d.image.save(at("pictures/" .. name .. ".png"), d.zeros(1, 1, 1))) end
+
+local function captions(ending, ...)
+  local seeds = { ... }
+  return { name = "captions_" .. ending, room = 4 << 20,
+    words = words("file_name", "text", "a.png", "b.png", "\t", '""', "\r\n", "\xef\xbb\xbf"),
+    seeds = function() return table.move(seeds, 1, #seeds, 1, {}) end,
+    read = function(bytes)
+      local set, message = d.data.folder(at "pictures", { captions = written("table." .. ending, bytes), skip = true })
+      return set and set.captions, message
+    end }
+end
+
+-- A set of latents, whose facts are a damaged text.
+local latents = { ["mean.1"] = d.zeros(2, 1, 1, 4), ["std.1"] = d.ones(2, 1, 1, 4), ["mean.2"] = d.zeros(1, 1, 2, 4),
+  caption = d.tensor({ 1, 2, 1 }, { dtype = "i64" }), ["text.context"] = d.zeros(2, 3, 4),
+  ["none.context"] = d.zeros(1, 3, 4) }
+local latent_facts = json.encode(plain.pack({ n = 3, name = "set", texts = { "a", "b" }, sums = { vae = "1" },
+  sizes = { { 8, 8 }, { 8, 8 }, { 8, 16 } }, buckets = { { n = 2, height = 8, width = 8, members = { 1, 3 },
+  crops = { { 0, 0 }, { 0, 0 } } }, { n = 1, height = 8, width = 16, members = { 2 } } } }, "seed"))
+
+local function encoded_set(bytes)
+  local set, message = assert(d.load_pipeline "digits"):encode_set(nil, { path = written("latents", bytes) })
+  if not set then return nil, message end
+  local batches = set:batches { size = 2, epochs = 1, seed = 1 }
+  for _, x0 in batches do assert(x0:dim() == 4) end
+  return #batches.captions
+end
+
 -- ==== the table ==================================================================================
 
 return {
@@ -313,7 +347,7 @@ return {
 
   { name = "foreign", words = keys.words, wrap = keys.file, seeds = keys.seeds, room = 64 << 20,
     read = function(bytes)
-      local pipe, message = d.hub.load(written("b.safetensors", bytes), keys.options)
+      local pipe, message = keys.load(written("b.safetensors", bytes), bytes)
       return pipe and tostring(pipe), message
     end },
 
@@ -363,6 +397,31 @@ return {
     read = function(bytes)
       local lora, message = d.nn.lora(adapted, { load = written("adapters", bytes) })
       return lora and lora:remove() and true, message
+    end },
+
+  captions("csv", 'file_name,text\na.png,"x, ""y""\nz"\nb.png,\n', "a.png,x\r\nb.png,y"),
+  captions("tsv", 'a.png\tan "A"\nb.png\tbe\n'),
+  captions("jsonl", '{"file_name": "a.png", "text": "x"}\n\n{"file_name": "b.png", "caption": "\\u00e9"}\n'),
+
+  { name = "encoded_set", words = MODEL_WORDS, room = 64 << 20, wrap = container("encoded set", latents),
+    seeds = function() return { latent_facts } end, read = encoded_set },
+
+  { name = "embedding",
+    words = words('"<x>"', "emb_params", "clip_l", "clip_g", "string_to_param", table.unpack(types)),
+    seeds = function()
+      return { forge.safetensors('{"<x>":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}', ("\1"):rep(8)),
+        forge.safetensors('{"clip_l":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},'
+          .. '"clip_g":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]}}', ("\1"):rep(8)) }
+    end,
+    read = function(bytes)
+      local found, message = embedding.read(written("word.safetensors", bytes))
+      return found and (found.text or found.text2):shape(), message
+    end },
+
+  { name = "embedding_pt", words = pickled.vector_words, wrap = pickled.file, seeds = pickled.vectors,
+    read = function(bytes)
+      local found, message = embedding.read(written("word.pt", bytes))
+      return found and (found.text or found.text2):shape(), message
     end },
 
   { name = "run", words = MODEL_WORDS, wrap = container("run", run_tensors),

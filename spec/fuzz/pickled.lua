@@ -25,6 +25,16 @@ pickled.words = { "(", ")", "t", "\x85", "\x86", "\x87", "]", "}", "R", "b", "u"
   "\x8a\1\5", S "a", S "_modules", S "_parameters", STORAGE, tensor(0, 2, 2, 2, 1), tensor(0, 1, 4, 0, 1),
   table.unpack(GLOBALS) }
 
+--- Pickles of a learned word: those of diffusers and of stable-diffusion-webui.
+---@return string[]
+function pickled.vectors()
+  local x = tensor(0, 2, 2, 2, 1)
+  return { "\x80\2}" .. S "<x>" .. x .. "s.",
+    "\x80\2}(" .. S "string_to_param" .. "}" .. S "*" .. x .. "s" .. S "name" .. S "<x>" .. S "step" .. I(3) .. "u." }
+end
+
+pickled.vector_words = { S "string_to_param", S "*", S "name", S "<x>", table.unpack(pickled.words) }
+
 --- Pickles that are read.
 ---@return string[]
 function pickled.seeds()

@@ -585,6 +585,25 @@ ONCE_WRONG = [  # class, options, steps, whether it starts later, further argume
     ("DDPMWuerstchenScheduler", {"scaler": 2.3, "s": 0.0008}, 3, False, {"set": {"timesteps": [1.0, 0.97, 0.34, 0.0]}}),
     ("FlowMapEulerDiscreteScheduler", {"shift": 0.431}, 6, False, {}),
     ("FlowMapEulerDiscreteScheduler", {"shift": 3.0}, 4, False, {"set": {"timesteps": [1000, 700, 400, 50]}}),
+    ("KarrasVeScheduler", {"s_max": 5.0}, 7, False, {}),  # normals are drawn in steps without churn too
+    ("UniPCMultistepScheduler", {"use_karras_sigmas": True, "sigma_min": 0.004, "sigma_max": 400.0}, 7, True, {}),
+    ("DPMSolverMultistepScheduler", {"use_exponential_sigmas": True, "sigma_max": 250.0,
+                                     "final_sigmas_type": "sigma_min"}, 7, False, {}),
+    ("DPMSolverMultistepScheduler", {"use_lu_lambdas": True, "sigma_min": 0.1, "sigma_max": 20.0}, 7, False, {}),
+    ("LMSDiscreteScheduler", {"use_karras_sigmas": True, "sigma_min": 0.05, "sigma_max": 8.0}, 7, False, {}),
+    ("LTXEulerAncestralRFScheduler", {"shift": 3.0, "use_beta_sigmas": True}, 4, False,
+     {"set": {"sigmas": [0.95, 0.7, 0.4, 0.1, 0.0]}}),
+    ("TCDScheduler", {}, 4, False, {"set": {"original_inference_steps": 30}}),
+    ("TCDScheduler", {}, 4, False, {"set": {"strength": 0.6, "original_inference_steps": 30}}),
+    ("LCMScheduler", {}, 4, False, {"set": {"strength": 0.6}}),
+    ("DDIMScheduler", {"beta_start": 0.02, "beta_end": 0.001, "clip_sample": None}, 7, False, {}),
+    ("DEISMultistepScheduler", {"prediction_type": "flow_prediction"}, 7, False, {}),
+    ("DPMSolverSinglestepScheduler", {"use_flow_sigmas": True, "use_beta_sigmas": True, "num_train_timesteps": 30,
+                                      "beta_end": 0.01}, 7, True, {}),
+    ("DPMSolverMultistepScheduler", {"prediction_type": "flow_prediction", "use_flow_sigmas": True,
+                                     "flow_shift": 12.0, "final_sigmas_type": "sigma_min"}, 7, False, {}),
+    ("UniPCMultistepScheduler", {"prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0,
+                                 "shift_terminal": 0.1}, 7, False, {}),
 ]
 
 

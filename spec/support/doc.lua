@@ -254,6 +254,7 @@ local function kinds(d)
     d.sampler.steps { model = model, process = process, shape = { 1, 2 }, seed = 1 },
     d.trainer { model = model, opt = opt, batches = batches, objective = print },
     d.oracle.gaussian { mean = 0, std = 1 }, assert(d.load_pipeline "digits"),
+    assert(d.load_pipeline "digits"):add_lora { on = "." },
     d.objective { process = process }, net, d.nn.lora(d.mlp { hidden = 8, depth = 1 }),
     assert(d.tokenizer "spec/fixtures/tokenizer/merges.txt"),
   }

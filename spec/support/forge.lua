@@ -153,7 +153,7 @@ function forge.pt(value)
     if math.type(v) == "integer" then return pickled_integer(v) end
     if type(v) == "userdata" then
       local key = tostring(#entries - 1)
-      entries[#entries + 1] = { "model/data/" .. key, v:contiguous():bytes(), nil, 0 }
+      entries[#entries + 1] = { "model/data/" .. key, v:contiguous():to("f32"):bytes(), nil, 0 }
       return pickled_tensor(key, v)
     end
     local parts = {}

@@ -8,9 +8,6 @@ local peer_values = require "spec.support.peer_values"
 
 local peer_folder = {}
 
---- The family of a class, or nil.
-function peer_folder.family(class) return component.family(class) end
-
 --- The tensors of a network of a config, by the peer's keys.
 ---@param config table with _class_name
 ---@param seed integer|nil

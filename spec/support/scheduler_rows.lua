@@ -54,21 +54,10 @@ local by_steps = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true, Karra
                    RePaintScheduler = true }
 -- Their last step is recorded with noise and, at the end, without.
 local ends_twice = { ScoreSdeVeScheduler = true, ScoreSdeVpScheduler = true }
--- They draw normals also where they use none: at every evaluation, or once a step.
-local draws = { SASolverScheduler = "evaluations", KarrasVeScheduler = "steps" }
-
--- Their normals, channels first. `due` has the number of evaluations and that of steps so far.
-local function normals(row, due)
-  local g, drawn = d.generator { kind = "torch", seed = 0 }, 0
-  local function draw()
-    drawn = drawn + 1
-    return ours(g:randn(B, C, H, W))
-  end
-  return function()
-    local z = draw()
-    while drawn < (due[draws[row.c]] or 0) do z = draw() end
-    return z
-  end
+-- Their normals, channels first.
+local function normals()
+  local g = d.generator { kind = "torch", seed = 0 }
+  return function() return ours(g:randn(B, C, H, W)) end
 end
 
 --- The config of a row, with its class.
@@ -120,11 +109,11 @@ local function run_of(row, init)
   if not process then error(sampler, 0) end
   local got = { t = {}, x = {}, at = {} }
   local function scale(t) return of_sigma[row.c] and process.schedule:signal(t) or 1 end
-  local due = { evaluations = 0, steps = 1 }
+  local evaluations = 0
   local model = wrap(function(x, t)
-    due.evaluations = due.evaluations + 1
+    evaluations = evaluations + 1
     if type(t) ~= "number" then t = type(t) == "table" and t[1] or t:flatten():totable()[1] end
-    got.t[due.evaluations] = t - 1
+    got.t[evaluations] = t - 1
     return network(row.c, x, t - 1, learned(row))
   end)
   local first = upward[row.c] and grid.last or grid[1][1]
@@ -134,10 +123,9 @@ local function run_of(row, init)
   end
   keep(x, first, 1)
   local run = d.sampler.steps { model = model, process = process, sampler = sampler, grid = grid, init = x,
-    noise = normals(row, due), nan = "keep" }
+    noise = normals(), nan = "keep" }
   for step in run do
-    due.steps = step.i + 1
-    local calls = by_steps[row.c] and step.i or due.evaluations
+    local calls = by_steps[row.c] and step.i or evaluations
     keep(step.x, upward[row.c] and step.t or step.s, ends_twice[row.c] and step.i == step.n and calls + 2 or calls + 1)
   end
   got.s, got.timesteps, got.init = sigmas_of(row, process, grid), facts.timesteps, facts.start / scale(first)

@@ -1,11 +1,12 @@
 -- A folder of pictures as a set: the class of a picture is the sub-folder it lies in.
+local buckets = require "diffusion.data.buckets"
+local captions = require "diffusion.data.captions"
 local core = require "diffusion.core"
-local image = require "diffusion.image"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
-local set = require "diffusion.data.set"
+local pictures = require "diffusion.data.pictures"
 
 local READ = { png = true, jpg = true, jpeg = true, jpe = true, jfif = true }
 local OTHER = { gif = true, bmp = true, webp = true, tif = true, tiff = true, avif = true, heic = true }
@@ -130,32 +131,7 @@ local function find_pictures(dir, o)
   return list, classed and names_of(subs) or nil
 end
 
--- ---- reading ---------------------------------------------------------------------------
-
-local function fitted(path, o)
-  local x, message = image.read(path, o.channels, { upright = o.upright })
-  if not x then return nil, message end
-  if o.height then return core.picture_fit(x, o.height, o.width) end
-  return x
-end
-
-local function read_all(list, o)
-  local all, H, W
-  for i, picture in ipairs(list) do
-    local x, message = fitted(picture.path, o)
-    if not x then return nil, message end
-    if not all then
-      H, W = x:size(1), x:size(2)
-      all = core.zeros({ #list, H, W, o.channels }, { dtype = "u8" })
-    end
-    if x:size(1) ~= H or x:size(2) ~= W then
-      return legible.refused("%s is %d x %d pixels, those before are %d x %d; give a size to make them one",
-        picture.path, x:size(2), x:size(1), W, H)
-    end
-    all:select(1, i):copy_(x)
-  end
-  return all
-end
+-- ---- options ---------------------------------------------------------------------------
 
 local function sides_of(size)
   if type(size) ~= "table" then return size, size end
@@ -172,7 +148,10 @@ end
 local rules = opts.declare("data_folder", {
   size = { "integer|table", min = 1, max = 65535, as = "integer|integer[]",
     default_text = "as they are, all of one size",
-    text = "n or {height, width}: each picture is cut to that form around its middle and resized" },
+    text = "n or {height, width}: each picture is resized and cut to that form" },
+  crop = { one_of = { "centre", "random" }, default = "centre",
+    text = "the part of a picture that stays: its middle, or another one each time by the seed of the batches" },
+  buckets = buckets.rule, captions = captions.rule,
   channels = { "integer", default = 3, min = 1, max = 3, text = "3 (RGB) or 1 (grey)" },
   recursive = { "boolean", default = false,
     text = "takes pictures of any depth, for the class of the outermost folder" },
@@ -181,26 +160,53 @@ local rules = opts.declare("data_folder", {
   upright = { "boolean", default = true, text = "turned as the files' EXIF says; false leaves them as stored" },
 })
 
+local function checked(options)
+  local o = opts.check("folder", options, rules, 2)
+  if o.channels == 2 then fail.raise("folder: channels are 1 (grey) or 3 (RGB), got 2") end
+  if o.buckets and o.size then fail.raise "folder: size and buckets; one of the two expected" end
+  o.height, o.width = sides_of(o.size)
+  if o.buckets then o.buckets = buckets.of(o.buckets) end
+  if o.crop == "random" and not (o.height or o.buckets) then
+    fail.raise 'folder: crop = "random" needs a size or buckets'
+  end
+  return o
+end
+
+-- ---- the set -----------------------------------------------------------------------------
+
+-- The paths of the pictures, with their captions and classes.
+local function described(dir, list, names, texts)
+  local out = { names = names, name = dir, captions = texts, paths = {} }
+  local class = names and {}
+  for i, picture in ipairs(list) do
+    out.paths[i] = picture.path
+    if class then class[i] = picture.class end
+  end
+  out.class = class
+  return out
+end
+
 --- A set of the PNG and JPEG pictures in a folder. Its sub-folders are the classes, numbered from 1
 --- in byte order of their names. A sub-folder without pictures keeps its number. Without a picture
 --- in any sub-folder there are no classes. It is an error if a picture would be left out. That
 --- happens outside the folders of classes, in deeper folders, and to other formats. Names that
 --- begin with a dot are ignored. Links are followed, to each folder once per class. A picture that
---- can't be read is an error too.
+--- can't be read is an error too. With captions, each picture has a text, and `.captions` of the
+--- batches has those of the last batch. With buckets, pictures keep their shapes. Each is resized until
+--- it covers the nearest size of equal area, and a batch has pictures of one size.
 ---@param dir string
 ---@param options diffusion.data_folder_options?
----@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
+---@return diffusion.set|nil set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message
 ---@return string|nil message
 return function(dir, options)
-  local o = opts.check("folder", options, rules, 2)
+  local o = checked(options)
   opts.path("folder", dir)
-  if o.channels == 2 then fail.raise("folder: channels are 1 (grey) or 3 (RGB), got 2") end
-  o.height, o.width = sides_of(o.size)
   local list, names = find_pictures(dir, o)
   if not list then return nil, names end
-  local x, message = read_all(list, o)
-  if not x then return nil, message end
-  local class = names and {}
-  for i, picture in ipairs(names and list or {}) do class[i] = picture.class end
-  return set.new { x = x, class = class, names = names, name = dir }
+  local texts
+  if o.captions then
+    list, texts = captions.of(dir, list, o.captions, o.skip)
+    if not list then return nil, texts end
+  end
+  return pictures.set(list, o, described(dir, list, names, texts))
 end

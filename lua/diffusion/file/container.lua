@@ -13,7 +13,8 @@ local VERSION = 1
 
 -- The kinds, and the function that reads each.
 local READER = { model = "d.load_model and model:load read it", checkpoint = "d.checkpoint reads it",
-                 run = "run:load reads it", snapshot = "d.posthoc_ema reads it" }
+                 run = "run:load reads it", snapshot = "d.posthoc_ema reads it",
+                 ["encoded set"] = "pipe:encode_set reads it" }
 
 --- Writes a file of a kind, whole or not at all.
 ---@param path string

@@ -18,6 +18,11 @@ function parser.fault(name)
   end
 end
 
+--- The function with which a parser raises its faults of a file.
+---@param path string
+---@return fun(format: string, ...: any) fault
+function parser.fault_of(path) return parser.fault((path:gsub("%%", "%%%%"))) end
+
 local raise = parser.fault()
 
 --- The result of a call that returns nil and a message when it fails. The message becomes a fault.

@@ -1,7 +1,7 @@
 -- Python's pickles of protocols 2 to 5, read without running anything: a machine with a stack
 -- and a memo. A global is a name. The caller says which names and persistent ids it knows; a
--- call of any other gives an opaque value. Every opcode makes at most one value, so memory is
--- bounded by the pickle's length.
+-- call of any other gives an opaque value. Every opcode makes at most one value. Their number is
+-- bounded by the file's length, since a short one may inflate to a long pickle.
 local parser = require "diffusion.file.parser"
 local value = require "diffusion.file.pickle_value"
 
@@ -13,14 +13,15 @@ local fault = parser.fault "pickle"
 -- ==== the machine ==========================================================================
 
 -- m = {text, at = the next byte, stack, n = its height, marks = heights, fence = the last of
--- them, memo, memos = entries there, made = tables, world = the caller's names}
+-- them, memo, memos = entries there, made = tables. pushed = values, most = their bound, world}
 
 local function bad(m, format, ...)
   fault("byte %d: %s", m.at - 1, format:format(...))
 end
 
 local function push(m, v)
-  m.n = m.n + 1
+  m.n, m.pushed = m.n + 1, m.pushed + 1
+  if m.pushed > m.most then bad(m, "more than %d values", m.most) end
   m.stack[m.n] = v
 end
 
@@ -264,7 +265,7 @@ end
 
 local function run(text, world)
   local m = { text = text, at = 1, stack = {}, n = 0, marks = {}, fence = 0, memo = {}, memos = 0,
-              made = 0, world = world }
+              made = 0, pushed = 0, most = math.max(MOST_VALUES, world.size or 0), world = world }
   if text:sub(1, 1) ~= "\x80" then fault("the first byte isn't that of protocols 2 to 5") end
   while true do
     local code = bytes(m, 1)
@@ -276,7 +277,8 @@ local function run(text, world)
 end
 
 --- Reads a pickle. world.globals[name] is the value of a global, or a function (args, world) that
---- makes the value of a call of it. world.persistent(id, world) makes the value of an id.
+--- makes the value of a call of it. world.persistent(id, world) makes the value of an id. world.size is the
+--- number of the file's bytes.
 ---@param text string
 ---@param world table
 ---@return any value as pickle_value describes it; nil with a message

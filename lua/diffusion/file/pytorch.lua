@@ -10,6 +10,7 @@ local plain = require "diffusion.file.pytorch_plain"
 local signature = require "diffusion.file.signature"
 local state = require "diffusion.file.pytorch_state"
 local tensor = require "diffusion.file.pytorch_tensor"
+local u64 = require "diffusion.file.u64"
 local value = require "diffusion.file.pickle_value"
 local zip = require "diffusion.file.zip"
 
@@ -69,16 +70,26 @@ local function world_of(file, named, options)
   end
   return {
     globals = globals, persistent = tensor.storage, entries = entries, vectors = {}, options = options,
-    big = is_big(file, named),
+    big = is_big(file, named), size = file:size(),
     open = function(key) return open_entry(file, entries[key]) end,
   }
+end
+
+-- PyTorch doesn't deflate. A small file can't hold a large pickle in that way.
+local MOST_PICKLE = 1 << 26
+
+local function pickle_text(file, entry)
+  if entry.bytes > math.max(MOST_PICKLE, file:size()) then
+    fault("data.pkl would inflate to %s bytes, in a file of %s", u64.commas(entry.bytes), u64.commas(file:size()))
+  end
+  return entry_text(file, entry)
 end
 
 local function read(file, options)
   local named = named_entries(file)
   refuse_script(named)
   local world = world_of(file, named, options)
-  return { root = need(pickle.read(entry_text(file, named["data.pkl"]), world)), world = world }
+  return { root = need(pickle.read(pickle_text(file, named["data.pkl"]), world)), world = world }
 end
 
 --- Opens a file: {root = its value as pickle_value describes it, world = for pytorch_tensor.read}.
@@ -121,11 +132,15 @@ end
 
 -- ==== tensors by name ======================================================================
 
+local MOST_LISTED = 8
+
 local function listed(choices)
   local texts = {}
-  for k, choice in ipairs(choices) do
-    texts[k] = ("'%s' (%d tensors)"):format(choice.key, state.unfold(choice.value).tensors)
+  for k = 1, math.min(#choices, MOST_LISTED) do
+    local count = state.unfold(choices[k].value).tensors
+    texts[k] = ("'%s' (%d tensor%s)"):format(choices[k].key, count, count == 1 and "" or "s")
   end
+  if #choices > MOST_LISTED then texts[#texts + 1] = ("and %d more"):format(#choices - MOST_LISTED) end
   return table.concat(texts, ", ")
 end
 
@@ -174,7 +189,7 @@ local function read_named(list, world, path)
   local all, made = {}, {}
   for _, item in ipairs(list) do
     local v = item.value
-    if value.kind(v) ~= "tensor" or not v.dtype.kind or v.lazy then all[item.name] = read_one(item, world)
+    if value.kind(v) ~= "tensor" or tensor.unread(v) then all[item.name] = read_one(item, world)
     elseif tensor.is_window(v, world) then
       made[v] = made[v] or read_one(item, world)
       all[item.name] = made[v]

@@ -67,6 +67,8 @@ local function add(c, name, v)
   local kind = value.kind(v)
   if kind == "tensor" then c.tensors = c.tensors + 1 end
   if kind == "tensor" or kind == "opaque" or kind == "storage" then
+    if c.seen[name] then fault("two values have the name '%s' when nested containers are unfolded", name) end
+    c.seen[name] = true
     c.list[#c.list + 1] = { name = name, value = v }
   end
 end
@@ -96,7 +98,7 @@ end
 ---@param v any
 ---@return table list {name, value}; `tensors` is the number of tensors among them
 function state.unfold(v)
-  local c = { list = {}, names = 0, bytes = 0, tensors = 0 }
+  local c = { list = {}, seen = {}, names = 0, bytes = 0, tensors = 0 }
   unfold(c, v, "", 0)
   c.list.tensors = c.tensors
   return c.list
@@ -104,16 +106,17 @@ end
 
 -- ==== choosing =============================================================================
 
--- Whether tensors are among the members, or inside members that have names.
-local function holds(v, seen, depth)
+-- Whether tensors are among the members, or inside members that have names. `known` has the answers for
+-- containers that were met before.
+local function holds(v, known, depth)
   if value.kind(v) == "tensor" then return true end
-  if type(v) ~= "table" or seen[v] or depth > DEEPEST then return false end
-  seen[v] = true
-  local found = false
+  if type(v) ~= "table" or depth > DEEPEST then return false end
+  if known[v] ~= nil then return known[v] end
+  known[v] = false
   members(v, function(key, member)
-    found = found or type(key) == "string" and holds(member, seen, depth + 1)
+    known[v] = known[v] or type(key) == "string" and holds(member, known, depth + 1)
   end)
-  return found
+  return known[v]
 end
 
 --- The members of a file's value that hold tensors by name: {key, value}. The second result says
@@ -122,10 +125,10 @@ end
 ---@return table list
 ---@return boolean direct
 function state.choices(root)
-  local list, direct = {}, false
+  local list, direct, known = {}, false, {}
   members(root, function(key, v)
     if value.kind(v) == "tensor" then direct = true
-    elseif text_key(key) and holds(v, {}, 0) then list[#list + 1] = { key = text_key(key), value = v } end
+    elseif text_key(key) and holds(v, known, 0) then list[#list + 1] = { key = text_key(key), value = v } end
   end)
   return list, direct
 end

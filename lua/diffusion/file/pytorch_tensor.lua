@@ -1,6 +1,7 @@
 -- Tensors of PyTorch's files: a description {storage, dtype, offset, size, stride} in the pickle,
 -- and windows on the file's storages. A storage is mapped once, however many tensors share it.
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local parser = require "diffusion.file.parser"
 local value = require "diffusion.file.pickle_value"
 
@@ -80,7 +81,7 @@ local function sizes_text(list) return "[" .. table.concat(list, ",") .. "]" end
 
 local function check_sizes(list, what)
   for _, n in ipairs(list) do
-    if math.type(n) ~= "integer" or n < 0 then fault("a tensor's %s isn't of whole numbers >= 0", what) end
+    if math.type(n) ~= "integer" or n < 0 then fault("a tensor's %s must be whole numbers >= 0", what) end
   end
 end
 
@@ -107,7 +108,7 @@ function tensor.new(storage, of, offset, size, stride)
   if not are({ offset, size, stride }, "integer", "tuple", "tuple") or offset < 0 then
     fault("a tensor without its offset, its size or its strides")
   end
-  check_sizes(size, "size")
+  check_sizes(size, "sizes")
   check_sizes(stride, "strides")
   if #size ~= #stride then fault("a tensor of %d sizes and %d strides", #size, #stride) end
   local room, needed = storage.bytes // of.bytes, reach(offset, size, stride)
@@ -148,10 +149,28 @@ local function vector(world, description, kind)
   return x
 end
 
--- Why no tensor here can hold the values.
-local function unread(description)
+-- Strides of 0 make a small storage a large tensor. A few numbers are often expanded, so tensors up to
+-- the first bound are read. Above it, one has at most so many times the storage's elements.
+local FEW, SPREAD = 1 << 20, 1024
+
+local function is_spread(description)
+  local count, most = 1, math.max(FEW, SPREAD * (description.storage.bytes // description.dtype.bytes))
+  for _, n in ipairs(description.size) do
+    if n == 0 then return false end
+    count = count > most // n and most + 1 or count * n
+  end
+  return count > most
+end
+
+--- Why no tensor here can hold the values of a description. nil if one can.
+---@param description table
+---@return string|nil
+function tensor.unread(description)
   if description.lazy then return "lazily conjugated or negated" end
-  return not description.dtype.kind and "which no tensor has" or nil
+  if not description.dtype.kind then return "which no tensor has" end
+  if not is_spread(description) then return nil end
+  return ("with more elements than %d times the %d of its storage"):format(SPREAD,
+    description.storage.bytes // description.dtype.bytes)
 end
 
 --- The tensor of a description. Tensors of one storage share its memory, unless they are converted.
@@ -160,22 +179,21 @@ end
 ---@return any x nil with a reason
 ---@return string|nil message
 function tensor.read(description, world)
-  local why = unread(description)
+  local why = tensor.unread(description)
   if why then return nil, why end
   local kind, wanted = plan(description.dtype, world.options)
   local whole, message = vector(world, description, kind)
   if not whole then return nil, message end
   local x
   x, message = core.strided(whole, description.size, description.stride, description.offset)
-  return x and wanted and x:to(wanted) or x, message
+  return x and wanted and fail.call(x.to, x, wanted) or x, message
 end
 
---- Whether a tensor is a window on the file. Others cost time and memory when they are read.
+--- Whether a tensor, which can be read, is a window on the file. Others cost time and memory when they are read.
 ---@param description table
 ---@param world table
 ---@return boolean
 function tensor.is_window(description, world)
-  if unread(description) then return false end
   local kind, wanted = plan(description.dtype, world.options)
   local entry = world.entries[description.storage.key]
   local aligned = entry.method == 0 and entry.from % description.dtype.bytes == 0

@@ -91,7 +91,7 @@ end
 local function read_tensor(file, t, number, wanted)
   local x, why = file:tensor(number, t.shape, t.offset)
   if not (x and wanted) or x:dtype() == wanted then return x, why end
-  local converted = x:to(wanted)
+  local converted = fail.call(x.to, x, wanted)
   x:free()
   return converted
 end

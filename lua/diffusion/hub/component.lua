@@ -1,11 +1,10 @@
 -- One component of a pipeline: a config and weights as a network of the family that its class names.
+local adopted = require "diffusion.hub.adopted"
 local config = require "diffusion.hub.config"
-local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local families = require "diffusion.nn.family"
 local folder = require "diffusion.hub.folder"
 local legible = require "diffusion.legible"
-local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 local transformers = require "diffusion.hub.transformers"
@@ -54,8 +53,13 @@ end
 
 -- ==== the network ========================================================================
 
-local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae", CLIPTextModel = "text",
-  CLIPTextModelWithProjection = "text" }
+local ROLES = { AutoencoderKL = "vae", AutoencoderTiny = "vae", VQModel = "vae", DiTTransformer2DModel = "transformer",
+  CLIPTextModel = "text", CLIPTextModelWithProjection = "text" }
+
+--- The part that a network is in a pipeline.
+---@param class string
+---@return string role "unet", "transformer", "vae" or "text"
+function component.role(class) return ROLES[class] or "unet" end
 
 local function described(here, class, o)
   local path = folder.join(here, "config.json")
@@ -71,22 +75,9 @@ local function described(here, class, o)
   return { path = path, class = class, config = given }
 end
 
--- A sentence about an option without the name of the function that checked it.
-local function plainly(message) return message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message end
-
 local function warn(m, path, class, unknown)
   if #unknown == 0 then return end
   warning.once(m, "keys", "%s: %s has no option %s; ignored", path, class, table.concat(unknown, ", "))
-end
-
--- The tensors in a type that a network can adopt.
-local function adoptable(tensors)
-  if core.real == "f64" then return tensors end
-  local out = {}
-  for name, x in pairs(tensors) do
-    out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x
-  end
-  return out
 end
 
 -- The network of a config with the weights of its folder.
@@ -94,10 +85,9 @@ local function made(found, info, tensors, o)
   local keys = info.library == "transformers" and transformers.keys(found, info.config) or config.keys(info.config)
   local options, unknown = fail.try(peers.options, found, found.peers.diffusers, keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
-  options = opts.joined(options, info.implied)
-  local m, message = fail.try(peers.model, found, options, adoptable(tensors), { frozen = o.frozen ~= false })
-  if not m then return legible.refused("%s: %s", info.path, plainly(message)) end
-  if o.frozen == nil then model.defer(m) end
+  local entry = found.peers.diffusers
+  local m, message = adopted.network(found, entry, opts.joined(options, info.implied), tensors, o)
+  if not m then return legible.refused("%s: %s", info.path, message) end
   warn(m, info.path, info.class, unknown or {})
   return m
 end
@@ -108,7 +98,7 @@ end
 ---@param o table options of d.hub.load
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
----@return table|nil info {class =, config = of the file, role = "unet", "vae" or "text", variant =, files = paths}
+---@return table|nil info {class =, config = of the file, role = see component.role, variant =, files = paths}
 function component.load(here, class, o)
   local info, message = described(here, class, o)
   if not info then return nil, message end
@@ -121,7 +111,7 @@ function component.load(here, class, o)
   if choice then tensors, message = weights.read(choice, o) end
   if tensors then m, message = made(found, info, tensors, o) end
   if not m then return nil, message end
-  info.role, info.variant, info.files = ROLES[info.class] or "unet", choice.variant, { info.path }
+  info.role, info.variant, info.files = component.role(info.class), choice.variant, { info.path }
   for _, name in ipairs(weights.names(choice)) do info.files[#info.files + 1] = folder.join(here, name) end
   return m, nil, info
 end

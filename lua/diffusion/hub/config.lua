@@ -38,7 +38,7 @@ function config.class(path, given)
   local class = given._class_name
   if class == nil or class == json.null then return nil end
   if type(class) ~= "string" then
-    return legible.refused("%s: '_class_name' must be a name, got %s", path, kind.shown(class))
+    return legible.refused("%s: '_class_name' must be a name, got %s", path, config.shown(class))
   end
   return class
 end

@@ -2,6 +2,7 @@
 local json = require "diffusion.file.json"
 local files = require "diffusion.text.files"
 local legible = require "diffusion.legible"
+local tokenizer = require "diffusion.text.tokenizer"
 
 local encoders = {}
 
@@ -25,7 +26,9 @@ local function with_tokenizer(out, index, ending, place)
   if not class:find "^CLIPTokenizer" then
     return (select(2, legible.refused("%s: tokenizers of class %s aren't followed here", place.path, class)))
   end
-  out["tokenizer" .. ending], message = place.tokenizer_of(name)
+  local own
+  own, message = place.tokenizer_of(name)
+  out["tokenizer" .. ending] = own and tokenizer.joined(own)
   return message
 end
 

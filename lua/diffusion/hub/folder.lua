@@ -100,13 +100,15 @@ local function line_of(path)
   return file:text(0, file:size()):match "^%s*(.-)%s*$"
 end
 
+local MAIN = "main" -- the branch that is taken unless a revision is named
+
 -- The commit that a branch, a tag or a commit's own name stands for.
 local function commit_of(path, snapshots, revision)
   if snapshots.folders[revision] then return revision end
   local file = path .. "/refs/" .. revision
   if core.place(file) == "file" then return line_of(file) end
   local names = opts.names(snapshots.folders)
-  if #names == 1 and revision == "main" then return names[1] end
+  if #names == 1 and revision == MAIN then return names[1] end
   return legible.refused("%s: no revision '%s'; it has the snapshots %s", path, revision,
     #names > 0 and table.concat(names, ", ") or "none")
 end
@@ -140,14 +142,18 @@ end
 
 -- A folder of the cache as the model in it, and any other folder as it is.
 local function inside(here, revision)
-  if is_repository(here) then return snapshot(here.path, revision) end
+  if is_repository(here) then return snapshot(here.path, revision or MAIN) end
   local names = cached_names(here)
+  if #names == 0 and revision then
+    return legible.refused("%s: revision = '%s', but only a model in the cache of huggingface_hub has revisions",
+      here.path, revision)
+  end
   if #names == 0 then return here end
   if #names > 1 then
     return legible.refused("%s: a cache of %d models: %s; name one, d.hub.load(\"%s\", { cache = \"%s\" })", here.path,
       #names, table.concat(names, ", "), names[1], here.path)
   end
-  return snapshot(("%s/models--%s"):format(here.path, (names[1]:gsub("/", "--"))), revision)
+  return snapshot(("%s/models--%s"):format(here.path, (names[1]:gsub("/", "--"))), revision or MAIN)
 end
 
 -- ==== finding ============================================================================
@@ -158,6 +164,12 @@ local function is_name(text)
 end
 
 local function absent(name, root, there)
+  if name:find "^%a[%w+.-]*://" then
+    return legible.refused("%s: an address; nothing is fetched here, but d.help \"files\" shows how to", name)
+  end
+  if not is_name(name) and core.place(name) ~= "new" then
+    return legible.refused("%s: a path, but with the option cache the name of a model in %s is expected", name, root)
+  end
   if not is_name(name) then return legible.refused("%s: no such file or folder", name) end
   return legible.refused("%s: no such folder, and the cache %s %s; fetch it first, as d.help \"files\" shows", name,
     root, there and "doesn't hold a model of that name" or "isn't there")
@@ -169,16 +181,16 @@ local function named(name, o)
   if here and here.folders.hub and #cached_names(here) == 0 then here = folder.below(here, "hub") end
   local own = "models--" .. name:gsub("/", "--")
   if not (here and is_name(name) and here.folders[own]) then return absent(name, root, here) end
-  return snapshot(folder.join(here, own), o.revision)
+  return snapshot(folder.join(here, own), o.revision or MAIN)
 end
 
 --- The folder of a model.
 ---@param name string a folder, a folder of the cache, or the name of a model in the cache
----@param o table {cache = the cache's folder or nil, revision = "main"}
+---@param o table {cache = the cache's folder or nil, revision = or nil}
 ---@return diffusion.hub_folder|nil folder nil with a message
 ---@return string|nil message
 function folder.find(name, o)
-  if o.revision:find("..", 1, true) or o.revision:find "^/" then
+  if o.revision and (o.revision:find("..", 1, true) or o.revision:find "^/") then
     return legible.refused("%s: '%s' is not the name of a revision", name, o.revision)
   end
   local here = not o.cache and folder.list(name)

@@ -37,6 +37,15 @@ function latents.scaled(own, z)
   return (z - off) * factor
 end
 
+--- An autoencoder's deviations as those of the denoiser's x.
+---@param own table {vae =}
+---@param std diffusion.tensor
+---@return diffusion.tensor
+function latents.spread(own, std)
+  local factor = scales(own.vae)
+  return std * factor
+end
+
 local function unscaled(own, x)
   local factor, off = scales(own.vae)
   return x / factor + off

@@ -7,11 +7,11 @@ local folder = require "diffusion.hub.folder"
 local foreign = require "diffusion.hub.foreign"
 local labels = require "diffusion.hub.labels"
 local legible = require "diffusion.legible"
+local load_options = require "diffusion.hub.load_options"
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local encoders = require "diffusion.hub.encoders"
-local rule = require "diffusion.rule"
 local tokenizer = require("diffusion.text.tokenizer").tokenizer
 local weights = require "diffusion.hub.weights"
 
@@ -28,7 +28,8 @@ local function folder_of(here, name, file)
   return folder.missing(here, name .. "/" .. file)
 end
 
--- The class that an index gives to a component.
+-- The class that an index gives to a component. Next to it stands a library: diffusers, the folder of a
+-- pipeline there, or a file of Python's in the component's folder.
 local function class_of(path, index, name)
   local entry = index[name]
   if encoders.is_absent(index, name) then
@@ -39,7 +40,12 @@ local function class_of(path, index, name)
   if not fine then
     return legible.refused("%s: '%s' must be a library and a class, got %s", path, name, config.shown(entry))
   end
-  return entry[2], entry[1]
+  local code = ("%s/%s.py"):format(name, entry[1])
+  if core.place(path:gsub("[^/]*$", "") .. code) == "file" then
+    return legible.refused("%s: '%s' is %s of %s; classes that come with a folder aren't followed", path, name,
+      entry[2], code)
+  end
+  return entry[2]
 end
 
 -- The config of the scheduler, of the class that the pipeline makes of it.
@@ -90,16 +96,47 @@ local function network_of(here, names, name, class, o)
   return component.load(own, class, o)
 end
 
+-- A component that is what its pipeline needs in this place.
+local function part_of(here, path, index, names, i, o)
+  local name = names[i]
+  local class, message = class_of(path, index, name)
+  if not class then return nil, message end
+  local m, why, own = network_of(here, names, name, class, o)
+  if not m then return nil, why end
+  local role = i == 2 and "vae" or name
+  if own.role ~= role then
+    return legible.refused("%s: '%s' is %s, which is no %s", path, name, own.class, role)
+  end
+  return m, nil, own
+end
+
+local function in_folder(o)
+  local there, message = folder.find(o.vae, o)
+  if not there then return nil, message end
+  local m, why, info = component.load(there, o.class_name, o)
+  if m and info.role ~= "vae" then
+    return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, info.class)
+  end
+  return m, why, info
+end
+
+local function in_file(o)
+  local parts, message = foreign.load(o.vae, { copy = o.copy, dtype = o.dtype, frozen = o.frozen })
+  if not parts then return nil, message end
+  if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, parts.class) end
+  return parts.vae, nil, { class = parts.classes.vae, files = { o.vae } }
+end
+
+-- The option `vae` names a folder, or a file of TAESD.
+local function other_vae(o) return (core.place(o.vae) == "file" and in_file or in_folder)(o) end
+
+-- The same of a folder, whose own class and revision other options name.
+local function vae_for(o) return other_vae(opts.joined(o, { class_name = false, revision = false })) end
+
 local function vae_of(here, path, index, names, o)
   if o.vae == false then return nil end
-  if o.vae then
-    local there, message = folder.find(o.vae, o)
-    if not there then return nil, message end
-    return component.load(there, nil, opts.joined(o, { class_name = false }))
-  end
-  local class, message = class_of(path, index, names[2])
-  if not class then return nil, message end
-  local vae, why, info = network_of(here, names, names[2], class, o)
+  if o.vae then return vae_for(o) end
+  local vae, why, info = part_of(here, path, index, names, 2, o)
   if not vae then
     return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
   end
@@ -136,6 +173,16 @@ local function made(parts, o)
   return one
 end
 
+-- Puts a network in its place in a pipe. The result is a message if there is no network.
+local function placed(parts, root, name, net, message, info)
+  parts[name] = net
+  if info then
+    parts.classes[name] = info.class
+    add_files(parts, root, info.files)
+  end
+  return message
+end
+
 -- The config of the scheduler of an index, or the one that the options name.
 local function pipeline_scheduler(parts, here, path, index, known, o)
   local class, message = class_of(path, index, "scheduler")
@@ -166,27 +213,14 @@ local function with_encoders(out, here, path, index, known, names, o)
 end
 
 local function parts_of(here, path, index, known, o)
-  local names = { known.denoiser or "unet", known.vae }
-  local class, message = class_of(path, index, names[1])
-  if not class then return nil, message end
-  local out, info = { classes = {} }
+  local names, out = { known.denoiser or "unet", known.vae }, { classes = {} }
+  local scheduler, message = pipeline_scheduler(out, here, path, index, known, o)
+  if not scheduler then return nil, message end
+  out.scheduler = scheduler
   add_files(out, here.path, { path })
-  out.scheduler, message = pipeline_scheduler(out, here, path, index, known, o)
-  if not out.scheduler then return nil, message end
-  out.unet, message, info = network_of(here, names, names[1], class, o)
-  if not out.unet then return nil, message end
-  if info.role ~= "unet" then
-    return legible.refused("%s: '%s' is a %s, which is no denoiser", path, names[1], info.class)
-  end
-  out.classes.unet = info.class
-  add_files(out, here.path, info.files)
-  if known.vae then
-    out.vae, message, info = vae_of(here, path, index, names, o)
-    if message then return nil, message end
-    out.classes.vae = info and info.class
-    add_files(out, here.path, info and info.files)
-  end
-  if known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
+  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, o))
+  if not message and known.vae then message = placed(out, here.path, "vae", vae_of(here, path, index, names, o)) end
+  if not message and known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
   if message then return nil, message end
   return out
 end
@@ -202,13 +236,22 @@ local function pipeline(here, o)
     return legible.refused("%s: %s isn't run here; these are: %s", path, class or "a pipeline without a '_class_name'",
       table.concat(pipelines.names(), ", "))
   end
-  local parts
-  parts, message = parts_of(here, path, index, known, o)
+  local fine, parts
+  fine, message = load_options.of_pipeline(here.path, o, class, known.vae ~= nil)
+  if fine then parts, message = parts_of(here, path, index, known, o) end
   if not parts then return nil, message end
   for key, value in pairs(known) do
     if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
   end
   parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
+  return made(parts, o)
+end
+
+-- A pipe of a denoiser, with the autoencoder of the option if it names one.
+local function with_vae(parts, root, o, find)
+  local message
+  if o.vae then message = placed(parts, root, "vae", find(o)) end
+  if message then return nil, message end
   return made(parts, o)
 end
 
@@ -222,8 +265,10 @@ local function single(here, o)
     if not scheduler then return nil, message end
   end
   local parts = { class = info.class, path = here.path, scheduler = scheduler, classes = {} }
-  parts[info.role], parts.classes[info.role] = m, info.class
-  add_files(parts, here.path, info.files)
+  local part = info.role == "transformer" and "unet" or info.role
+  placed(parts, here.path, part, m, nil, info)
+  if part == "unet" then return with_vae(parts, here.path, o, vae_for) end
+  if o.vae then return legible.refused("%s: vae = '%s' has no use next to %s", here.path, o.vae, info.class) end
   return made(parts, o)
 end
 
@@ -231,46 +276,16 @@ end
 local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
-  add_files(parts, path:match "^(.*)/" or ".", { path })
+  local fine, why = load_options.of_file(path, o, parts)
+  if not fine then return nil, why end
+  local root = path:match "^(.*)/" or "."
+  add_files(parts, root, { path })
   if parts.scheduler then parts.scheduler, message = chosen_scheduler(o, parts.scheduler) end
   if message then return nil, message end
-  if o.vae then
-    local there, info
-    there, message = folder.find(o.vae, o)
-    if there then parts.vae, message, info = component.load(there, nil, o) end
-    if not parts.vae then return nil, message end
-    parts.classes.vae = info.class
-  end
-  return made(parts, o)
+  return with_vae(parts, root, o, other_vae)
 end
 
 -- ==== the call ===========================================================================
-
-local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
-  variant = { "string", default_text = "the plain weights, or the only ones",
-    text = "part of the name of the weights: fp16, non_ema" },
-  frozen = { "boolean", default_text = "until training begins",
-    text = "true uses the weights as they are, mapped; false copies them to f32 at once" },
-  copy = rule.copy,
-  dtype = { one_of = { "f16", "bf16", "f32", "f64" }, default_text = "that of the file",
-    text = "a type to which the weights are converted" },
-  scheduler = { "string|table", default_text = "that of the folder",
-    text = "another scheduler: the path of a config, a config, or a class for the config in the folder" },
-  steps = { "integer", min = 1, default_text = "that of the pipeline",
-    text = "number of steps of a call that has none" },
-  labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
-    text = "names of the classes from 1" },
-  vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder; false for none" },
-  text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
-  tokenizer = { "path", default_text = "that of the folder",
-    text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
-  tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
-  class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
-  cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
-    text = "folder of a cache of huggingface_hub, in which a name is looked up" },
-  revision = { "string", default = "main", text = "branch, tag or commit of a model in the cache" },
-}))
 
 -- Why a folder isn't one of a model.
 local function absence(here)
@@ -293,7 +308,7 @@ end
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
 --- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of
---- Stable Diffusion in latent diffusion's form.
+--- TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.
@@ -302,7 +317,7 @@ end
 ---@return diffusion.pipe|nil pipe nil with a message
 ---@return string|nil message
 local function load(path, options)
-  local o = opts.check("hub.load", options, rules, 2)
+  local o = opts.check("hub.load", options, load_options.rules, 2)
   if o.vae == true then
     fail.raise "bad argument #2 to 'hub.load' (option 'vae': a path or false expected, got true)"
   end
@@ -310,8 +325,12 @@ local function load(path, options)
   if core.place(place) == "file" then return other(place, o) end
   local here, message = folder.find(place, o)
   if not here then return nil, message end
-  if here.files[INDEX] then return pipeline(here, o) end
-  if here.files[CONFIG] then return single(here, o) end
+  local open = here.files[INDEX] and pipeline or here.files[CONFIG] and single
+  if open then
+    local fine, why = load_options.of_folder(here.path, o)
+    if not fine then return nil, why end
+    return open(here, o)
+  end
   return legible.refused("%s: %s", here.path, absence(here))
 end
 

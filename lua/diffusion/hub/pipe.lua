@@ -1,7 +1,11 @@
 -- Pipes: a denoiser with its scheduler or process and, for latents, an autoencoder.
+local adapters = require "diffusion.hub.adapters"
 local course = require "diffusion.hub.course"
+local encoded_set = require "diffusion.hub.encoded_set"
+local embedding = require "diffusion.hub.embedding"
 local draw = require "diffusion.hub.draw"
 local fail = require "diffusion.fail"
+local inputs = require "diffusion.hub.inputs"
 local kind = require "diffusion.kind"
 local latents = require "diffusion.hub.latents"
 local model = require "diffusion.nn.model"
@@ -29,6 +33,7 @@ local pipe = {}
 ---@field tokenizer any cuts prompts into tokens
 ---@field tokenizer2 any the same for text2
 ---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@field loras diffusion.pipe_lora[]|nil the adapters of load_lora and add_lora
 local Pipe = {}
 
 local private = object.private -- the parts of pipe.new
@@ -120,6 +125,54 @@ function Pipe:encode_prompt(options)
   return prompts.encode(where, private[self], opts.check(where, options, prompts.rules.encode))
 end
 
+-- ==== training ==========================================================================
+
+--- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its captions and,
+--- for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text encoders. With a set of
+--- encode_set, the states are those that it holds.
+---@param batch any batches of a set after a step, or captions, or {captions =, sizes =}
+---@param options diffusion.pipe_inputs_options?
+---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
+function Pipe:inputs(batch, options) return inputs.of(private[self], batch, options) end
+
+--- A set of latents and texts' states, which are computed once. Its batches are latents, drawn again
+--- each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused
+--- if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.
+---@param set diffusion.set|nil pictures, with captions or without
+---@param options diffusion.pipe_encode_set_options?
+---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
+---@return string|nil message
+function Pipe:encode_set(set, options) return encoded_set.of(private[self], set, options) end
+
+-- ==== adapters ==========================================================================
+
+--- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts, diffusers and peft
+--- write them. A pipe can have several, whose effects add up.
+---@param path string a file, or a folder with pytorch_lora_weights.safetensors
+---@param options diffusion.pipe_load_lora_options?
+---@return diffusion.pipe_lora|nil adapters nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function Pipe:load_lora(path, options) return adapters.load(private[self], path, options) end
+
+--- Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes those of the
+--- denoiser as its model, or a list with those of the text encoders.
+---@param options diffusion.pipe_add_lora_options?
+---@return diffusion.pipe_lora adapters
+function Pipe:add_lora(options) return adapters.add(private[self], options) end
+
+--- The adapters of a name.
+---@param name string
+---@return diffusion.pipe_lora adapters
+function Pipe:lora(name) return adapters.named(private[self], name) end
+
+--- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of stable-diffusion-webui, or
+--- SDXL's vectors for both text encoders. In a prompt the word stands for its vectors.
+---@param path string a file, or a folder with learned_embeds.safetensors or learned_embeds.bin
+---@param options diffusion.pipe_load_embedding_options?
+---@return string|nil word nil with a message, and nothing changed, if it doesn't fit
+---@return integer|string tokens number of its vectors, or the message
+function Pipe:load_embedding(path, options) return embedding.load(private[self], path, options) end
+
 -- ==== its text ==========================================================================
 
 local function line(name, format, ...) return ("  %-10s " .. format):format(name, ...) end
@@ -149,6 +202,7 @@ local function tostring_pipe(self)
   add(network_text("vae", classes.vae, own.vae))
   add(network_text("text", classes.text, own.text))
   add(network_text("text2", classes.text2, own.text2))
+  for _, one in ipairs(own.loras or {}) do add(line("lora", "'%s'%s", one.name, one.merged and ", merged" or "")) end
   if latents.are_bare(own) then add(line("vae", "none, latents are drawn")) end
   if own.process then add(process_text(own.process)) end
   if own.scheduler then add(line("scheduler", "%s", own.scheduler._class_name)) end
@@ -159,11 +213,15 @@ end
 -- ==== fields ============================================================================
 
 -- The process, the sampler and the number of steps of a scheduler's config. Some schedulers can't take
--- as many steps as a pipeline takes by default.
+-- as many steps as a pipeline takes by default. They get the usual number, or the half of it, and so on.
 local function followed(config, steps)
-  local usual = option.steps.otherwise
-  local c = fail.try(course.of, "pipe", { scheduler = config, steps = steps }, {})
-    or course.of("pipe", { scheduler = config, steps = math.min(steps, usual) }, {})
+  local c, why = fail.try(course.of, "pipe", { scheduler = config, steps = steps }, {})
+  local fewer = math.min(steps, option.steps.otherwise)
+  while not c and fewer > 0 do
+    c = fail.try(course.of, "pipe", { scheduler = config, steps = fewer }, {})
+    fewer = fewer // 2
+  end
+  if not c then fail.raise("%s", why) end
   return c.process, c.sampler, c.number
 end
 
@@ -205,9 +263,12 @@ local function set_tokenizer(name)
   end
 end
 
+-- A copy, so that the pipe's own list stays as it is.
+local function list_of_loras(own) return own.loras and table.move(own.loras, 1, #own.loras, 1, {}) end
+
 local class = object.class("pipe", Pipe, {
   get = { "class", "path", "unet", "vae", "process", "sampler", "scheduler", "labels", "text", "text2",
-    "tokenizer", "tokenizer2", "tiny" },
+    "tokenizer", "tokenizer2", "tiny", loras = list_of_loras },
   set = { unet = set_unet, vae = setter "vae", process = set_process, scheduler = set_scheduler, text = setter "text",
     text2 = setter "text2", tiny = setter "tiny", tokenizer = set_tokenizer "tokenizer",
     tokenizer2 = set_tokenizer "tokenizer2" },

@@ -2,6 +2,7 @@
 --   denoiser    the component that is the denoiser, "unet" if absent
 --   vae         the component that decodes latents
 --   scheduler   the class that the pipeline makes of any scheduler
+--   only        the one class of schedulers that it runs with, and that no other pipeline runs with
 --   steps       number of steps by default
 --   guidance    scale of guidance by default
 --   plain       true if a learned variance is left out
@@ -27,11 +28,11 @@ local known = {
   DDIMPipeline = { steps = 50, scheduler = "DDIMScheduler" },
   PNDMPipeline = { steps = 50, scheduler = "PNDMScheduler" },
   LDMPipeline = { steps = 50, vae = "vqvae" },
-  ScoreSdeVePipeline = { steps = 2000, unit = true },
-  KarrasVePipeline = { steps = 50 },
-  ConsistencyModelPipeline = { steps = 1 },
+  ScoreSdeVePipeline = { steps = 2000, unit = true, only = "ScoreSdeVeScheduler" },
+  KarrasVePipeline = { steps = 50, only = "KarrasVeScheduler" },
+  ConsistencyModelPipeline = { steps = 1, only = "CMStochasticIterativeScheduler" },
   DiTPipeline = { steps = 50, denoiser = "transformer", vae = "vae", guidance = 4, plain = true },
-  RePaintPipeline = { steps = 250, edits = true },
+  RePaintPipeline = { steps = 250, edits = true, only = "RePaintScheduler" },
   StableDiffusionPipeline = stable { corrects = drawn }, StableDiffusionImg2ImgPipeline = stable { corrects = drawn },
   StableDiffusionInpaintPipeline = stable { corrects = painted },
   StableDiffusionInpaintPipelineLegacy = stable { corrects = drawn },
@@ -47,6 +48,15 @@ local renamed = { LatentDiffusionUncondPipeline = "LDMPipeline" }
 ---@param class string
 ---@return table|nil
 function pipelines.find(class) return known[renamed[class] or class] end
+
+--- The class that is the only one to run with a scheduler, nil if others do too.
+---@param scheduler string its class
+---@return string|nil
+function pipelines.of_scheduler(scheduler)
+  for class, facts in pairs(known) do
+    if facts.only == scheduler then return class end
+  end
+end
 
 --- The classes, sorted.
 ---@return string[]

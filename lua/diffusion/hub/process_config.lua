@@ -5,7 +5,9 @@ local legible = require "diffusion.legible"
 local process_config = {}
 
 local PREDICTS = { eps = "epsilon", x0 = "sample", v = "v_prediction" }
-local VARIANCES = { fixed_small = true, fixed_large = true, learned = true, learned_range = true }
+-- diffusers' "learned" is the variance itself, and ours is its logarithm.
+local VARIANCES = { fixed_small = "fixed_small", fixed_large = "fixed_large", learned_range = "learned_range",
+  learned_direct = "learned" }
 
 -- Betas that diffusers has by name: its name, with the same options.
 local named = {}
@@ -45,9 +47,13 @@ local function fault(process)
   if not PREDICTS[process.predict] then
     return ("it predicts %s, and DDPMScheduler knows eps, x0 and v"):format(process.predict)
   end
+  if process.variance == "learned" then
+    return "its variance is 'learned', which is ln variance, but 'learned' of DDPMScheduler is the variance itself; "
+      .. "'learned_range' means the same in both"
+  end
   if not VARIANCES[process.variance] then
-    return ("its variance is %s, and DDPMScheduler knows fixed_small, fixed_large, learned and learned_range"):format(
-      type(process.variance) == "string" and process.variance or "a function")
+    local variance = type(process.variance) == "string" and process.variance or "a function"
+    return ("its variance is %s; fixed_small, fixed_large, learned_range or learned_direct expected"):format(variance)
   end
 end
 
@@ -71,7 +77,7 @@ function process_config.of(process)
   local why = fault(process)
   if why then return legible.refused("the process can't be a scheduler of diffusers: %s", why) end
   local out = { _class_name = "DDPMScheduler", num_train_timesteps = process.T, beta_start = 0.0001, beta_end = 0.02,
-    beta_schedule = "linear", trained_betas = json.null, variance_type = process.variance,
+    beta_schedule = "linear", trained_betas = json.null, variance_type = VARIANCES[process.variance],
     prediction_type = PREDICTS[process.predict], timestep_spacing = "leading", steps_offset = 0,
     rescale_betas_zero_snr = false }
   for _, more in ipairs { betas_of(process.schedule), clip_of(process.clip) } do

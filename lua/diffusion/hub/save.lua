@@ -1,4 +1,6 @@
 -- d.hub.save: a pipe, or a network with its process, as a folder that diffusers opens.
+local component = require "diffusion.hub.component"
+local configs = require "diffusion.hub.config"
 local encoders = require "diffusion.hub.encoders"
 local expressed = require "diffusion.hub.expressed"
 local fail = require "diffusion.fail"
@@ -12,6 +14,7 @@ local pipe = require "diffusion.hub.pipe"
 local pipelines = require "diffusion.hub.pipelines"
 local process_config = require "diffusion.hub.process_config"
 local rule = require "diffusion.rule"
+local schedulers = require "diffusion.hub.scheduler"
 local trained = require "diffusion.nn.trained"
 local transformers = require "diffusion.hub.transformers"
 local writing = require "diffusion.hub.writing"
@@ -39,6 +42,8 @@ local what = {
   process = opts.joined(rule.process, { required = false, text = "the process that the denoiser was trained for" }),
   scheduler = { "table", text = "the config of a scheduler of diffusers, with its _class_name; in place of a process" },
   pipeline = { "string", default_text = "by the networks", text = "class of the pipeline" },
+  labels = { "table", each = { "string" }, as = "string[]", default_text = "none",
+    text = "names of the classes from 1" },
 }
 local rules = opts.declare("hub_save", opts.joined(what, how))
 
@@ -67,7 +72,7 @@ local function given(parts, options)
   if pipe.is_pipe(parts) then
     local own = pipe.parts(parts)
     local class = pipelines.find(own.class) and own.class or nil
-    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = labels.written(own.labels),
+    return { unet = own.unet, vae = own.vae, scheduler = own.scheduler, labels = own.labels,
       process = own.scheduler == nil and own.process or nil, pipeline = class, text = own.text, text2 = own.text2,
       tokenizer = own.tokenizer, tokenizer2 = own.tokenizer2, zeros = own.zeros, scored = own.scored },
       opts.check("hub.save", options, how, 3)
@@ -107,27 +112,59 @@ local function network_part(name, net, o)
   return part
 end
 
+-- The config of the scheduler and the process that it stands for.
+local function scheduler_of(parts)
+  if parts.process then
+    local config, message = process_config.of(parts.process)
+    return config, message or parts.process
+  end
+  local process, message = schedulers.scheduler(parts.scheduler)
+  if not process then return legible.refused("hub.save: the scheduler can't be followed: %s", message) end
+  return parts.scheduler, process
+end
+
 local function scheduler_part(parts)
-  local config, message = parts.scheduler, nil
-  if not config then
-    trained.check_target("hub.save", parts.unet, parts.process)
-    config, message = process_config.of(parts.process)
-  end
-  if not config then return nil, message end
-  local clean = {}
-  for key, value in pairs(config) do
-    if key ~= "_use_default_values" and key ~= "_diffusers_version" then clean[key] = value end
-  end
-  return { folder = "scheduler", file = "scheduler_config.json", config = with_class(clean._class_name, clean),
-    class = clean._class_name }
+  local config, process = scheduler_of(parts)
+  if not config then return nil, process end
+  trained.check_target("hub.save", parts.unet, process)
+  local class = config._class_name
+  return { folder = "scheduler", file = "scheduler_config.json", config = with_class(class, configs.keys(config)),
+    class = class, outputs = process.outputs }
 end
 
 -- The class of a pipeline of these networks.
-local function pipeline_of(parts, unet, vae)
+local function pipeline_of(parts, unet, vae, scheduler)
   if parts.pipeline then return parts.pipeline end
-  if unet.class == "DiTTransformer2DModel" then return "DiTPipeline" end
+  if component.role(unet.class) == "transformer" then return "DiTPipeline" end
   if parts.text or parts.text2 then return encoders.class(parts, paint.is_painter { unet = parts.unet }) end
-  return vae and "LDMPipeline" or "DDPMPipeline"
+  return vae and "LDMPipeline" or pipelines.of_scheduler(scheduler.class) or "DDPMPipeline"
+end
+
+-- Why the denoiser predicts a variance that the scheduler doesn't take, or none that it takes. nil if it fits.
+local function misfit_of_output(known, config, outputs)
+  local C = config.in_channels
+  local out = math.type(config.out_channels) == "integer" and config.out_channels or C
+  if outputs == 2 and out == C then
+    return ("its scheduler takes a learned variance, and its network makes %d channels of %d"):format(out, C)
+  end
+  if outputs == 1 and out == 2 * C and not known.plain then
+    return ("its network also predicts a variance (%d channels of %d), and its scheduler takes none"):format(out, C)
+  end
+end
+
+-- Why a class of pipelines doesn't run with these parts, or nil.
+local function misfit(class, known, unet, vae, scheduler)
+  local role = known.denoiser or "unet"
+  if component.role(unet.class) ~= role then return ("%s is no %s"):format(unet.class, role) end
+  if known.vae and not vae then return "a vae is missing" end
+  if vae and not known.vae then return "that class has no vae" end
+  if vae and component.role(vae.class) ~= "vae" then return ("%s is no vae"):format(vae.class) end
+  local only = pipelines.of_scheduler(scheduler.class)
+  if known.only and known.only ~= scheduler.class then
+    return ("that class runs with %s, and not with %s"):format(known.only, scheduler.class)
+  end
+  if only and only ~= class then return ("%s runs in %s alone"):format(scheduler.class, only) end
+  return misfit_of_output(known, unet.config, scheduler.outputs)
 end
 
 local function check_parts(parts)
@@ -149,10 +186,11 @@ local function pipeline(parts, o)
   if unet then scheduler, message = scheduler_part(parts) end
   if scheduler and parts.vae then vae, message = network_part(nil, parts.vae, o) end
   if message then return nil, message end
-  local class = pipeline_of(parts, unet, vae)
+  local class = pipeline_of(parts, unet, vae, scheduler)
   local known = pipelines.find(class)
   if not known then return legible.refused("hub.save: a pipeline of class %s isn't written here", class) end
-  if known.vae and not vae then return legible.refused("hub.save: a %s needs a vae", class) end
+  local why = misfit(class, known, unet, vae, scheduler)
+  if why then return legible.refused("hub.save: these parts can't be a %s: %s", class, why) end
   local wrong = known.prompted and encoders.fault(parts, known, class)
   if wrong then return legible.refused("hub.save: %s", wrong) end
   unet.folder = known.denoiser or "unet"
@@ -161,7 +199,7 @@ local function pipeline(parts, o)
     vae.folder = known.vae
     list[3] = vae
   end
-  local index = with_class(class, { id2label = parts.labels })
+  local index = with_class(class, { id2label = labels.written(parts.labels) })
   if known.prompted then
     message = encoders.add(list, index, parts, known, function(name, net) return network_part(name, net, o) end)
     if message then return nil, message end

@@ -50,4 +50,27 @@ function sizes.of(where, own, given, drawn, n)
   return rows(list, n), rows(without, n)
 end
 
+--- The numbers for the pictures of a training batch.
+---@param where string
+---@param own table {unet =, text2 =, scored}
+---@param given table|nil {original = list of {height, width}, crop = list of {top, left}, target = {height, width}}
+---@param n integer
+---@return diffusion.tensor numbers {n, 6}, or {n, 5} with the usual score
+function sizes.rows(where, own, given, n)
+  if not given then
+    fail.raise("%s: SDXL's network takes sizes of pictures; the batches of a folder have them, as "
+      .. "{original = {{h, w}, ...}, crop = {{top, left}, ...}, target = {h, w}}", where)
+  end
+  local list, last = {}, own.scored and { text_options.sizes(where).score } or given.target
+  for i = 1, n do
+    local original, crop = given.original and given.original[i], given.crop and given.crop[i]
+    if not (original and crop and last) then
+      fail.raise("%s: the sizes of picture %d of %d are missing", where, i, n)
+    end
+    list[i] = joined(original, crop, last)
+  end
+  check(where, own, #list[1])
+  return core.tensor(list)
+end
+
 return sizes

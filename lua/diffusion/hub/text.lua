@@ -78,6 +78,17 @@ local function encoded(where, own, list, list2, skip)
   return { context = core.ops.cat(parts, -1), text_embeds = pooled }
 end
 
+--- Inputs of the denoiser for texts, which a gradient can pass.
+---@param where string
+---@param own table the private state of a pipe
+---@param list string[]
+---@param skip integer last layers that are left out
+---@return table<string, diffusion.tensor>
+function text.states(where, own, list, skip)
+  check_ready(where, own)
+  return encoded(where, own, list, list, skip)
+end
+
 local function zeros(inputs)
   local out = {}
   for name, x in pairs(inputs) do out[name] = core.zeros(x:shape()) end

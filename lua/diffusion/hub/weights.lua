@@ -151,8 +151,11 @@ end
 
 local function read_pytorch(path, o)
   local tensors, message = pytorch.load(path, { copy = o.copy, dtype = o.dtype })
-  if tensors and core.is_tensor(tensors) then return legible.refused("%s: one tensor, not the weights", path) end
-  return tensors, message
+  if not tensors then return nil, message end
+  if core.is_tensor(tensors) or rawget(tensors, 1) then
+    return legible.refused("%s: tensors without names, not the weights", path)
+  end
+  return tensors
 end
 
 -- The files of an index of PyTorch's, by tensor.
@@ -162,8 +165,9 @@ local function read_parts(path, o)
   local here, parts, all = path:match "^.*/" or "", {}, {}
   for name, part in pairs(map) do
     if not parts[part] then
-      parts[part], message = read_pytorch(here .. part, o)
-      if not parts[part] then return nil, message end
+      local tensors, why = read_pytorch(here .. part, o)
+      if not tensors then return nil, why end
+      parts[part] = opts.joined(tensors) -- pairs lists arrays that can't be read too, and indexing raises
     end
     all[name] = parts[part][name]
     if not all[name] then

@@ -11,7 +11,9 @@ local weights = require "diffusion.hub.weights"
 
 local writing = {}
 
-local need = parser.need
+local fault, need = parser.fault(), parser.need
+local INDEX = "model_index.json"
+
 -- The folder for files that are written aside. Its name begins with a dot, so other programs skip it.
 local function aside(path) return path .. "/.saving" end
 
@@ -38,7 +40,7 @@ local function stage(dir, part, o)
 end
 
 -- Puts a part's weights in the place of older ones of the same variant, and writes its description.
-local function finish(dir, part, o)
+local function finish(dir, part, texts, o)
   local path = place_of(dir, part)
   if part.tensors then
     for _, name in ipairs(weights.files(need(folder.list(path)), part.stem, o.variant or "")) do
@@ -48,17 +50,22 @@ local function finish(dir, part, o)
     for name in pairs(ready.files) do need(os.rename(folder.join(ready, name), path .. "/" .. name)) end
     clear(aside(path))
   end
-  for name, text in pairs(texts_of(part)) do need(core.write_file(path .. "/" .. name, { text })) end
+  for name, text in pairs(texts) do need(core.write_file(path .. "/" .. name, { text })) end
 end
 
 local function write(dir, parts, index, o)
-  for _, part in ipairs(parts) do stage(dir, part, o) end
-  if index then os.remove(dir .. "/model_index.json") end
-  for _, part in ipairs(parts) do
-    for name in pairs(texts_of(part)) do os.remove(place_of(dir, part) .. "/" .. name) end
+  local top, texts = dir .. "/" .. INDEX, {}
+  for i, part in ipairs(parts) do texts[i] = texts_of(part) end -- raises before a file is touched
+  if not index and core.place(top) == "file" then
+    fault("%s: this is the folder of a pipeline; a network alone goes into a folder of its own", top)
   end
-  for _, part in ipairs(parts) do finish(dir, part, o) end
-  if index then need(core.write_file(dir .. "/model_index.json", { config.text(index) })) end
+  for _, part in ipairs(parts) do stage(dir, part, o) end
+  if index then os.remove(top) end
+  for i, part in ipairs(parts) do
+    for name in pairs(texts[i]) do os.remove(place_of(dir, part) .. "/" .. name) end
+  end
+  for i, part in ipairs(parts) do finish(dir, part, texts[i], o) end
+  if index then need(core.write_file(top, { config.text(index) })) end
   return true
 end
 

@@ -157,14 +157,24 @@ local d = {}
 ---@field xt number|diffusion.tensor the noisy x_t
 ---@field t number|number[]|diffusion.tensor the level
 
+---@class (exact) diffusion.data_buckets_options
+---@field area? integer most pixels of a picture; range >= 1; default 262144
+---@field max? integer greatest height and width; range [1, 65535]; default twice the root of the area
+---@field min? integer least height and width; range [1, 65535]; default half the root of the area
+---@field multiple? integer height and width are multiples of it; range [1, 32768]; default 64
+---@field sizes? integer[][] {height, width} of each, in place of the other options
+
 ---@class (exact) diffusion.data_copy_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 
 ---@class (exact) diffusion.data_folder_options
+---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
+---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function
 ---@field channels? integer 3 (RGB) or 1 (grey); range [1, 3]; default 3
 ---@field classes? boolean sub-folders are classes; default true
+---@field crop? "centre"|"random" the part of a picture that stays: its middle, or another one each time by the seed of the batches; default "centre"
 ---@field recursive? boolean takes pictures of any depth, for the class of the outermost folder; default false
----@field size? integer|integer[] n or {height, width}: each picture is cut to that form around its middle and resized; range [1, 65535]; default as they are, all of one size
+---@field size? integer|integer[] n or {height, width}: each picture is resized and cut to that form; range [1, 65535]; default as they are, all of one size
 ---@field skip? boolean leaves out in silence what would be an error; default false
 ---@field upright? boolean turned as the files' EXIF says; false leaves them as stored; default true
 
@@ -173,6 +183,7 @@ local d = {}
 
 ---@class (exact) diffusion.data_set_options
 ---@field x diffusion.tensor [n,...]: numbers, or images [n,H,W,C] of u8 or of i64 in 0..255
+---@field captions? string[] a text for each example
 ---@field class? integer|integer[]|diffusion.tensor the class of all examples or of each, 1 to classes
 ---@field classes? integer number of classes; range >= 1; default the largest class
 ---@field eps? diffusion.tensor noise that each example is paired with, as x (d.reflow)
@@ -510,8 +521,9 @@ local d = {}
 ---@field predict? "eps"|"x0"|"v" the prediction target; default that of the file
 ---@field process? diffusion.process the process, in place of schedule, T, predict and variance; default made of the options above
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
+---@field recompute? boolean networks recompute their blocks in the backward pass: training takes less memory and more time; default false
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
----@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field revision? string branch, tag or commit of a model in the cache; default main
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
@@ -520,13 +532,14 @@ local d = {}
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
 ---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
 ---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
----@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field vae? string|false the folder of another autoencoder, or a file of TAESD; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file
 
 ---@class (exact) diffusion.hub_save_options
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" type of the weights in the file; default f32, or that of mapped weights
+---@field labels? string[] names of the classes from 1
 ---@field max_shard_size? integer|string bytes of a file of weights at most: a number, or "5GB"; range >= 1; default 10000000000
 ---@field pipeline? string class of the pipeline; default by the networks
 ---@field process? diffusion.process the process that the denoiser was trained for
@@ -557,7 +570,7 @@ local d = {}
 ---@field s_tmin? number least sigma at which it does; range >= 0; default that of diffusers
 ---@field sigmas? number[] noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too
 ---@field steps? integer number of steps; range >= 1; default the grid is then a function of it
----@field strength? number share of the timesteps of LCM's distillation, the earliest, that are used to change an image; range (0, 1]; default all of them
+---@field strength? number share of training from whose timesteps LCM and TCD take theirs, for an image; range (0, 1]; default that of diffusers
 ---@field timesteps? number[] timesteps of your own, of diffusers' count from 0, the latest first
 ---@field use_clipped_model_output? boolean DDIM's eps is that of the clipped x0; default that of diffusers
 
@@ -631,7 +644,8 @@ local d = {}
 ---@field process? diffusion.process a process in place of the file's; default that of the file
 
 ---@class (exact) diffusion.lora_save_options
----@field prefix? string the network's part of a pipeline; default unet, or transformer
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
+---@field prefix? string the network's part of a pipeline: unet, text_encoder; default by the network
 ---@field weights? diffusion.lora|diffusion.ema an average whose values are saved; default the adapters'
 
 ---@class (exact) diffusion.lr_constant_options
@@ -659,12 +673,12 @@ local d = {}
 ---@field image integer[] {H, W, C} of an image
 ---@field attn_dim_head? integer|integer[] width of a head; a list has one for each level, and may have one more for the middle; range >= 1; default 32
 ---@field attn_heads? integer|integer[] number of heads of each attention; a list has one for each level, and may have one more for the middle; range >= 1; default 4
----@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.27 to 1.6, "layer_bias" before; default "rms"
+---@field attn_norm? "rms"|"layer"|"layer_bias" norm of the attentions: "layer" from 0.26.5 to 1.6, "layer_bias" before; default "rms"
 ---@field classes? integer number of classes; 0 makes an unconditional network; range >= 0; default 0
----@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 in 0.26, 10 in 0.27; range >= 0; default 0
+---@field cosine_attn? number factor of the scores if softmax attention has normalised q and k: 16 from 0.26 to 0.27.2, 10 to 0.27.12; range >= 0; default 0
 ---@field dim? integer channels in multiples of which the levels are counted, even; range >= 4; default 64
 ---@field dim_mults? integer[] channels of each level, in multiples of dim; default {1, 2, 4, 8}
----@field divide_values? boolean values of linear attention are divided by the number of pixels, as from 0.27 to 1.7.3; default false
+---@field divide_values? boolean linear attention divides values by the number of pixels, as from 0.26.4 to 1.7.3; default false
 ---@field downsample? "unshuffle"|"conv" 2x2 pixels and a product, or a convolution of 4x4 as before 0.32; default "unshuffle"
 ---@field dropout? number probability that an element inside of a block is set to 0 in training; range [0, 1); default 0
 ---@field full_attn? boolean[] whether each level has softmax attention; others have linear attention; default true for the last level alone
@@ -678,7 +692,7 @@ local d = {}
 ---@field resnet_block_groups? integer groups of the norms, if norm = "group"; range >= 1; default 8
 ---@field self_condition? boolean the network is conditioned on its own x0, option x0 of its call; zeros if absent; default false
 ---@field sinusoidal_pos_emb_theta? number longest period of time over 2 pi; range > 0; default 10000
----@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27 to 1.7.1; default false
+---@field standard_conv? boolean convolutions of the blocks have standardised weights, as from 0.27.3 to 1.7.1; default false
 ---@field time_offset? number subtracted from t: 1 for timesteps from 0; 0 for log SNR and noise levels; default 1
 
 ---@class (exact) diffusion.metric_energy_options
@@ -1096,6 +1110,7 @@ local d = {}
 ---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
 ---@field load? string file of adapters, or a folder with pytorch_lora_weights.safetensors
 ---@field on? string|string[] Lua pattern of the paths of linear layers and convolutions, here or in diffusers, or a list of them; default all
+---@field part? string part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2; default by the network
 ---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 
@@ -1236,6 +1251,17 @@ local d = {}
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 ---@field width? integer width of an image in pixels; range >= 1; default that of the network
 
+---@class (exact) diffusion.pipe_add_lora_options
+---@field alpha? number|fun(path: string): number B A is multiplied by alpha / rank; a number, or a function of the layer's path; range > 0; default the rank
+---@field dropout? number probability that an element of x is set to 0 before A, in training; range [0, 1); default 0
+---@field init? "usual"|"gaussian" first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0; default "usual"
+---@field name? string a name for pipe:lora; default "lora"
+---@field on? string|string[] Lua pattern of the paths of the denoiser's layers, or a list of them; "." is all; default q, k, v and out of attention
+---@field rank? integer|fun(path: string): integer inner width of each adapter, or a function of the layer's path; range >= 1; default 4
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field text? boolean adapters of the text encoders too; default false
+---@field text_on? string|string[] the same for the text encoders; default q, k, v and out of attention
+
 ---@class (exact) diffusion.pipe_decode_options
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
 
@@ -1245,6 +1271,14 @@ local d = {}
 ---@field negative? string|string[]|table text of the unconditional call, for all prompts or each; or the second result of encode_prompt; default the empty text
 ---@field negative2? string|string[]|table text of the unconditional call for the second encoder; default negative
 ---@field prompt2? string|string[]|table the text for the second encoder; default prompt
+
+---@class (exact) diffusion.pipe_encode_set_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field dtype? "f32"|"f16"|"bf16" type in which they are kept; default "f32"
+---@field path? string the file that keeps them; if it is there, it is read
+---@field size? integer pictures or texts that are encoded at once; range >= 1; default 4
+---@field texts? boolean false keeps captions as texts, to be encoded at each step, as when the text encoder is trained; default true
+---@field tile? boolean|table the autoencoder works in tiles; default false
 
 ---@class (exact) diffusion.pipe_image2image_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
@@ -1294,6 +1328,22 @@ local d = {}
 ---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default those of the pipeline
 ---@field strength? number how much of the way to noise x0 goes; range [0, 1]; default 1
 ---@field tile? boolean|table the autoencoder works in tiles, with less memory: true, or {size =, overlap =}; default false
+
+---@class (exact) diffusion.pipe_inputs_options
+---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
+---@field drop? number share of texts that are left out, for guidance; range [0, 1]; default 0
+
+---@class (exact) diffusion.pipe_load_embedding_options
+---@field word? string the word that stands for the vectors in a prompt; default that of the file
+
+---@class (exact) diffusion.pipe_load_lora_options
+---@field name? string a name for pipe:lora; default that of the file
+---@field parts? ("unet"|"text"|"text2")[] the networks whose adapters are taken; default all of the file
+---@field weight? number|table<string, number> factor of their effect, or {unet =, text =, text2 =}; default 1
+
+---@class (exact) diffusion.pipe_lora_save_options
+---@field form? "diffusers"|"kohya" names in the file: those of diffusers and peft, or of kohya's scripts; default "diffusers"
+---@field weights? table<string, diffusion.ema> averages whose values are saved, {unet =, text =, text2 =}; default the adapters'
 
 ---@class (exact) diffusion.pipe_sizes_options
 ---@field crop? number[] {top, left} of the part that was cropped; {0, 0} if not given
@@ -1386,7 +1436,7 @@ local d = {}
 ---@field clip? number|"dynamic"|{ratio: number, most: number} range [-clip, clip] of the predicted x0, "dynamic", or the quantile and the cap of a dynamic threshold; range > 0
 ---@field predict? "eps"|"x0"|"v"|"score"|"flow"|"edm" the prediction target; "flow" is eps - x0; default "eps"
 ---@field sigma_data? number standard deviation of the data, for edm; range > 0; default 0.5
----@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
+---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range"|"learned_direct"|"optimal"|fun(t: number, s: number): number variance of the reverse step: the posterior's, q's, learned, or optimal; default "fixed_small"
 ---@field x0_error? number[][] rows {t, mean squared error of x0} for "optimal", as d.estimate_variance measures them
 
 ---@class (exact) diffusion.process_chain_options
@@ -1586,6 +1636,7 @@ local d = {}
 ---@field checkpoint? string file that the run resumes from and saves to
 ---@field ema? diffusion.ema|diffusion.ema[] averages that the checkpoint holds
 ---@field floor? number least loss, shown next to the loss; objective:floor gives it
+---@field inputs? fun(batches: diffusion.batches): table<string, diffusion.tensor> makes inputs of the network for a batch, as pipe:inputs does of captions
 ---@field log? string CSV file of step, loss, lr and norm
 ---@field on_step? fun(step: integer, loss: number) called after each step
 ---@field quiet? boolean shows no progress; default false
@@ -1767,6 +1818,9 @@ local autoencodertiny = {}
 ---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
+---@field examples integer[]|nil numbers in the set of the last batch's examples
+---@field captions string[]|nil their captions, if the set has captions
+---@field sizes table|nil sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all
 ---@overload fun(): integer|nil, diffusion.tensor|nil, diffusion.tensor|nil, diffusion.tensor|nil
 local batches = {}
 
@@ -1797,6 +1851,16 @@ local checkpoint = {}
 ---@field added diffusion.tensor[] rows of the tokens that add_tokens added
 ---@overload fun(ids: integer[][]|diffusion.tensor, options?: diffusion.cliptext_call_options?): diffusion.tensor, diffusion.tensor
 local cliptext = {}
+
+--- The course of a set's batches.
+---@class diffusion.data_course
+---@field counts integer[] number of examples in each bucket
+---@field totals number[] number of examples of each bucket in all batches, infinite if there is no end
+---@field size integer
+---@field seed integer
+---@field shuffle boolean
+---@field epoch table|nil {before = batches until it, list = {bucket, batch}}
+local data_course = {}
 
 --- A running average of a model's values. It is a denoiser like the model.
 ---@class diffusion.ema
@@ -1864,6 +1928,13 @@ local likelihood = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local lora = {}
 
+--- The adapters of one part of a pipeline, as a file has them.
+---@class diffusion.lora_part
+---@field prefix string the part's name there: "unet"
+---@field list table[] {name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}
+---@field dropout number
+local lora_part = {}
+
 --- A network with values, made by d.mlp and similar functions, d.network, nn.model or
 --- d.load_model. It is a denoiser. The fields of the network can be read as its own.
 ---@class diffusion.model
@@ -1908,6 +1979,7 @@ local oracle = {}
 ---@field tokenizer any cuts prompts into tokens
 ---@field tokenizer2 any the same for text2
 ---@field tiny diffusion.model|nil a small autoencoder for previews; can be written
+---@field loras diffusion.pipe_lora[]|nil the adapters of load_lora and add_lora
 ---@overload fun(options?: diffusion.pipe_options|diffusion.pipe_text2image_options?): diffusion.tensor
 local pipe = {}
 
@@ -1917,6 +1989,16 @@ local pipe = {}
 ---@field seed integer
 ---@field generators any
 local pipe_draws = {}
+
+--- Adapters of a pipe under one name.
+---@class diffusion.pipe_lora
+---@field name string
+---@field weight number|table factor of their effect; can be set, also as {unet =, text =, text2 =}
+---@field merged boolean whether they are in the networks' weights
+---@field unet diffusion.lora|nil those of the denoiser
+---@field text diffusion.lora|nil those of the text encoder
+---@field text2 diffusion.lora|nil those of the second text encoder
+local pipe_lora = {}
 
 --- The start and the steps of an edit. It prints as a table.
 ---@class diffusion.plan
@@ -1975,13 +2057,17 @@ local schedule = {}
 
 --- Examples, with their classes if they have any.
 ---@class diffusion.set
----@field x diffusion.tensor u8 images [n,H,W,C], or numbers [n,...]
+---@field x diffusion.tensor|nil u8 images [n,H,W,C], or numbers [n,...]; nil if pictures have several sizes or crops
 ---@field class diffusion.tensor|nil i64 [n], 1..classes
 ---@field eps diffusion.tensor|nil noise that each example is paired with, as x
 ---@field n integer number of examples
 ---@field classes integer|nil
 ---@field names string[]|nil names of the classes
 ---@field name string
+---@field captions string[]|nil a text for each example
+---@field paths string[]|nil the files of the pictures
+---@field sizes integer[][]|nil {height, width} of each picture before it was resized
+---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
 local set = {}
 
 --- An array with up to 8 dimensions. Elements have type f32, f64, f16, bf16, i64 or u8. x[i],
@@ -2097,7 +2183,7 @@ function autoencodertiny:unscale_latents(z) end
 function batches:load_state(state) end
 
 --- The state for a checkpoint.
----@return table state { step, seed, size, n, shuffle, flip }
+---@return table state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several
 function batches:state() end
 
 --- Resumes from the file, if there is one.
@@ -2263,10 +2349,13 @@ function d.data.fashion_mnist(dir, options) end
 --- Without a picture in any sub-folder there are no classes. It is an error if a picture would
 --- be left out. That happens outside the folders of classes, in deeper folders, and to other
 --- formats. Names that begin with a dot are ignored. Links are followed, to each folder once
---- per class. A picture that can't be read is an error too.
+--- per class. A picture that can't be read is an error too. With captions, each picture has a
+--- text, and `.captions` of the batches has those of the last batch. With buckets, pictures
+--- keep their shapes. Each is resized until it covers the nearest size of equal area, and a
+--- batch has pictures of one size.
 ---@param dir string
 ---@param options? diffusion.data_folder_options?
----@return diffusion.set|nil set x u8 [n,H,W,C]; nil with a message
+---@return diffusion.set|nil set x u8 [n,H,W,C], or no x with buckets and with random crops; nil with a message
 ---@return string|nil message
 function d.data.folder(dir, options) end
 
@@ -2289,7 +2378,7 @@ function d.data.idx(images, labels, options) end
 ---@return string|nil message
 function d.data.npy(path, options) end
 
---- Makes a set of tensors: `.x .class .eps .n .classes .names .name`.
+--- Makes a set of tensors: `.x .class .eps .n .classes .names .name .captions`.
 ---@param options diffusion.data_set_options
 ---@return diffusion.set
 function d.data.set(options) end
@@ -2687,11 +2776,12 @@ d.hub = {}
 --- Opens a model that others trained. It may be a folder of diffusers: one with
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
---- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of Stable Diffusion in latent
---- diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens
---- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't
---- need are passed over. The keys of a file tell sizes. Options that they don't tell are asked
---- for: image, heads, schedule and so on.
+--- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of TAESD, whose other half
+--- must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form. Nothing
+--- is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and
+--- d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.
+--- The keys of a file tell sizes. Options that they don't tell are asked for: image, heads,
+--- schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -3525,7 +3615,8 @@ function d.precondition(net, process, options) end
 
 --- A process: a schedule, and how the reverse step is parametrised. A learned variance doubles
 --- the network's output: "learned" is ln variance, "learned_range" lies between the
---- posterior's and q's (Nichol & Dhariwal 2021, eq. 15).
+--- posterior's and q's (Nichol & Dhariwal 2021, eq. 15). "learned_direct" is the variance
+--- itself, as diffusers' "learned" is.
 ---@param o diffusion.process_options
 ---@return diffusion.process
 function d.process(o) end
@@ -4033,8 +4124,8 @@ function lora:parameters() end
 ---@return diffusion.model model without them
 function lora:remove() end
 
---- Writes the adapters as diffusers does, under its names of the layers if the network has
---- such. The factor `scale` is not saved.
+--- Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the
+--- layers if the network has such. The factor `scale` is not saved.
 ---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
 ---@param options? diffusion.lora_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -4562,6 +4653,12 @@ function oracle:posterior_mean(x, a, s) end
 ---@return diffusion.tensor x {n,D}
 function oracle:sample(n, options) end
 
+--- Adds new adapters, which have no effect at first, and freezes the networks. d.adamw takes
+--- those of the denoiser as its model, or a list with those of the text encoders.
+---@param options? diffusion.pipe_add_lora_options?
+---@return diffusion.pipe_lora adapters
+function pipe:add_lora(options) end
+
 --- Images of a run's x, decoded if they are latents, within [-1, 1].
 ---@param x diffusion.tensor
 ---@param options? diffusion.pipe_decode_options?
@@ -4587,6 +4684,16 @@ function pipe:encode(images) end
 ---@return table<string, diffusion.tensor> without those of the unconditional call
 function pipe:encode_prompt(options) end
 
+--- A set of latents and texts' states, which are computed once. Its batches are latents, drawn
+--- again each time from the autoencoder's mean and deviation. With a path they are kept in a
+--- file. That is refused if the pipe's networks, the pictures or the captions have changed.
+--- Without a set, the file is read.
+---@param set? diffusion.set|nil pictures, with captions or without
+---@param options? diffusion.pipe_encode_set_options?
+---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
+---@return string|nil message
+function pipe:encode_set(set, options) end
+
 --- Changes images as a text says (Meng et al. 2022, SDEdit). Their latents are noised and
 --- sampled from there.
 ---@param options diffusion.pipe_image2image_options
@@ -4599,6 +4706,36 @@ function pipe:image2image(options) end
 ---@param options diffusion.pipe_inpaint_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the autoencoder changes the kept part a little
 function pipe:inpaint(options) end
+
+--- Inputs of the denoiser for a training batch, as d.objective takes them: the states of its
+--- captions and, for SDXL, the sizes of its pictures. In d.record, a gradient reaches the text
+--- encoders. With a set of encode_set, the states are those that it holds.
+---@param batch any batches of a set after a step, or captions, or {captions =, sizes =}
+---@param options? diffusion.pipe_inputs_options?
+---@return table<string, diffusion.tensor> inputs {context, text_embeds, time_ids}
+function pipe:inputs(batch, options) end
+
+--- Loads a word that textual inversion learned: learned_embeds of diffusers, a .pt of
+--- stable-diffusion-webui, or SDXL's vectors for both text encoders. In a prompt the word
+--- stands for its vectors.
+---@param path string a file, or a folder with learned_embeds.safetensors or learned_embeds.bin
+---@param options? diffusion.pipe_load_embedding_options?
+---@return string|nil word nil with a message, and nothing changed, if it doesn't fit
+---@return integer|string tokens number of its vectors, or the message
+function pipe:load_embedding(path, options) end
+
+--- Loads low-rank adapters of the denoiser and the text encoders, as kohya's scripts,
+--- diffusers and peft write them. A pipe can have several, whose effects add up.
+---@param path string a file, or a folder with pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_load_lora_options?
+---@return diffusion.pipe_lora|nil adapters nil with a message, and nothing changed, if they don't fit
+---@return string|nil message
+function pipe:load_lora(path, options) end
+
+--- The adapters of a name.
+---@param name string
+---@return diffusion.pipe_lora adapters
+function pipe:lora(name) end
 
 --- Pictures of a predicted x0, without the decoder. pipe.tiny decodes them, a small
 --- autoencoder. Without it, a linear map makes one pixel of each latent.
@@ -4619,6 +4756,33 @@ function pipe:steps(options) end
 ---@param options diffusion.pipe_text2image_options
 ---@return diffusion.tensor images {n, H, W, 3} in [-1, 1]; the images of a prompt are next to one another
 function pipe:text2image(options) end
+
+--- The networks compute without the adapters. Their values stay.
+---@return diffusion.pipe_lora self
+function pipe_lora:disable() end
+
+--- Lets the adapters act again after disable.
+---@return diffusion.pipe_lora self
+function pipe_lora:enable() end
+
+--- Adds the adapters to the weights of their networks, as lora:merge does.
+---@return diffusion.pipe_lora self
+function pipe_lora:merge() end
+
+--- Removes the adapters from the networks. Merged ones stay in the weights for good.
+function pipe_lora:remove() end
+
+--- Writes the adapters of all networks as one file, which diffusers reads too. The weight is
+--- not saved.
+---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
+---@param options? diffusion.pipe_lora_save_options?
+---@return true|nil done nil with a message if the file can't be written
+---@return string|nil message
+function pipe_lora:save(path, options) end
+
+--- Takes merged adapters out of the weights, which get back the bits that they had.
+---@return diffusion.pipe_lora self
+function pipe_lora:unmerge() end
 
 --- The chain x_0 -> x_1 -> ... -> x_T: `for t, xt, eps in p:chain(x0, {seed = 1}) do`.
 ---@param x0 number|diffusion.tensor
@@ -4662,14 +4826,22 @@ function process:estimate(output, xt, t) end
 function process:explain(t, s) end
 
 --- Logarithm of the variance that a network has learned for p_theta(x_s | x_t). With variance
---- = "learned" it is v. With "learned_range" it lies between the posterior's and q's variance
---- of this t and s: (1 - f) ln small + f ln large with f = (v + 1)/2 (Nichol & Dhariwal 2021,
---- eq. 15). At t = 1 the posterior's is that of t = 2, as in posterior_log_variance.
+--- = "learned" it is v, with "learned_direct" ln v. With "learned_range" it lies between the
+--- posterior's and q's variance of this t and s: (1 - f) ln small + f ln large with f = (v +
+--- 1)/2 (Nichol & Dhariwal 2021, eq. 15). At t = 1 the posterior's is that of t = 2, as in
+--- posterior_log_variance.
 ---@param v diffusion.tensor {B, ...} of process:split
 ---@param t number|number[]|diffusion.tensor
 ---@param s? number|number[]|diffusion.tensor t - 1 if not given
 ---@return diffusion.tensor as v
 function process:learned_log_variance(v, t, s) end
+
+--- The variance that a network has learned for p_theta(x_s | x_t); see learned_log_variance.
+---@param v diffusion.tensor {B, ...} of process:split
+---@param t number|number[]|diffusion.tensor
+---@param s? number|number[]|diffusion.tensor t - 1 if not given
+---@return diffusion.tensor as v
+function process:learned_variance(v, t, s) end
 
 --- Mean and variance of q(x_s | x_t, x_0) (Ho et al. 2020, eq. 6 and 7, for any s < t).
 ---@param x0 number|diffusion.tensor
@@ -4864,7 +5036,8 @@ function schedule:snr(t) end
 --- returned as floats in [-1, 1]. Each epoch has its own order. A batch may span two epochs,
 --- so all batches are full, even if size > n, and no example is left out. With `epochs`, every
 --- example occurs exactly that often, and the last batch may be short. If `.step` is set, the
---- next batch is step + 1.
+--- next batch is step + 1. A set of pictures of several sizes has a bucket of each. A batch is
+--- of one bucket, and batches of all are mixed.
 ---@param options diffusion.set_batches_options
 ---@return diffusion.batches
 function set:batches(options) end

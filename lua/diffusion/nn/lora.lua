@@ -192,26 +192,54 @@ function Lora:config() return private[self].base:config() end
 -- ==== files =============================================================================
 
 local save_rules = opts.declare("lora_save", {
-  prefix = { "string", default_text = "unet, or transformer", text = "the network's part of a pipeline" },
+  prefix = { "string", default_text = "by the network", text = "the network's part of a pipeline: unet, text_encoder" },
+  form = { one_of = { "diffusers", "kohya" }, default = "diffusers",
+    text = "names in the file: those of diffusers and peft, or of kohya's scripts" },
   weights = { "lora|ema", default_text = "the adapters'", text = "an average whose values are saved" },
 })
 
---- Writes the adapters as diffusers does, under its names of the layers if the network has such. The
---- factor `scale` is not saved.
+-- The adapters as a file has them, with the values of an average if one is given.
+local function as_part(self, prefix, weights)
+  local own, state, list = private[self], (weights or self):state(), {}
+  for i, a in ipairs(own.adapters) do
+    list[i] = { name = names.theirs(own.base, a.path), flat = names.flat(own.base, a.path), rank = a.rank,
+      alpha = a.alpha, down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
+      up = state[join(a.path, "lora_B.weight")] }
+  end
+  return { prefix = prefix, list = list, dropout = own.dropout }
+end
+
+local KOHYA = { unet = "lora_unet", transformer = "lora_unet", text_encoder = "lora_te" }
+
+--- Writes the adapters as diffusers does, or as kohya's scripts do, under their names of the layers if the
+--- network has such. The factor `scale` is not saved.
 ---@param path string a file, or a folder, which gets pytorch_lora_weights.safetensors
 ---@param options diffusion.lora_save_options?
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Lora:save(path, options)
   local o = opts.check("save", options, save_rules, 2)
-  local own, state, list = private[self], (o.weights or self):state(), {}
-  for i, a in ipairs(own.adapters) do
-    list[i] = { name = names.theirs(own.base, a.path), rank = a.rank, alpha = a.alpha,
-      down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
-      up = state[join(a.path, "lora_B.weight")] }
-  end
-  return files.write(opts.path("save", path), o.prefix or names.part(own.base), list, own.dropout)
+  local prefix = o.prefix or names.part(private[self].base)
+  if o.form == "kohya" then prefix = o.prefix or KOHYA[prefix] or "lora_" .. prefix end
+  return files.write(opts.path("save", path), o.form, { as_part(self, prefix, o.weights) })
 end
+
+--- Writes adapters of several networks as one file.
+---@param path string
+---@param form "diffusers"|"kohya"
+---@param list table[] {prefix, a lora, an average or nil}
+---@return true|nil done nil with a message
+---@return string|nil message
+function lora.write(path, form, list)
+  local parts = {}
+  for i, one in ipairs(list) do parts[i] = as_part(one[2], one[1], one[3]) end
+  return files.write(path, form, parts)
+end
+
+--- Whether adapters were removed from their model.
+---@param one diffusion.lora
+---@return boolean
+function lora.is_removed(one) return private[one].removed end
 
 -- The adapter's tensors as the values of its parameters, into `state`.
 local function put(state, m, path, layer, a)
@@ -237,8 +265,8 @@ local function placed(m, list)
   return by_path
 end
 
-local function read_for(m, path)
-  local list, why = files.read(opts.path("load", path), names.part(m))
+local function read_for(m, path, part)
+  local list, why = files.read(opts.path("load", path), part or names.part(m))
   if not list then return nil, why end
   local by_path, message = placed(m, list)
   if not by_path then return legible.refused("%s: %s", path, message) end
@@ -293,7 +321,7 @@ model.adapters(class)
 
 local MOST = 1 << 20 -- keeps every product of two sizes within 63 bits
 
-local rules = opts.declare("nn_lora", {
+local new_rules = {
   rank = { "integer|function", min = 1, max = MOST, default = 4, as = "integer|fun(path: string): integer",
     text = "inner width of each adapter, or a function of the layer's path" },
   alpha = { "number|function", above = 0, default_text = "the rank", as = "number|fun(path: string): number",
@@ -305,8 +333,15 @@ local rules = opts.declare("nn_lora", {
   init = { one_of = { "usual", "gaussian" }, default = "usual",
     text = 'first values of A: "usual" as those of its layer, "gaussian" of standard deviation 1 / rank; B is 0' },
   seed = rule.seed,
+}
+
+lora.rules = new_rules ---the options of new adapters
+
+local rules = opts.declare("nn_lora", opts.joined(new_rules, {
   load = { "path", text = "file of adapters, or a folder with pytorch_lora_weights.safetensors" },
-})
+  part = { "string", default_text = "by the network",
+    text = "part of a pipeline of which `load` takes the adapters: unet, text_encoder, text_encoder_2" },
+}))
 
 -- Whether a layer's path, ours or theirs, matches one of the patterns, which are noted.
 local function matches(path, theirs, patterns, used)
@@ -418,7 +453,7 @@ end
 
 -- Adapters as a file has them. An error in it is the file's, not the user's.
 local function from_file(of, path, o)
-  local by_path, why = read_for(of, path)
+  local by_path, why = read_for(of, path, o.part)
   if not by_path then return nil, why end
   local list, state = {}, {}
   for _, place in ipairs(places.of(of)) do

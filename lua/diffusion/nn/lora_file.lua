@@ -4,6 +4,7 @@
 -- nn/lora_names.
 local any_file = require "diffusion.file.tensors"
 local core = require "diffusion.core"
+local fail = require "diffusion.fail"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -12,11 +13,18 @@ local safetensors = require "diffusion.file.safetensors"
 
 local files = {}
 
-local FOLDERS_FILE = "pytorch_lora_weights.safetensors"
+local FOLDERS_FILE, OLDER_FILE = "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"
 
 -- The file itself, for a path that may be a folder.
 local function file_of(path)
   return core.list(path) and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
+end
+
+-- The same for reading. Older versions of diffusers wrote PyTorch's form.
+local function file_in(path)
+  local file = file_of(path)
+  local older = file ~= path and path:gsub("/*$", "") .. "/" .. OLDER_FILE
+  return older and core.place(file) == "new" and core.place(older) == "file" and older or file
 end
 
 -- ---- writing ------------------------------------------------------------------------------
@@ -35,51 +43,88 @@ local function usual(list, name)
   return best
 end
 
+-- A path as a config names it, and whether that is its end alone. Some versions of transformers have text encoders
+-- without "text_model".
+local function in_config(path)
+  local bare, count = path:gsub("^text_model%.", "")
+  return bare, count > 0
+end
+
 -- The numbers of adapters that have another one: {["^path"] = number}.
 local function others(list, name, value)
   local out = {}
-  for _, a in ipairs(list) do if a[name] ~= value then out["^" .. a.name] = a[name] end end
+  for _, a in ipairs(list) do
+    local path, is_end = in_config(a.name)
+    if a[name] ~= value then out[is_end and path or "^" .. path] = a[name] end
+  end
   return out
 end
 
 -- The fields of peft's LoraConfig.
 local function config(list, dropout)
   local targets = {}
-  for i, a in ipairs(list) do targets[i] = a.name end
+  for i, a in ipairs(list) do targets[i] = (in_config(a.name)) end
   local r, alpha = usual(list, "rank"), usual(list, "alpha")
   return { peft_type = "LORA", r = r, lora_alpha = alpha, lora_dropout = dropout, target_modules = targets,
     rank_pattern = others(list, "rank", r), alpha_pattern = others(list, "alpha", alpha), bias = "none",
     use_dora = false, use_rslora = false }
 end
 
+--- The adapters of one part of a pipeline, as a file has them.
+---@class diffusion.lora_part
+---@field prefix string the part's name there: "unet"
+---@field list table[] {name = their path, flat = the same as kohya's scripts write it, rank, alpha, down, up = tensors}
+---@field dropout number
+
+local forms = {}
+
+function forms.diffusers(parts)
+  local tensors, described = {}, {}
+  for _, part in ipairs(parts) do
+    for _, a in ipairs(part.list) do
+      local name = a.name == "" and part.prefix or part.prefix .. "." .. a.name
+      tensors[name .. ".lora_A.weight"], tensors[name .. ".lora_B.weight"] = outward(a.down), outward(a.up)
+    end
+    for key, value in pairs(config(part.list, part.dropout)) do described[part.prefix .. "." .. key] = value end
+  end
+  return tensors, { format = "pt", lora_adapter_metadata = json.encode(described, true) }
+end
+
+function forms.kohya(parts)
+  local tensors, all = {}, {}
+  for _, part in ipairs(parts) do
+    for _, a in ipairs(part.list) do
+      local name = part.prefix .. "_" .. a.flat
+      tensors[name .. ".lora_down.weight"], tensors[name .. ".lora_up.weight"] = outward(a.down), outward(a.up)
+      tensors[name .. ".alpha"] = core.full({}, a.alpha)
+      all[#all + 1] = a
+    end
+  end
+  return tensors, { format = "pt", ss_network_module = "networks.lora",
+    ss_network_dim = ("%d"):format(usual(all, "rank")), ss_network_alpha = ("%g"):format(usual(all, "alpha")) }
+end
+
 --- Writes adapters. A folder gets the file that diffusers looks for.
 ---@param path string
----@param prefix string "unet", the part of a pipeline
----@param list table[] {name = their path, rank, alpha, down, up = tensors}
----@param dropout number
+---@param form "diffusers"|"kohya"
+---@param parts diffusion.lora_part[]
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
-function files.write(path, prefix, list, dropout)
-  local tensors, described = {}, {}
-  for _, a in ipairs(list) do
-    local name = a.name == "" and prefix or prefix .. "." .. a.name
-    tensors[name .. ".lora_A.weight"], tensors[name .. ".lora_B.weight"] = outward(a.down), outward(a.up)
-  end
-  for key, value in pairs(config(list, dropout)) do described[prefix .. "." .. key] = value end
-  local metadata = { format = "pt", lora_adapter_metadata = json.encode(described, true) }
+function files.write(path, form, parts)
+  local tensors, metadata = forms[form](parts)
   return safetensors.save(file_of(path), tensors, metadata)
 end
 
 -- ---- the names in a file -------------------------------------------------------------------
 
--- Ends of names: those of A, those of B, and what belongs to the path instead.
+-- Ends of names: those of A, those of B, and what belongs to the path instead, in a text encoder too.
 local ENDS = {
   { "%.lora_A%.weight$", "%.lora_B%.weight$" },
   { "%.lora_A%.[%w_]+%.weight$", "%.lora_B%.[%w_]+%.weight$" },
   { "%.lora%.down%.weight$", "%.lora%.up%.weight$" },
   { "%.lora_linear_layer%.down%.weight$", "%.lora_linear_layer%.up%.weight$" },
-  { "%.processor%.to_([qkv])_lora%.down%.weight$", "%.processor%.to_([qkv])_lora%.up%.weight$", ".to_%s" },
-  { "%.processor%.to_out_lora%.down%.weight$", "%.processor%.to_out_lora%.up%.weight$", ".to_out.0" },
+  { "%.to_([qkv])_lora%.down%.weight$", "%.to_([qkv])_lora%.up%.weight$", ".to_%s", ".%s_proj" },
+  { "%.to_out_lora%.down%.weight$", "%.to_out_lora%.up%.weight$", ".to_out.0", ".out_proj" },
   { "%.lora_down%.weight$", "%.lora_up%.weight$" },
 }
 
@@ -93,25 +138,25 @@ local PARTS = { unet = "unet", transformer = "unet", prior = "prior", vae = "vae
 local KOHYA = { lora_unet_ = "unet", lora_te_ = "text_encoder", lora_te1_ = "text_encoder",
   lora_te2_ = "text_encoder_2" }
 
--- A name without the part of the pipeline, and whether it is of this part. Names of kohya's scripts
--- have underscores for dots.
-local function without_part(name, wanted)
+-- A name without the part of the pipeline, that part or nil, and whether it is of kohya's scripts, which have
+-- underscores for dots.
+local function without_part(name)
   for start, part in pairs(KOHYA) do
-    if name:sub(1, #start) == start then return name:sub(#start + 1), part == PARTS[wanted], true end
+    if name:sub(1, #start) == start then return name:sub(#start + 1), part, true end
   end
   local bare = name:gsub("^base_model%.model%.", "")
   local part, rest = bare:match "^([%w_]+)%.(.*)$"
-  if not PARTS[part] then return bare, true end
-  return rest, PARTS[part] == PARTS[wanted]
+  if not PARTS[part] then return bare end
+  return rest, PARTS[part]
 end
 
 -- "PATH.lora_A.weight" -> path, "down". The path of a network that is one layer is empty.
-local function split(name)
-  local whole = "." .. name
+local function split(name, is_text)
+  local whole = "." .. name:gsub("%.processor%.", ".")
   for _, e in ipairs(ENDS) do
     for i, which in ipairs { "down", "up" } do
       local at, _, letter = whole:find(e[i])
-      if at then return whole:sub(2, at - 1) .. (e[3] or ""):format(letter), which end
+      if at then return whole:sub(2, at - 1) .. (is_text and e[4] or e[3] or ""):format(letter), which end
     end
   end
   local path = whole:match "^(.*)%.alpha$"
@@ -122,12 +167,23 @@ local function foreign_of(name)
   for part, what in pairs(FOREIGN) do if name:find(part) then return what end end
 end
 
--- {[path] = {down, up, alpha}}, the number of keys that fit nothing and the first of them.
-local function grouped(names, part)
-  local out, order, odd = {}, {}, {}
+-- Whether names without a part are of the part that is wanted: those of a denoiser are, next to other parts.
+local function takes_bare(names, wanted)
+  if PARTS[wanted] == "unet" then return true end
   for _, name in ipairs(names) do
-    local rest, ours, kohya = without_part(name, part)
-    local path, which = split(rest)
+    if select(2, without_part(name)) then return false end
+  end
+  return true
+end
+
+-- {[path] = {down, up, alpha}}, the paths in order, and the names that fit nothing.
+local function grouped(names, wanted)
+  local out, order, odd = {}, {}, {}
+  local bare, is_text = takes_bare(names, wanted), wanted:find "^text_encoder" ~= nil
+  for _, name in ipairs(names) do
+    local rest, part, kohya = without_part(name)
+    local ours = part == PARTS[wanted] or part == nil and bare
+    local path, which = split(rest, is_text)
     if ours and not path then odd[#odd + 1] = name end
     if ours and path then
       if not out[path] then
@@ -147,8 +203,8 @@ local function described(text, part)
   local given = text and json.decode(text)
   local out = {}
   for key, value in pairs(type(given) == "table" and given or {}) do
-    local rest, ours = without_part(key, part)
-    if ours and value ~= json.null then out[rest] = value end
+    local rest, own = without_part(key)
+    if (own == nil or own == PARTS[part]) and value ~= json.null then out[rest] = value end
   end
   return out
 end
@@ -229,6 +285,15 @@ local function parsed(tensors, metadata, part)
   return list
 end
 
+-- The tensors of a file, its metadata, and its path if that was a folder's.
+local function opened(path)
+  local file = file_in(path)
+  local tensors, metadata = any_file.load(file)
+  if not tensors then return nil, metadata end
+  if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
+  return tensors, metadata, file
+end
+
 --- Reads the adapters of a network from a file, or from the file in a folder that diffusers writes.
 ---@param path string
 ---@param part string the part of a pipeline that the network is
@@ -236,13 +301,23 @@ end
 ---  with a message
 ---@return string|nil message
 function files.read(path, part)
-  local file = file_of(path)
-  local tensors, metadata = any_file.load(file)
+  local tensors, metadata, file = opened(path)
   if not tensors then return nil, metadata end
-  if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
-  local list, why = parsed(tensors, metadata, part)
-  if not list then return legible.refused("%s: %s", file, why) end
+  local list, why = fail.try(parsed, tensors, metadata, part)
+  if not list then return legible.refused("%s%s", why:sub(1, #file) == file and "" or file .. ": ", why) end
   return list
+end
+
+--- The parts of a pipeline of which a file has adapters, sorted by name. "unet" stands for any denoiser.
+---@param path string
+---@return string[]|nil parts nil with a message
+---@return string|nil message
+function files.parts(path)
+  local tensors, metadata = opened(path)
+  if not tensors then return nil, metadata end
+  local found = {}
+  for name in pairs(tensors) do found[select(2, without_part(name)) or "unet"] = true end
+  return opts.names(found)
 end
 
 return files

@@ -2,6 +2,7 @@
 local family = require "diffusion.nn.family"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
+local original_names = require "diffusion.nn.original_names"
 local peers = require "diffusion.nn.peers"
 local places = require "diffusion.nn.places"
 
@@ -62,14 +63,31 @@ function names.turned(m, path, down, back)
   return turn and turn(down, back) or down
 end
 
--- The places by our path, and by the other library's with underscores for dots, as kohya's scripts write
--- them. Two places of one such name are none.
+local function underscored(path) return (path:gsub("%.", "_")) end
+
+-- The path in the network of the paper's authors, or nil if it isn't Stable Diffusion's.
+local function original(m, path) return original_names.path(private[m].config, names.theirs(m, path)) end
+
+--- The name that kohya's scripts give to a layer. Networks of SDXL's kind have the names of their authors.
+---@param m any a model
+---@param path string ours
+---@return string
+function names.flat(m, path)
+  local own = private[m].config.addition_embed_type == "text_time" and original(m, path)
+  return underscored(own or names.theirs(m, path))
+end
+
+-- The places by our path, and by the names that kohya's scripts write, of both kinds. Two places of one
+-- such name are none.
 local function by_name(m)
   local ours, flat = {}, {}
   for _, place in ipairs(places.of(m)) do
-    local under = names.theirs(m, place.path):gsub("%.", "_")
     ours[place.path] = place
-    flat[under] = flat[under] == nil and place
+    local theirs, authors = names.theirs(m, place.path), original(m, place.path)
+    for _, name in ipairs { theirs, authors ~= theirs and authors or nil } do
+      name = underscored(name)
+      flat[name] = flat[name] == nil and place
+    end
   end
   return ours, flat
 end

@@ -15,6 +15,7 @@
 --   config   function: our options -> their config, if they differ
 --
 -- Convolutions are {K, R, S, C} here and {K, C, R, S} there: a permuted window, not a copy.
+local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local family = require "diffusion.nn.family"
 local json = require "diffusion.file.json"
@@ -229,6 +230,7 @@ end
 local function fitted(entry, shape, key, x)
   local own = core.is_tensor(x) and peers.taken(x, shape)
   if own then return own end
+  if arrays.is_unread(x) then return legible.refused("weights of %s: %s", entry.class, tostring(x)) end
   return legible.refused("weights of %s: '%s' is %s, but its config makes it [%s]", entry.class, key,
     core.is_tensor(x) and kind.shape_text(x) or kind.shown(x), table.concat(peers.shape(shape), ","))
 end

@@ -5,7 +5,7 @@ local fail = require "diffusion.fail"
 
 local trained = {}
 
--- Model -> { predict =, T =, sigma_data =, time = "t" or a kind of d.precondition }.
+-- Model -> { predict =, T =, sigma_data =, time = "t" or a kind of d.precondition, variance = if learned }.
 local facts = setmetatable({}, { __mode = "k" })
 
 -- Model -> the process that facts are from, so that each step of a training needn't repeat it.
@@ -15,6 +15,10 @@ local last = setmetatable({}, { __mode = "kv" })
 local inside = setmetatable({}, { __mode = "k" })
 
 local targets = { eps = true, x0 = true, v = true, score = true, flow = true, edm = true }
+local variances = { learned = true, learned_range = true, learned_direct = true }
+
+-- The kind of a process's variance, if networks learn it.
+local function learned(process) return variances[process.variance] and process.variance or nil end
 
 --- Marks a denoiser as made of a model: it predicts the same target.
 ---@param denoiser any
@@ -46,7 +50,8 @@ end
 function trained.learn(denoiser, process, time)
   local model = innermost(denoiser)
   if last[model] == process and facts[model].time == (time or "t") then return end
-  facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data, time = time or "t" }
+  facts[model] = { predict = process.predict, T = process.T, sigma_data = process.sigma_data, time = time or "t",
+    variance = learned(process) }
   last[model] = process -- after the facts, for which memory may be short
 end
 
@@ -58,10 +63,12 @@ function trained.set(model, given)
   if given == nil then return nil end
   local fine = type(given) == "table" and targets[given.predict] and type(given.time) == "string"
     and type(given.sigma_data) == "number" and math.type(given.T) == "integer" and given.T >= 1
+    and (given.variance == nil or variances[given.variance])
   if not fine then return "its description of the training is damaged" end
   model = innermost(model)
   last[model] = nil
-  facts[model] = { predict = given.predict, T = given.T, sigma_data = given.sigma_data, time = given.time }
+  facts[model] = { predict = given.predict, T = given.T, sigma_data = given.sigma_data, time = given.time,
+    variance = given.variance }
 end
 
 local function difference(known, process)
@@ -71,6 +78,9 @@ local function difference(known, process)
   if known.T ~= process.T then return ("on T = %d, but the process has T = %d"):format(known.T, process.T) end
   if known.predict == "edm" and known.sigma_data ~= process.sigma_data then
     return ("with sigma_data = %g, but the process has %g"):format(known.sigma_data, process.sigma_data)
+  end
+  if known.variance and learned(process) and known.variance ~= process.variance then
+    return ("with variance = '%s', but the process has '%s'"):format(known.variance, process.variance)
   end
 end
 

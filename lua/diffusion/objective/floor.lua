@@ -13,7 +13,7 @@ local floor = {}
 
 -- Variances along the axes of a set of samples, or of a tensor {n,...}.
 local function fitted(data)
-  if kind.of(data) == "set" then data = data.x end
+  data = opts.examples("floor", data)
   local n = data:dim() > 0 and data:size(1) or 0
   if n < 2 then fail.raise("floor: data of two samples or more expected, got %s", kind.shape_text(data)) end
   local rows = picture.examples("floor", data):reshape(n, data:numel() // n)

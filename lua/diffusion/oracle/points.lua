@@ -147,7 +147,7 @@ function points.new(y, curve)
 end
 
 local function rows_of(x)
-  if kind.of(x) == "set" then x = x.x end
+  x = opts.examples("empirical", x)
   if not core.is_tensor(x) then
     fail.raise("bad argument #1 to 'empirical' (a tensor or a set expected, got %s)", kind.shown(x))
   end

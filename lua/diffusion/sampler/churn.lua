@@ -24,7 +24,10 @@ function churn.up(opts, level, process, x, pair)
   local gamma = inside and math.min(opts.s_churn / pair.n, math.sqrt(2) - 1) or 0
   local schedule = process.schedule
   local sigma = math.min(t.sigma * (1 + gamma), schedule:sigma(schedule.T))
-  if sigma <= t.sigma then return x, t end
+  if sigma <= t.sigma then
+    if opts.draws == "every" then opts.mix_noise(0, 0, x) end
+    return x, t
+  end
   local up = level(schedule:level_of_sigma(sigma))
   local fresh = opts.s_noise * math.sqrt(math.max(0, up.sigma ^ 2 - t.sigma ^ 2))
   return opts.mix_noise(up.a * fresh, up.a / t.a, x), up

@@ -6,27 +6,18 @@ local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
-local function deis(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair, history)
-    local t, s = level(pair.t), level(pair.s)
-    local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.lambda, opts.order)
-    if s.t == 0 then return x0 end
-    if s.t == t.t then return x end
-    past = order.newest(past, opts, pair, opts.order)
-    local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
-    for i, old in ipairs(past) do
-      nodes[i] = (old.place - t.lambda) / h
-      moments[i] = factorial * levels.gain(i, -h)
-      factorial = factorial * i
-    end
-    return multistep.sum(opts.mix, s.a / t.a, x, s.s, multistep.weights(nodes, moments), past)
+local function step(opts, x, t, s, used)
+  local h, nodes, moments, factorial = s.lambda - t.lambda, {}, {}, 1
+  for i, old in ipairs(used) do
+    nodes[i] = (old.place - t.lambda) / h
+    moments[i] = factorial * levels.gain(i, -h)
+    factorial = factorial * i
   end
+  return multistep.sum(opts.mix, s.a / t.a, x, s.s, multistep.weights(nodes, moments), used)
 end
 
 return {
-  deis = { make = deis, source = "Zhang & Chen 2023, eq. 15, in ln rho",
+  deis = { make = multistep.of_eps(step), source = "Zhang & Chen 2023, eq. 15, in ln rho",
     order = 3, signal = true, remembers = { past = {} },
     rules = order.rules { order = { "integer", default = 3, min = 1, max = 4,
       text = "values that a step uses" } } },

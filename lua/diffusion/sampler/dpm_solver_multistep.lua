@@ -7,7 +7,6 @@
 -- other libraries do. At s = 0 h is infinite, and the step returns x0.
 -- A step of no length returns x.
 local expansion = require "diffusion.sampler.expansion"
-local levels = require "diffusion.sampler.levels"
 local multistep = require "diffusion.sampler.multistep"
 local order = require "diffusion.sampler.order"
 
@@ -24,23 +23,14 @@ local function weights(g, h, past, opts)
   return { g(1) + a, -a - b, b }
 end
 
-local function dpm_solver_multistep(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair, history)
-    local t, s = level(pair.t), level(pair.s)
-    local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.lambda, opts.order)
-    if s.t == 0 then return x0 end
-    if s.t == t.t then return x end
-    local used = order.newest(past, opts, pair, opts.order)
-    local keep, scale, g = expansion.eps(t, s)
-    local w = used[2] and weights(g, s.lambda - t.lambda, used, opts) or { g(1) }
-    return multistep.sum(opts.mix, keep, x, scale, w, used)
-  end
+local function step(opts, x, t, s, used)
+  local keep, scale, g = expansion.eps(t, s)
+  local w = used[2] and weights(g, s.lambda - t.lambda, used, opts) or { g(1) }
+  return multistep.sum(opts.mix, keep, x, scale, w, used)
 end
 
 return {
-  dpm_solver_multistep = { make = dpm_solver_multistep,
+  dpm_solver_multistep = { make = multistep.of_eps(step),
     source = 'Lu et al. 2022, "DPM-Solver++", app. B, on eps',
     order = 2, signal = true, remembers = { past = {} }, rules = order.rules {
     order = { "integer", default = 2, min = 1, max = 3, text = "values that a step uses" }, d2 = order.d2,

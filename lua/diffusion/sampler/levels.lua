@@ -4,6 +4,10 @@ local levels = {}
 --- The option `eta` of solvers that add noise.
 levels.eta = { "number", default = 1, min = 0, text = "factor of the noise: 0 adds none, 1 is the reverse process" }
 
+--- The option `draws` of solvers that add noise in some steps only.
+levels.draws = { one_of = { "needed", "every" }, default = "needed", later = true,
+  text = '"every" takes normals of a generator in steps without noise too' }
+
 --- Returns a function from t to the level {t, a, s, sigma, lambda}: signal a, noise s, sigma = s/a and
 --- lambda = ln(a/s).
 ---@param process diffusion.process

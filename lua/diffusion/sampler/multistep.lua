@@ -1,5 +1,8 @@
 --- Functions that multistep solvers share: they remember values of earlier steps, and give the
 --- weights of the polynomial through them.
+local levels = require "diffusion.sampler.levels"
+local order = require "diffusion.sampler.order"
+
 local multistep = {
   -- weights of Adams-Bashforth for one to four values at equal steps, newest first
   adams = { { 1 }, { 3 / 2, -1 / 2 }, { 23 / 12, -16 / 12, 5 / 12 }, { 55 / 24, -59 / 24, 37 / 24, -9 / 24 } },
@@ -19,6 +22,25 @@ function multistep.remember(history, value, place, most)
   end
   history.past = past
   return past
+end
+
+--- A solver whose steps use the values of eps that its order allows. At s = 0 its step returns x0, and a step of no
+--- length returns x.
+---@param step fun(opts: table, x: diffusion.tensor, t: table, s: table, used: table[]): diffusion.tensor the step
+---  between two levels by these values, newest first
+---@return function make as families.lua describes it
+function multistep.of_eps(step)
+  return function(denoise, process, opts)
+    local level = levels.of(process)
+    return function(x, pair, history)
+      local t, s = level(pair.t), level(pair.s)
+      local x0, eps = denoise(x, t.t)
+      local past = multistep.remember(history, eps, t.lambda, opts.order)
+      if s.t == 0 then return x0 end
+      if s.t == t.t then return x end
+      return step(opts, x, t, s, order.newest(past, opts, pair, opts.order))
+    end
+  end
 end
 
 --- The weights w_k with sum_k w_k r_k^j = moment_j for j = 0 .. n-1. They give a linear functional of

@@ -70,15 +70,11 @@ end
 
 -- The standard deviation of diffusers' DDPM in a step from t to s. At s = 0 it has the smallest variance
 -- 1e-20, or that of q(x_t | x_0).
-local function deviation(process, opts, pair, v)
+local function deviation(process, pair, v)
   local t, s = pair.t, pair.s
-  if v and opts.learned == "variance" then return v:sqrt() end
-  if s > 0 then
-    local variance = process:step_variance(t, s, v)
-    return v and variance:sqrt() or math.sqrt(variance)
-  end
+  if v and (s > 0 or process.variance ~= "learned_range") then return process:learned_variance(v, t, s):sqrt() end
+  if s > 0 then return math.sqrt(process:step_variance(t, s)) end
   local large = process.schedule:noise(t) ^ 2
-  if v and process.variance == "learned" then return (v / 2):exp() end
   if v then return ((v + 1) * (math.log(large / 1e-20) / 4) + math.log(1e-20) / 2):exp() end
   return process.variance == "fixed_large" and math.sqrt(large) or 1e-10
 end
@@ -90,7 +86,7 @@ local function ddpm_noise_in_last_step(denoise, process, opts)
     local x0, _, v = denoise(x, pair.t)
     local c0, ct = process:posterior_coefficients(pair.t, pair.s)
     if pair.t == 1 then return opts.mix(c0, x0, ct, x) end
-    local sigma = deviation(process, opts, pair, v)
+    local sigma = deviation(process, pair, v)
     if not v then return opts.mix_noise(sigma, c0, x0, ct, x) end
     return opts.mix(c0, x0, ct, x) + sigma * opts.mix_noise(1, 0, x)
   end
@@ -136,7 +132,5 @@ return {
   ["diffusers-ddpm-without-last-noise"] = { make = ddpm_without_last_noise, stochastic = true,
     rules = { last = { "integer", default = 1, min = 0, text = "the last level, to which a step adds no noise" },
       least = { "number", default = 0, min = 0, text = "smaller variances of a step are none" } } },
-  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true,
-    rules = { learned = { one_of = { "process", "variance" }, default = "process", later = true,
-      text = "meaning of a learned variance: the process's, or the variance itself" } } },
+  ["diffusers-ddpm-noise-in-last-step"] = { make = ddpm_noise_in_last_step, stochastic = true, every = true },
 }

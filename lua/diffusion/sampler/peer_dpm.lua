@@ -11,27 +11,18 @@ local order = require "diffusion.sampler.order"
 -- SDE-DPM-Solver of order 1 and 2: Lu et al. 2022, "DPM-Solver++", its section on diffusion SDEs. The
 -- reverse SDE has twice the ODE's term in eps:
 --   x_s = (a_s/a_t) x_t - 2 s_s (integral of e^(h - u) eps over u in 0..h) + s_s sqrt(e^(2h) - 1) z.
-local function dpm_sde(denoise, process, opts)
-  local level = levels.of(process)
-  return function(x, pair, history)
-    local t, s = level(pair.t), level(pair.s)
-    local x0, eps = denoise(x, t.t)
-    local past = multistep.remember(history, eps, t.lambda, opts.order)
-    if s.t == 0 then return x0 end
-    if s.t == t.t then return x end
-    local used = order.newest(past, opts, pair, opts.order)
-    local keep, scale, g = expansion.eps(t, s)
-    local h, w = s.lambda - t.lambda, { g(1) }
-    if used[2] then
-      w[2] = -(opts.form == "heun" and g(2) or g(1) / 2) * h / (used[1].place - used[2].place)
-      w[1] = w[1] - w[2]
-    end
-    local terms = { keep, x }
-    for i, weight in ipairs(w) do
-      terms[2 * i + 1], terms[2 * i + 2] = 2 * scale * weight, used[i].value
-    end
-    return opts.mix_noise(s.s * math.sqrt(-levels.gain(1, -2 * h)), table.unpack(terms))
+local function dpm_sde(opts, x, t, s, used)
+  local keep, scale, g = expansion.eps(t, s)
+  local h, w = s.lambda - t.lambda, { g(1) }
+  if used[2] then
+    w[2] = -(opts.form == "heun" and g(2) or g(1) / 2) * h / (used[1].place - used[2].place)
+    w[1] = w[1] - w[2]
   end
+  local terms = { keep, x }
+  for i, weight in ipairs(w) do
+    terms[2 * i + 1], terms[2 * i + 2] = 2 * scale * weight, used[i].value
+  end
+  return opts.mix_noise(s.s * math.sqrt(-levels.gain(1, -2 * h)), table.unpack(terms))
 end
 
 -- CogVideoX's: SDE-DPM-Solver++(2M) whose steps lead to t - floor(T/N), and draw normals twice if they use
@@ -106,8 +97,9 @@ return {
     source = "SDE-DPM-Solver++(2M) as CogVideoX has it", remembers = { past = {} }, rules = {
       steps = { "integer", min = 1, default_text = "steps of the run", text = "the stride is T // steps" },
       last = { "integer", default = 0, min = 0, max = 1, text = "level below the first stride" } } },
-  ["diffusers-dpm-sde"] = { make = dpm_sde, source = 'Lu et al. 2022, "DPM-Solver++", SDE-DPM-Solver on eps',
-    stochastic = true, signal = true, remembers = { past = {} }, rules = sde_rules },
+  ["diffusers-dpm-sde"] = { make = multistep.of_eps(dpm_sde),
+    source = 'Lu et al. 2022, "DPM-Solver++", SDE-DPM-Solver on eps', stochastic = true, signal = true,
+    remembers = { past = {} }, rules = sde_rules },
   ["diffusers-dpmpp-singlestep-sde-wrong-sign"] = { make = singlestep_sde_wrong_sign,
     source = "dpmpp_singlestep with the noise of the SDE, as diffusers has it", stochastic = true,
     remembers = blocks.remembers, rules = blocks.rules },

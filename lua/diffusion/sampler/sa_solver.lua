@@ -102,8 +102,7 @@ return {
     tau = { "number|function", default = 1, min = 0, as = "number|fun(t: number): number",
       text = "noise from 0, the ODE, to 1, the reverse SDE; or a function of t" },
     of = { one_of = { "x0", "eps" }, default = "x0", later = true, text = "prediction that the step uses" },
-    draws = { one_of = { "needed", "every" }, default = "needed", later = true,
-      text = '"every" takes normals of a generator in steps without noise too' },
+    draws = levels.draws,
     variant = { one_of = { "adams", "bh1" }, default = "adams", text = "weights of two values" },
   } },
 }

@@ -238,6 +238,28 @@ function Tokenizer:add(word, n)
   return table.move(ids, 1, #ids, 1, {})
 end
 
+-- The ids of word, word_1, word_2 and so on, as far as they are added tokens.
+local function run_of(own, token)
+  local ids = { token.id }
+  while true do
+    local id = own.ids[("%s_%d"):format(token.content, #ids)]
+    if not (id and own.added.by_id[id]) then return ids end
+    ids[#ids + 1] = id
+  end
+end
+
+--- Lets each added word of a folder stand for all of its tokens word, word_1 and so on. A tokenizer's files don't tell
+--- such words, but pipelines of diffusers know them by these names.
+---@param tok diffusion.tokenizer
+---@return diffusion.tokenizer tok
+function tokenizer.joined(tok)
+  local own = private[tok]
+  for _, token in pairs(own.added.by_id) do
+    if not token.special and #token.ids == 1 then token.ids = run_of(own, token) end
+  end
+  return tok
+end
+
 local class = object.class("tokenizer", Tokenizer, { __call = call, __tostring = tostring_tokenizer,
   get = { "bos", "eos", "pad", "size", "length" } })
 

@@ -108,8 +108,6 @@ end
 
 -- ==== files ==================================================================================
 
-local function fault_of(path) return parser.fault((path:gsub("%%", "%%%%"))) end
-
 -- The text of a file, inflated if it is gzipped.
 local function text_of(path, fault)
   local file <close> = need(core.map(path))
@@ -133,9 +131,9 @@ end
 
 local function read_files(vocab, merges)
   local ids = need(json.read(vocab, "a vocabulary", MOST_BYTES))
-  local in_merges = fault_of(merges)
+  local in_merges = parser.fault_of(merges)
   local list = read_merges(checked_text(merges, in_merges), 1, MOST_TOKENS, in_merges)
-  local tokens, count = tokens_of(ids, fault_of(vocab))
+  local tokens, count = tokens_of(ids, parser.fault_of(vocab))
   return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, list, in_merges) }
 end
 
@@ -148,7 +146,7 @@ end
 function vocabulary.of_files(vocab, merges) return parser.run(read_files, vocab, merges) end
 
 local function read_model(path, model)
-  local fault = fault_of(path)
+  local fault = parser.fault_of(path)
   if type(model) ~= "table" then fault "it has no model, as tokenizer.json has; give the folder of vocab.json" end
   if (model.type or "BPE") ~= "BPE" then fault("its model is of type %s; BPE expected", kind.shown(model.type)) end
   local ending = model.end_of_word_suffix
@@ -182,7 +180,7 @@ local function ids_of(merges, specials)
 end
 
 local function read_list(path, specials)
-  local fault = fault_of(path)
+  local fault = parser.fault_of(path)
   local text = checked_text(path, fault)
   local first, at = text:match "^([^\n]*)\n()"
   if not first or not first:find("#version", 1, true) then

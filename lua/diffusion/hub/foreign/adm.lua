@@ -199,8 +199,9 @@ end
 
 -- Networks that were trained with T steps may see timesteps as if there were 1000.
 local function read_factor(p, o)
-  local T = p.o.T
-  if T and T ~= 1000 and p:ask "rescale_timesteps" then o.time_factor = 1000 / T end
+  local T, given = p.o.T, p.o.rescale_timesteps
+  if given == nil and T and T ~= 1000 then given = p:ask "rescale_timesteps" end
+  if given and T then o.time_factor = 1000 / T end
 end
 
 --- Reads a network of the libraries.
@@ -214,7 +215,7 @@ function adm.read(p)
   local list, o = stems(p, at), options_of(p, at)
   local heads = read_heads(p, o)
   check_heads(p, list, heads)
-  local order = has_heads(p, list, heads) and p:ask "qkv_order" or "new"
+  local order = p.o.qkv_order or has_heads(p, list, heads) and p:ask "qkv_order" or "new"
   local learned = o.out_channels == 2 * o.in_channels
   local process = p:process { clip = 1, variance = learned and "learned_range" or nil }
   read_factor(p, o)

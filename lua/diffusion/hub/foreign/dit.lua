@@ -94,10 +94,7 @@ local function options_of(p)
   local o = { in_channels = p:size(key, 2), patch_size = patch, sample_size = side * patch,
     num_layers = p:parts "blocks",
     out_channels = p:size("final_layer.linear.weight", 1) // (patch * patch), norm_eps = 1e-6, freq_shift = 0 }
-  local heads = p:ask "heads"
-  if type(heads) == "table" or heads and width % heads ~= 0 then
-    p:refuse("heads is one number that divides the width %d", width)
-  end
+  local heads = p:heads(width, "its blocks")
   o.num_attention_heads, o.attention_head_dim = heads, heads and width // heads
   return o
 end

@@ -1,14 +1,14 @@
 -- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
 -- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
+local adopted = require "diffusion.hub.adopted"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local ldm = require "diffusion.hub.foreign.ldm"
-local model = require "diffusion.nn.model"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
-local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
+local taesd = require "diffusion.hub.foreign.taesd"
 local tensors = require "diffusion.file.tensors"
 local trained = require "diffusion.nn.trained"
 
@@ -19,6 +19,7 @@ local kinds = {
   require "diffusion.hub.foreign.edm",
   require "diffusion.hub.foreign.adm",
   (require "diffusion.hub.foreign.dit"), -- require also returns its path
+  taesd,
 }
 
 local fault = parser.fault()
@@ -85,26 +86,21 @@ local function outer_of(all, facts, prefix)
     get = function(name) return (fail.try(taken, all, stem .. name)) end }
 end
 
-local function adoptable(list)
-  if core.real == "f64" then return list end
-  local out = {}
-  for name, x in pairs(list) do out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x end
-  return out
-end
-
 local function network_of(path, one, found, o)
-  local list = adoptable(need(path, fail.try(found.tensors)))
-  local m, message = fail.try(peers.model, one.known, found.options, list,
-    { frozen = o.frozen ~= false, entry = one.entry })
-  m = need(path, m, message and (message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message))
-  if o.frozen == nil then model.defer(m) end
-  return m
+  local list = need(path, fail.try(found.tensors))
+  return need(path, adopted.network(one.known, one.entry, found.options, list, o))
 end
 
-local function read(path, o)
+local function tensors_of(path, o)
   local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
   need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
+  return all, facts
+end
+
+local function read(path, o)
+  local all, facts = tensors_of(path, o)
+  all = taesd.whole(path, all, function(other) return (tensors_of(other, o)) end)
   local shapes = arrays.shapes(all)
   if ldm.find(shapes) and not others.find(shapes) then return ldm.parts(path, all, shapes, o) end
   local one, prefix = recognised(path, shapes)
@@ -113,10 +109,13 @@ local function read(path, o)
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m, process = network_of(path, one, found, o), found.process()
+  local process = found.process()
+  p:check_used(one.title)
+  local m = network_of(path, one, found, o)
   if found.kind then trained.learn(m, process, found.kind) end
-  return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
-    classes = { unet = one.name }, entry = one.entry }
+  local role = one.role or "unet"
+  return { class = one.title:gsub("^an? ", ""), path = path, [role] = m, process = process, adapt = found.adapt,
+    classes = { [role] = one.name }, entry = one.entry }
 end
 
 --- The parts of a pipe from a file of another library.

@@ -58,7 +58,8 @@ local function network(file, name, options, get)
     if x and core.real ~= "f64" and x:dtype() == "f64" then x = x:to "f32" end
     tensors[key] = x
   end
-  local m, message = fail.try(peers.model, known, options, tensors, { frozen = file.o.frozen ~= false })
+  local all = opts.joined(options, { recompute = known.options.recompute and file.o.recompute or nil })
+  local m, message = fail.try(peers.model, known, all, tensors, { frozen = file.o.frozen ~= false })
   if not m then fault("%s: %s", file.path, message) end
   if file.o.frozen == nil then model.defer(m) end
   return m

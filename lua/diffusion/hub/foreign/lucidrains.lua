@@ -25,10 +25,10 @@ local function between(version, from, to) return version >= number_of(from) and 
 -- The parts of a version that its keys don't show.
 local function computes(v)
   return {
-    standard_conv = between(v, "0.27.1", "1.7.2"), divide_values = between(v, "0.27", "1.7.4"),
-    cosine_attn = between(v, "0.26", "0.27") and 16 or between(v, "0.27", "0.28") and 10 or 0,
-    attn_norm = v < number_of "0.27" and "layer_bias" or v < number_of "1.7" and "layer" or "rms",
-    fixed_heads = v < number_of "1.8.1" and 4 or nil,
+    standard_conv = between(v, "0.27.3", "1.7.2"), divide_values = between(v, "0.26.4", "1.7.4"),
+    cosine_attn = between(v, "0.26", "0.27.3") and 16 or between(v, "0.27.3", "0.28") and 10 or 0,
+    attn_norm = v < number_of "0.26.5" and "layer_bias" or v < number_of "1.7" and "layer" or "rms",
+    fixed_heads = v < number_of "1.8.6" and 4 or nil,
   }
 end
 
@@ -56,6 +56,12 @@ local function attentions(n)
   return stems
 end
 
+-- Levels of the network with classes have 4 heads of 32 in all versions. The options are its middle's.
+local function given_heads(p, o, i, n, width, stem, fixed)
+  if o.classes > 0 and i <= n and width == 128 then return 4 end
+  return p:heads(width, stem, i, fixed)
+end
+
 -- Sets the heads of each level and of the middle, from the file or from the option.
 local function read_heads(p, o, n, fixed)
   local heads, widths = {}, {}
@@ -63,9 +69,7 @@ local function read_heads(p, o, n, fixed)
     local h, width, memory = heads_of(p, stem)
     o.num_mem_kv = memory
     if not h then
-      local given = p:ask("heads", fixed)
-      h = type(given) == "table" and (given[i] or given[#given]) or given
-      if h and width % h ~= 0 then p:refuse("%d heads don't divide the width %d of %s", h, width, stem) end
+      h = given_heads(p, o, i, n, width, stem, fixed)
       width = h and width // h
     end
     heads[i], widths[i] = h, width
@@ -172,8 +176,8 @@ local function tensors_of(p, o)
       local C = o.image[3]
       x = core.ops.cat({ x:narrow(2, C + 1, C), x:narrow(2, 1, C) }, 2)
     elseif key == "classes_emb.weight" then
-      own = "class.rows.weight"
-      x = core.ops.cat({ x, p.tensors.null_classes_emb:reshape(1, p:size("null_classes_emb", 1)) }, 1)
+      local width = p:size("null_classes_emb", 1)
+      own, x = "class.rows.weight", core.ops.cat({ x, p.tensors.null_classes_emb:reshape(1, width) }, 1)
     end
     if key ~= "null_classes_emb" then out[own] = x end
   end

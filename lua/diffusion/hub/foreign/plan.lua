@@ -1,6 +1,7 @@
 -- The plan of a network that another library trained. It has what the keys and the options of d.hub.load
 -- tell, and it collects what is missing. A missing option is never guessed.
 local legible = require "diffusion.legible"
+local opts = require "diffusion.opts"
 local parser = require "diffusion.file.parser"
 local process = require "diffusion.process"
 local schedule = require("diffusion.schedule").schedule
@@ -46,6 +47,15 @@ plan.rules = {
 local Plan = {}
 Plan.__index = Plan
 
+-- Options as given, and the names of those that were asked for.
+local function watched(o)
+  local used = {}
+  return setmetatable({}, { __index = function(_, name)
+    used[name] = true
+    return o[name]
+  end }), used
+end
+
 --- A plan for a file's network.
 ---@param path string
 ---@param tensors table<string, any> by the network's keys, without a prefix
@@ -54,8 +64,19 @@ Plan.__index = Plan
 ---@param outer table {facts, tensors, prefix}: what stands next to the network
 ---@return table plan
 function plan.new(path, tensors, shapes, o, outer)
-  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = o, outer = outer, missing = {},
-    asked = {} }, Plan)
+  local given, used = watched(o)
+  return setmetatable({ path = path, tensors = tensors, shapes = shapes, o = given, outer = outer, missing = {},
+    asked = {}, options = o, used = used }, Plan)
+end
+
+--- Refuses the file if an option was given that isn't needed, since it may contradict the file.
+---@param what string "a network of ..."
+function Plan:check_used(what)
+  for _, name in ipairs(opts.names(plan.rules)) do
+    if name ~= "key" and self.options[name] ~= nil and not self.used[name] then
+      self:refuse("option '%s' isn't needed: keys or other options tell this of %s, or it has no such part", name, what)
+    end
+  end
 end
 
 --- The value of an option. Without it, the question is added to those that are missing.
@@ -70,6 +91,26 @@ function Plan:ask(name, found)
     self.asked[name] = true
   end
   return found
+end
+
+--- The number of heads of an attention, by `heads` or `head_channels`. The file is refused if they don't fit.
+---@param width integer their channels together
+---@param what string "downs.0.2"
+---@param level integer|nil the entry of a list; nil if one number is expected
+---@param found integer|nil as the keys tell
+---@return integer|nil heads nil if it was asked for
+function Plan:heads(width, what, level, found)
+  local each = self.o.head_channels
+  if each and width % each ~= 0 then
+    self:refuse("heads of %d channels don't divide the width %d of %s", each, width, what)
+  end
+  local given = each and width // each or self:ask("heads", found)
+  if type(given) == "table" then
+    if not level then self:refuse("heads is one number in such a network, got %d", #given) end
+    given = given[level] or given[#given]
+  end
+  if given and width % given ~= 0 then self:refuse("%d heads don't divide the width %d of %s", given, width, what) end
+  return given
 end
 
 --- Refuses the file with a sentence.
@@ -152,8 +193,10 @@ end
 function Plan:process(found)
   if self.o.process then return function() return self.o.process end end
   local named = self:ask("schedule", found.schedule)
-  local T = type(named) == "string" and self:ask "T" or nil
-  if named == nil then self:ask "T" end
+  local T = self:ask("T", type(named) == "userdata" and named.T or found.schedule and found.schedule.T)
+  if type(named) == "userdata" and T ~= named.T then
+    self:refuse("T = %d, but its schedule has %d steps", T, named.T)
+  end
   local predict, variance = self:ask("predict", found.predict), self:ask("variance", found.variance)
   return function()
     return process.process { schedule = schedule_of(self, named, T), predict = predict, variance = variance,

@@ -14,18 +14,14 @@ local function ddpm(c, o)
   end
   local plan = {
     schedule = betas.schedule(c), predict = keys.predict(c), clip = keys.clip_of(c), sampler = { "ddpm" },
-    variance = c.variance_type == "fixed_small_log" and "fixed_small" or c.variance_type,
+    variance = c.variance_type,
   }
   function plan.times(N)
     local steps = o.timesteps and spacing.given(o.timesteps) or spacing.plain(c, N)
     return spacing.levels(steps, c.num_train_timesteps, N), 0
   end
   local times = o.steps and plan.times(o.steps)
-  if c.variance_type == "learned" then
-    plan.sampler = { "diffusers-ddpm-noise-in-last-step", learned = "variance" }
-  elseif not times or times[#times] > 1 then
-    plan.sampler = { "diffusers-ddpm-noise-in-last-step" }
-  end
+  if not times or times[#times] > 1 then plan.sampler = { "diffusers-ddpm-noise-in-last-step" } end
   return plan
 end
 

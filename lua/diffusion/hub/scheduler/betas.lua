@@ -4,9 +4,15 @@ local named = require("diffusion.schedule").schedule
 
 local betas = {}
 
+-- Betas that fall are those that rise, in the other order.
 local function ends(make)
   return function(c, T)
-    return make { T = T, rescale = false, beta_start = c.beta_start, beta_end = c.beta_end }
+    local first, last = c.beta_start, c.beta_end
+    local s = make { T = T, rescale = false, beta_start = math.min(first, last), beta_end = math.max(first, last) }
+    if first <= last then return s end
+    local list = {}
+    for t = 1, T do list[t] = s:beta(T + 1 - t) end
+    return named.from_beta(list)
   end
 end
 
@@ -66,19 +72,15 @@ function betas.schedule(c, finite)
   return s
 end
 
---- Raises if a run visits levels whose signal isn't that of diffusers.
----@param times number[]
+--- Raises if the signal of a level isn't that of diffusers.
+---@param t number
 ---@param T integer
 ---@param lost integer|nil as schedule returns it
----@return number[] times
-function betas.check(times, T, lost)
-  for _, t in ipairs(times) do
-    if lost and t > lost - 1 and t < T then
-      fail.raise("rescale_betas_zero_snr: a step is at timestep %.6g, where diffusers has less signal than at %d; take "
-        .. "fewer steps", t - 1, T - 1)
-    end
+function betas.check(t, T, lost)
+  if lost and t > lost - 1 and t < T then
+    fail.raise("rescale_betas_zero_snr: a step is at timestep %.6g, where diffusers has less signal than at %d; take "
+      .. "fewer steps", t - 1, T - 1)
   end
-  return times
 end
 
 return betas

@@ -33,18 +33,22 @@ local function read(path)
   local text, found = first_text(paths)
   if not text then return legible.refused("%s: no %s there, nor in its folder scheduler", path, name) end
   local value, message = json.decode(text)
-  if type(value) ~= "table" then
+  if type(value) ~= "table" or #value > 0 or value == json.null then
     return legible.refused("%s: %s", found, value == nil and message or "an object expected")
   end
   return value, found
 end
 
--- The options that diffusers would read: no bookkeeping, no null, and no value that
--- _use_default_values replaces by the class's default.
-local function meant(given)
+-- The options that diffusers would read: no bookkeeping, and no value that _use_default_values replaces by the
+-- class's default. Null is Python's None, which is false where a truth value is meant.
+local function meant(class, given)
   local out = {}
   for key, value in pairs(given) do
-    if type(key) == "string" and key:sub(1, 1) ~= "_" and value ~= json.null then out[key] = value end
+    if value == json.null then
+      if (class.keys[key] or {})[1] == "boolean" then out[key] = false end
+    elseif type(key) == "string" and key:sub(1, 1) ~= "_" then
+      out[key] = value
+    end
   end
   local defaults = given._use_default_values
   for _, key in ipairs(type(defaults) == "table" and defaults or {}) do out[key] = nil end
@@ -61,7 +65,12 @@ end
 
 -- The entry of a class by its name, or nil and a message.
 local function find(class)
-  if class == nil then return nil, "_class_name is missing, so the scheduler's class isn't known" end
+  if class == nil or class == json.null then
+    return nil, "_class_name is missing, so the scheduler's class isn't known"
+  end
+  if type(class) ~= "string" then
+    return nil, ("_class_name must be the name of a class, got %s"):format(kind.shown(class))
+  end
   if classes[class] then return classes[class] end
   if refused[class] then return nil, ("%s: %s"):format(class, refused[class]) end
   return nil, opts.unknown("scheduler", class, opts.names(classes))
@@ -84,7 +93,7 @@ function config.read(given)
   end
   local class, message = find(given._class_name)
   if not class then return nil, ("%s: %s"):format(where, message), "" end
-  local options, fault = fail.try(checked, class, given._class_name, meant(given))
+  local options, fault = fail.try(checked, class, given._class_name, meant(class, given))
   if not options then return nil, ("%s: %s"):format(where, fault), "" end
   return class, options, given._class_name
 end

@@ -1,5 +1,6 @@
 -- Curves of sigma that replace the spacing in time, by the grids of the same name.
 local grids = require("diffusion.grid").grid
+local named = require("diffusion.schedule").schedule
 local preset_times = require "diffusion.grid.preset_times"
 
 local curve = {}
@@ -16,26 +17,34 @@ function curve.name(c)
   end
 end
 
---- Levels on a curve between the schedule's ends, or those of the config.
----@param c table checked options
----@param schedule diffusion.schedule
----@param name string
----@param N integer steps
----@return number[]
-function curve.whole(c, schedule, name, N)
-  local ends = { sigma_min = c.sigma_min, sigma_max = c.sigma_max }
-  return grids.preset("diffusers-dpm-" .. name)(schedule, N, ends):times()
+-- The schedule, or, if these ends lie beyond its levels, one of levels up to them.
+local function widened(schedule, ends)
+  local low, high = schedule:sigma(1), schedule:sigma(schedule.T)
+  local least, most = math.min(low, ends.sigma_min), math.max(high, ends.sigma_max)
+  if least == low and most == high then return schedule end
+  local T, list = math.max(schedule.T, 2), {}
+  for t = 1, T do list[t] = least * (most / least) ^ ((t - 1) / (T - 1)) end
+  return named.from_sigma(list, { form = "vp" })
 end
 
---- Levels on a curve between the ends that the spacing in time gives.
+--- A curve between the ends of the config, or those of a schedule. lu has the schedule's.
 ---@param c table checked options
 ---@param schedule diffusion.schedule
 ---@param name string
----@param N integer steps
----@return number[]
-function curve.spaced(c, schedule, name, N)
-  return grids.preset("diffusers-" .. name)(schedule, N,
-    { spacing = c.timestep_spacing, offset = c.timestep_spacing == "leading" and c.steps_offset or nil }):times()
+---@return table {schedule = one with these levels, whole(N) = the levels of N steps, trained(t) = the given
+---  schedule's level with the same noise, or the nearest}
+function curve.of(c, schedule, name)
+  local low, high, own = schedule:sigma(1), schedule:sigma(schedule.T), name == "lu" and {} or c
+  local ends = { sigma_min = own.sigma_min or low, sigma_max = own.sigma_max or high }
+  local wide = widened(schedule, ends)
+  ends.sigma_min = math.max(ends.sigma_min, wide:sigma(1)) -- which may miss them by rounding
+  ends.sigma_max = math.min(ends.sigma_max, wide:sigma(wide.T))
+  local function whole(N) return grids.preset("diffusers-dpm-" .. name)(wide, N, ends):times() end
+  local function trained(t)
+    if wide == schedule then return t end
+    return schedule:level_of_sigma(math.max(low, math.min(high, wide:sigma(t))))
+  end
+  return { schedule = wide, whole = whole, trained = trained }
 end
 
 --- The timestep of a level between whole ones, rounded half to even.

@@ -94,7 +94,7 @@ local function rising(c, plan, N)
     out[#out + 1] = top
     return out, told
   end
-  local levels = N == 1 and { 1 } or curve.whole(c, plan.schedule, name, N)
+  local levels = N == 1 and { 1 } or curve.of(c, plan.schedule, name).whole(N)
   for i = 1, N do
     out[i] = levels[N + 1 - i]
     told[i] = plan.shown(out[i])

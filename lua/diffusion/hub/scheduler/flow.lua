@@ -32,9 +32,12 @@ local function equal(c, N)
   return out
 end
 
+-- The list of the user's as it is.
+local function given_list(_, o, N) return table.move(o.sigmas, 1, N, 1, {}) end
+
 -- The list of the user's, or w in equal steps.
 local function before_shift(c, o, N)
-  if o.sigmas then return table.move(o.sigmas, 1, N, 1, {}) end
+  if o.sigmas then return given_list(c, o, N) end
   if not o.timesteps then return equal(c, N) end
   local out = {}
   for i, step in ipairs(o.timesteps) do out[i] = step / c.num_train_timesteps end
@@ -60,7 +63,7 @@ end
 
 -- N points from w = 1 to 0, which make N - 1 steps.
 local function points_list(c, o, N)
-  if o.sigmas then return table.move(o.sigmas, 1, N, 1, {}) end
+  if o.sigmas then return given_list(c, o, N) end
   if N < 2 then fail.raise "steps = 1: it counts the levels from noise to data, so 2 or more expected" end
   local list = {}
   for i = 1, N - 1 do list[i] = shifted(1 - (i - 1) / (N - 1), c.shift) end
@@ -116,6 +119,15 @@ local function check_curves(c)
   if n > 1 then fail.raise "only one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas can be true" end
 end
 
+-- The plan of a class that has this list and this sampler.
+local function of(list, sampler)
+  return function(c, o)
+    local plan = on_path(c, o, list)
+    plan.sampler = { sampler }
+    return plan
+  end
+end
+
 -- x0 and new noise at every step.
 local fresh = { "lcm", sigma_data = 0 }
 
@@ -130,37 +142,22 @@ local function euler(c, o)
   return inverted(plan, c.num_train_timesteps)
 end
 
-local function heun(c, o)
-  local plan = on_path(c, o, euler_list)
-  plan.sampler = { "flow_heun" }
-  return plan
-end
-
 local function lcm(c, o)
   if c.scale_factors then fail.raise "scale_factors: the size of x would change between steps" end
   c.stochastic_sampling = true
   return euler(c, o)
 end
 
-local function map(c, o)
-  local plan = on_path(c, o, map_list)
-  plan.sampler = { "flow_euler" }
-  return plan
-end
-
 local function ancestral(c, o)
+  if c.invert_sigmas then fail.raise "invert_sigmas: this class has no such steps" end
   local given = o.sigmas
-  if given then c.shift, c.use_dynamic_shifting = 1, false end
-  local plan = on_path(c, o, euler_list, given and given[#given])
+  if given then c.shift = 1 end
+  local plan = on_path(c, o, given and given_list or euler_list, given and given[#given])
   plan.sampler = { "diffusers-flow-euler-ancestral", eta = c.eta, s_noise = c.s_noise }
   return plan
 end
 
-local function points(c, o)
-  local plan = inverted(on_path(c, o, points_list), 1)
-  plan.sampler = { "flow_euler" }
-  return plan
-end
+local function points(c, o) return inverted(of(points_list, "flow_euler")(c, o), 1) end
 
 -- ==== classes ================================================================================
 
@@ -183,9 +180,10 @@ local lists = { mu = true, sigmas = true, timesteps = true }
 
 return {
   FlowMatchEulerDiscreteScheduler = { keys = euler_keys, plan = euler, call = lists },
-  FlowMatchHeunDiscreteScheduler = { keys = shift, plan = heun },
+  FlowMatchHeunDiscreteScheduler = { keys = shift, plan = of(euler_list, "flow_heun") },
   FlowMatchLCMScheduler = { keys = lcm_keys, plan = lcm, call = lists },
-  FlowMapEulerDiscreteScheduler = { keys = shift, plan = map, call = { sigmas = true, timesteps = true } },
+  FlowMapEulerDiscreteScheduler = { keys = shift, plan = of(map_list, "flow_euler"),
+    call = { sigmas = true, timesteps = true } },
   LTXEulerAncestralRFScheduler = { keys = ancestral_keys, plan = ancestral, call = { mu = true, sigmas = "ends" } },
   MiniMaxH3Scheduler = { keys = points_keys, plan = points, call = { sigmas = "ends" } },
 }

@@ -15,8 +15,6 @@ local rules = opts.declare("hub_scheduler", {
     text = "DDIM's eps is that of the clipped x0" },
   original_inference_steps = { "integer", min = 1, default_text = "that of the config",
     text = "number of timesteps at which LCM's network was distilled" },
-  strength = { "number", above = 0, max = 1, default_text = "all of them",
-    text = "share of the timesteps of LCM's distillation, the earliest, that are used to change an image" },
   max_timesteps = { "number", above = 0, default_text = "that of diffusers", text = "SCM's first angle" },
   intermediate_timesteps = { "number", above = 0, default_text = "that of diffusers",
     text = "SCM's second angle of two" },
@@ -31,6 +29,8 @@ local rules = opts.declare("hub_scheduler", {
   sigmas = { "table", each = { "number", min = 0 }, least = 1, as = "number[]",
     text = "noise levels of your own, as set_timesteps takes them: the list of Euler has the level of the end too" },
   order = { "integer", min = 1, max = 4, default_text = "that of diffusers", text = "order of LMS" },
+  strength = { "number", above = 0, max = 1, default_text = "that of diffusers",
+    text = "share of training from whose timesteps LCM and TCD take theirs, for an image" },
   s_churn = { "number", min = 0, default_text = "that of diffusers",
     text = "noise that Euler adds before steps, over all of them" },
   s_tmin = { "number", min = 0, default_text = "that of diffusers", text = "least sigma at which it does" },
@@ -45,9 +45,11 @@ local function check_count(class, o, key)
   local given = o[key]
   if not given then return end
   local count = #given - (class.call[key] == "ends" and 1 or 0)
-  if count < 1 or o.steps and o.steps ~= count then
-    fail.raise("bad argument #2 to 'hub.scheduler' (%d %s make %d steps, but steps = %s)", #given, key, count,
-      o.steps or "at least 1")
+  if count < 1 then
+    fail.raise("bad argument #2 to 'hub.scheduler' (%s has only the level of the end; 2 or more expected)", key)
+  end
+  if o.steps and o.steps ~= count then
+    fail.raise("bad argument #2 to 'hub.scheduler' (%d %s make %d steps, but steps = %d)", #given, key, count, o.steps)
   end
   o.steps = count
 end
@@ -84,9 +86,12 @@ local function grid_of(name, plan, N, first)
   return check_start(plan, grids.made(name, times, plan.schedule.T, plan.schedule, last))
 end
 
+-- Names of variances that differ here. "learned" is the variance there, and its logarithm here.
+local VARIANCES = { fixed_small_log = "fixed_small", fixed_large_log = "fixed_large", learned = "learned_direct" }
+
 local function process_of(plan)
   return processes.process { schedule = plan.schedule, predict = plan.predict, clip = plan.clip,
-                             variance = plan.variance, sigma_data = plan.sigma_data }
+                             variance = VARIANCES[plan.variance] or plan.variance, sigma_data = plan.sigma_data }
 end
 
 local function timesteps_of(plan, grid)

@@ -23,6 +23,9 @@ local function visited(N, length, samples)
 end
 
 local function repaint(c, o)
+  if (o.original == nil) ~= (o.mask == nil) then
+    fail.raise("%s is given without %s", o.mask and "mask" or "original", o.mask and "original" or "mask")
+  end
   local T = c.num_train_timesteps
   return {
     schedule = betas.schedule(c), predict = "eps",

@@ -18,6 +18,10 @@ local function ve(c)
   local T = c.num_train_timesteps
   local s = named.ve { T = T, sigma_min = c.sigma_min, sigma_max = c.sigma_max }
   local function times(N)
+    if (N - 1) * c.sampling_eps >= 1 then
+      fail.raise("sampling_eps = %g: in %d steps diffusers takes a level twice; take at most %d", c.sampling_eps, N,
+        math.ceil(1 / c.sampling_eps))
+    end
     local out, told, at = line(T, 1, N), {}, line(1, c.sampling_eps, N)
     if N == 1 then out = { 1 } end
     for i, t in ipairs(out) do told[t] = c.sigma_min * (c.sigma_max / c.sigma_min) ^ at[i] end
@@ -55,8 +59,8 @@ local function karras(c, o)
   local function half(t) return s:sigma(t) / 2 end
   return {
     schedule = s, predict = "eps", shown = half, times = function(N) return line(top, 1, N), 0 end,
-    sampler = { "heun", s_churn = c.s_churn, s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close),
-                s_noise = c.s_noise },
+    sampler = { "heun", draws = "every", s_churn = c.s_churn, s_noise = c.s_noise,
+                s_tmin = c.s_min * (1 - close), s_tmax = c.s_max * (1 + close) },
     start = function() return c.sigma_max end,
     input = function() return 0.5 end, shift = 0.5, out = function(t) return -half(t) end,
   }

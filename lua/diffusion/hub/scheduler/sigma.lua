@@ -64,8 +64,10 @@ local function plan_of(c, o, sampler)
   return plan
 end
 
-local function with(sampler, more)
+-- The plan of a class. change(c) comes before it and more(plan, c, o) after.
+local function with(sampler, more, change)
   return function(c, o)
+    if change then change(c) end
     local plan = plan_of(c, o, sampler)
     return more and more(plan, c, o) or plan
   end
@@ -78,6 +80,11 @@ local function churned(plan, c, o)
   local more = c.interpolation_type == "log_linear" and not curve.name(c) and not o.sigmas and 1 or 0
   plan.sampler = keys.churned(o, keys.predict(c), o.steps and o.steps + more) or plan.sampler
   return plan
+end
+
+-- LMS takes the ends of a Karras curve from the spacing in time, whatever sigma_min and sigma_max say.
+local function lms_curve(c)
+  if c.use_karras_sigmas then c.sigma_min, c.sigma_max = nil, nil end
 end
 
 -- LMS started in the middle of a run has weights for the levels that were skipped.
@@ -108,19 +115,14 @@ local kdpm_keys = opts.joined(keys.betas(own), keys.predicts(), keys.curves, key
 local euler_call = opts.joined(keys.churn, { timesteps = true, sigmas = "ends" })
 
 -- DPM2 rounds the timesteps of a Karras curve, but not those of its midpoints.
-local function dpm2(sampler)
-  local plan = with(sampler)
-  return function(c, o)
-    c.rounds = true
-    return plan(c, o)
-  end
-end
+local function rounds(c) c.rounds = true end
 
 return {
   EulerDiscreteScheduler = { keys = euler_keys, plan = with("euler", churned), call = euler_call },
   EulerAncestralDiscreteScheduler = { keys = ancestral_keys, plan = with "euler_ancestral" },
-  LMSDiscreteScheduler = { keys = lms_keys, plan = with("lms", lms), call = { order = true } },
+  LMSDiscreteScheduler = { keys = lms_keys, plan = with("lms", lms, lms_curve), call = { order = true } },
   HeunDiscreteScheduler = { keys = heun_keys, plan = with "heun", call = { timesteps = true } },
-  KDPM2DiscreteScheduler = { keys = kdpm_keys, plan = dpm2 "dpm2" },
-  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys, plan = dpm2 "diffusers-kdpm2-ancestral-midpoints-told-apart" },
+  KDPM2DiscreteScheduler = { keys = kdpm_keys, plan = with("dpm2", nil, rounds) },
+  KDPM2AncestralDiscreteScheduler = { keys = kdpm_keys,
+    plan = with("diffusers-kdpm2-ancestral-midpoints-told-apart", nil, rounds) },
 }

@@ -18,21 +18,30 @@ function solver.keys(more)
     keys.threshold, keys.curves, keys.flow, keys.spacing "linspace", more)
 end
 
--- The level at which a run ends, after its last level.
-local function last_of(c, ends, last)
+-- The level at which a run ends: 0, that of the last step, or `low`, which is the lowest of training.
+local function last_of(c, ends, last, low)
   if c.final_sigmas_type == "zero" then return 0 end
-  return ends == "own" and last or 1
+  return ends == "own" and last or low
+end
+
+-- How a timestep is made of a level of a curve.
+local function rounding(c, form, name)
+  local cosine = form.unrounded_cosine and c.beta_schedule == "squaredcos_cap_v2"
+  return (name == "karras" or name == "lu") and not cosine and curve.rounded or curve.cut
 end
 
 -- ==== betas ================================================================================
 
-local function on_curve(plan, c, form, name)
-  local cosine = form.unrounded_cosine and c.beta_schedule == "squaredcos_cap_v2"
-  local round = (name == "karras" or name == "lu") and not cosine and curve.rounded or curve.cut
-  plan.shown = round
+local function on_curve(plan, c, form, name, lost)
+  local round, base = rounding(c, form, name), plan.schedule
+  local run = curve.of(c, base, name)
+  plan.schedule = run.schedule
+  local low = run.schedule == base and 1 or run.schedule:level_of_sigma(base:sigma(1))
+  function plan.shown(t) return round(run.trained(t)) end
   function plan.times(N)
-    local times = curve.whole(c, plan.schedule, name, N)
-    return times, last_of(c, form.ends, times[N])
+    local times = run.whole(N)
+    for _, t in ipairs(times) do betas.check(run.trained(t), base.T, lost) end
+    return times, last_of(c, form.ends, times[N], low)
   end
   return plan
 end
@@ -47,12 +56,14 @@ function solver.unclipped(c, schedule)
   return T
 end
 
-local function in_time(plan, c, o)
+local function in_time(plan, c, o, lost)
   local T = c.num_train_timesteps
   function plan.times(N)
     local steps = o.timesteps and spacing.given(o.timesteps)
       or spacing.dropped(c, N, solver.unclipped(c, plan.schedule))
-    return spacing.levels(steps, T, N), last_of(c)
+    local times = spacing.levels(steps, T, N)
+    for _, t in ipairs(times) do betas.check(t, T, lost) end
+    return times, last_of(c, nil, nil, 1)
   end
   return plan
 end
@@ -61,41 +72,70 @@ end
 
 local function shifted(w, shift) return shift * w / (1 + (shift - 1) * w) end
 
+-- The shift of a run as a function of w: that of the config, or by mu.
+local function mover(c, o)
+  local shift = c.flow_shift
+  if o.mu then shift = c.time_shift_type == "linear" and o.mu or math.exp(o.mu) end
+  return function(w) return shifted(w, shift) end
+end
+
 -- The w of DPM-Solver, DEIS and SA-Solver: N of N + 1 in equal steps, the lowest dropped.
 local function dropped_path(c, N, o)
-  local T, out = c.num_train_timesteps, {}
-  local shift = o.mu and math.exp(o.mu) or c.flow_shift
+  local T, out, move = c.num_train_timesteps, {}, mover(c, o)
   for i = 1, N do
     local alpha = i == 1 and 1 / T or 1 + (N + 1 - i) * ((1 / T - 1) / N)
-    out[i] = shifted(1 - alpha, shift)
+    out[i] = move(1 - alpha)
   end
   return out
 end
 
-local function by_mu(mu, kind)
-  local m = kind == "linear" and mu or math.exp(mu)
-  return function(w) return m / (m + (1 / w - 1)) end
-end
-
 -- The w of UniPC, which doesn't start at 1 but a millionth below it.
 local function unipc_path(c, N, o)
-  local T, out = c.num_train_timesteps, {}
-  local move = c.use_dynamic_shifting and by_mu(o.mu, c.time_shift_type)
-    or function(w) return shifted(w, c.flow_shift) end
+  local T, out, move = c.num_train_timesteps, {}, mover(c, o)
   for i = 1, N do out[i] = move(o.sigmas and o.sigmas[i] or 1 + (i - 1) * ((1 / T - 1) / N)) end
   if c.shift_terminal then stretched(out, c.shift_terminal) end
   if math.abs(out[1] - 1) < 1e-6 then out[1] = out[1] - 1e-6 end
   return out
 end
 
--- The w of a curve of sigma = w/(1 - w) between the ends of the betas.
-local function curved_path(c, name, N)
-  local schedule, out = betas.schedule(c, true), {}
-  for i, t in ipairs(curve.whole(c, schedule, name, N)) do
-    local sigma = schedule:sigma(t)
-    out[i] = sigma / (sigma + 1)
+-- The w and the timesteps of a curve between the ends of the betas. Its sigma is w, but UniPC takes sigma = w/(1 - w)
+-- for Karras' curve.
+local function curved_path(c, N, form, name)
+  local run, round = curve.of(c, betas.schedule(c, true), name), rounding(c, form, name)
+  local odds = form.path == "unipc" and name == "karras"
+  local out, steps = {}, {}
+  for i, t in ipairs(run.whole(N)) do
+    local sigma = run.schedule:sigma(t)
+    out[i] = odds and sigma / (sigma + 1) or sigma
+    steps[i] = odds and math.floor(out[i] * c.num_train_timesteps) or round(run.trained(t))
   end
-  return out
+  return out, steps
+end
+
+-- The same without a curve.
+local function straight_path(c, N, o, form)
+  local list, steps = (form.path == "unipc" and unipc_path or dropped_path)(c, N, o), {}
+  for i, w in ipairs(list) do steps[i] = math.floor(w * c.num_train_timesteps) end
+  return list, steps
+end
+
+-- The w below which a run of this config doesn't come: that of timestep 1, or an end of the config's or the user's.
+local function lowest(c, o, form, name)
+  local T = c.num_train_timesteps
+  local low = math.min(shifted(1 / T, c.flow_shift), c.shift_terminal or 1)
+  local move = mover(c, o)
+  for _, w in ipairs(o.sigmas or { 1 / T }) do low = math.min(low, move(w)) end
+  if form.ends ~= "own" and c.final_sigmas_type == "sigma_min" then low = math.min(low, betas.schedule(c):sigma(1)) end
+  if not name then return low end
+  local run = curve.of(c, betas.schedule(c, true), name).schedule
+  return math.min(low, run:sigma(1) / (run:sigma(1) + 1))
+end
+
+-- The path of training, or one with lower levels.
+local function path_of(c, o, form, name)
+  local T, shift, low = c.num_train_timesteps, c.flow_shift, lowest(c, o, form, name)
+  if T > 1 and low < shifted(1 / T, shift) then shift = low * (T - 1) / (1 - low) end
+  return named.flow { T = T, shift = shift }
 end
 
 -- The level with this w. Raises unless it lies on the path.
@@ -106,23 +146,24 @@ end
 
 local function on_path(plan, c, o, form)
   local T, name = c.num_train_timesteps, curve.name(c)
-  if name and not (form.path == "unipc" and name == "karras") then
-    fail.raise("use_flow_sigmas with the curve %s: its sigmas are above 1, so diffusers has a negative 1 - sigma",
-      name)
-  end
-  plan.schedule = named.flow { T = T, shift = c.flow_shift }
+  plan.schedule = path_of(c, o, form, name)
   function plan.times(N)
-    local list = name and curved_path(c, name, N) or (form.path == "unipc" and unipc_path or dropped_path)(c, N, o)
+    local list, steps
+    if name then list, steps = curved_path(c, N, form, name) else list, steps = straight_path(c, N, o, form) end
     local times, told = {}, {}
     for i, w in ipairs(list) do
-      times[i] = level_of(plan.schedule, w)
-      told[times[i]] = math.floor(w * T)
+      if name and w > 1 and i >= o.first then
+        fail.raise("use_flow_sigmas with the curve %s: the sigma of step %d of %d is %.6g, so diffusers has a "
+          .. "negative 1 - sigma", name, i, N, w)
+      end
+      times[i] = w > 1 and T or level_of(plan.schedule, w) -- a step before the first isn't taken
+      told[times[i]] = steps[i]
     end
     local last = times[N]
     if form.ends ~= "own" and c.final_sigmas_type == "sigma_min" then
       last = level_of(plan.schedule, betas.schedule(c):sigma(1))
     end
-    return times, last_of(c, "own", last), told
+    return times, last_of(c, "own", last, nil), told
   end
   function plan.shown(t) return math.floor(T * plan.schedule:noise(t) + 1e-9) end
   return plan
@@ -182,12 +223,7 @@ function solver.plan(c, o, form)
   local lost
   plan.schedule, lost = betas.schedule(c, true)
   local name = curve.name(c)
-  plan = name and on_curve(plan, c, form, name) or in_time(plan, c, o)
-  local times = plan.times
-  function plan.times(N)
-    local list, last = times(N)
-    return betas.check(list, c.num_train_timesteps, lost), last
-  end
+  plan = name and on_curve(plan, c, form, name, lost) or in_time(plan, c, o, lost)
   return converted(plan, c, form.of)
 end
 

@@ -10,6 +10,7 @@ return function(list, terminal)
   if whole == 0 then
     fail.raise("shift_terminal = %g: a single step is at w = 1, which can't be moved there", terminal)
   end
-  for i, w in ipairs(list) do list[i] = 1 - (1 - w) * (1 - terminal) / whole end
+  local scale = whole / (1 - terminal) -- in diffusers' order, since timesteps are truncated
+  for i, w in ipairs(list) do list[i] = 1 - (1 - w) / scale end
   return list
 end

@@ -29,11 +29,22 @@ local function unipc(c, o)
   return plan
 end
 
-local function deis(c, o)
-  if c.prediction_type == "flow_prediction" and not c.use_flow_sigmas then
-    fail.raise "prediction_type 'flow_prediction' needs use_flow_sigmas; without it diffusers divides by another sigma"
+-- diffusers takes x0 = x - sigma v on betas, and makes eps of it by (x - a x0)/sigma, where s divides otherwise.
+local function divided_by_sigma(plan, c)
+  if c.thresholding then
+    fail.raise "prediction_type 'flow_prediction' with thresholding needs use_flow_sigmas"
   end
+  local s = plan.schedule
+  function plan.skip(t)
+    local a = s:signal(t)
+    return (1 - a + a ^ 2) / a
+  end
+  function plan.out(t) return -s:noise(t) end
+end
+
+local function deis(c, o)
   local plan = solver.plan(c, o, { of = "x0", ends = "own" })
+  if c.prediction_type == "flow_prediction" and not c.use_flow_sigmas then divided_by_sigma(plan, c) end
   plan.sampler = { "deis", order = c.solver_order, lower_order_final = solver.lowered(c, plan, o.steps) }
   return plan
 end
