@@ -90,13 +90,20 @@ local function network_of(here, names, name, class, o)
   return component.load(own, class, o)
 end
 
-local function vae_of(here, path, index, names, o)
-  if o.vae == false then return nil end
-  if o.vae then
-    local there, message = folder.find(o.vae, o)
-    if not there then return nil, message end
-    return component.load(there, nil, opts.joined(o, { class_name = false }))
+-- Opens the autoencoder of the option, a folder or a file of latent diffusion. Such a file doesn't tell the latents'
+-- scale, but the pipeline does.
+local function other_vae(o, known)
+  if core.place(o.vae) == "file" then
+    return foreign.vae(o.vae, opts.joined({ scaling_factor = known and known.factor }, o))
   end
+  local there, message = folder.find(o.vae, o)
+  if not there then return nil, message end
+  return component.load(there, nil, opts.joined(o, { class_name = false }))
+end
+
+local function vae_of(here, path, index, names, o, known)
+  if o.vae == false then return nil end
+  if o.vae then return other_vae(o, known) end
   local class, message = class_of(path, index, names[2])
   if not class then return nil, message end
   local vae, why, info = network_of(here, names, names[2], class, o)
@@ -180,7 +187,7 @@ local function parts_of(here, path, index, known, o)
   out.classes.unet = info.class
   add_files(out, here.path, info.files)
   if known.vae then
-    out.vae, message, info = vae_of(here, path, index, names, o)
+    out.vae, message, info = vae_of(here, path, index, names, o, known)
     if message then return nil, message end
     out.classes.vae = info and info.class
     add_files(out, here.path, info and info.files)
@@ -188,6 +195,14 @@ local function parts_of(here, path, index, known, o)
   if known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
   if message then return nil, message end
   return out
+end
+
+-- Adds what pipelines.lua says of a class, if it does.
+local function with_facts(parts, known)
+  for key, value in pairs(known or {}) do
+    if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
+  end
+  return parts
 end
 
 local function pipeline(here, o)
@@ -204,11 +219,8 @@ local function pipeline(here, o)
   local parts
   parts, message = parts_of(here, path, index, known, o)
   if not parts then return nil, message end
-  for key, value in pairs(known) do
-    if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
-  end
   parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
-  return made(parts, o)
+  return made(with_facts(parts, known), o)
 end
 
 -- A folder that has one component: a denoiser, an autoencoder or a text encoder.
@@ -226,21 +238,32 @@ local function single(here, o)
   return made(parts, o)
 end
 
--- A file of another library. Its network may be one of latents.
+-- Adds the files of the option `tokenizer`, a folder or a file.
+local function add_tokenizer_files(parts, path)
+  local here = folder.list(path)
+  if not here then return add_files(parts, path:match "^(.*)/" or ".", { path }) end
+  for file in pairs(here.files) do add_files(parts, here.path, { folder.join(here, file) }) end
+end
+
+-- A file of another library. Its network may be one of latents, or it may have those of a whole pipeline.
 local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
   add_files(parts, path:match "^(.*)/" or ".", { path })
-  if parts.scheduler then parts.scheduler, message = chosen_scheduler(o, parts.scheduler) end
-  if message then return nil, message end
+  if parts.tokenizer or parts.tokenizer2 then add_tokenizer_files(parts, o.tokenizer) end
+  local known = pipelines.find(parts.class)
   if o.vae then
-    local there, info
-    there, message = folder.find(o.vae, o)
-    if there then parts.vae, message, info = component.load(there, nil, o) end
+    local info
+    parts.vae, message, info = other_vae(o, known)
     if not parts.vae then return nil, message end
     parts.classes.vae = info.class
   end
-  return made(parts, o)
+  if o.scheduler or parts.scheduler then
+    parts.scheduler, message = chosen_scheduler(o, parts.scheduler)
+    if not parts.scheduler then return nil, message end
+    parts.process = nil
+  end
+  return made(with_facts(parts, known), o)
 end
 
 -- ==== the call ===========================================================================
@@ -260,7 +283,7 @@ local rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
     text = "names of the classes from 1" },
   vae = { "string|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder; false for none" },
+    text = "the folder, or a file of latent diffusion, of another autoencoder; false for none" },
   text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
   tokenizer = { "path", default_text = "that of the folder",
     text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },

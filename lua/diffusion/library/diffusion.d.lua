@@ -499,6 +499,7 @@ local d = {}
 ---@field classes? integer number of classes; the table of DiT may have a row for none behind them; range >= 1; default that of the file
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field ema? boolean takes the denoiser's average, which some files of latent diffusion have next to its values; default false
 ---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
 ---@field groups? integer groups of the residual blocks' norms; range >= 1; default that of the file
 ---@field head_channels? integer width of a head, in place of heads; range >= 1; default that of the file
@@ -512,15 +513,18 @@ local d = {}
 ---@field qkv_order? "legacy"|"new" order of the rows of q, k and v: by head, or "new": all of q first; default that of the file
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
 ---@field revision? string branch, tag or commit of a model in the cache; default "main"
+---@field scaling_factor? number factor of an autoencoder's latents: 0.18215 in Stable Diffusion 1 and 2, 0.13025 in XL; range > 0; default that of the file's version
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field shift_factor? number subtracted from an autoencoder's latents before that
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
 ---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
+---@field text_heads? integer in a file of latent diffusion, the number of heads of each attention of its text encoders; range >= 1; default one for 64 channels
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
 ---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
 ---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
----@field vae? string|false the folder of another autoencoder; false for none; default that of the folder
+---@field vae? string|false the folder, or a file of latent diffusion, of another autoencoder; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file

@@ -1,13 +1,12 @@
--- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
--- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
+-- Files of other libraries. Such a file has one network, or those of a pipeline of latent diffusion, which
+-- are recognised by their keys. The keys tell sizes. Other facts are options of d.hub.load, and a sentence
+-- asks for those that are missing.
+local adopted = require "diffusion.hub.foreign.adopted"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
-local fail = require "diffusion.fail"
 local ldm = require "diffusion.hub.foreign.ldm"
-local model = require "diffusion.nn.model"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
-local peers = require "diffusion.nn.peers"
 local plan = require "diffusion.hub.foreign.plan"
 local tensors = require "diffusion.file.tensors"
 local trained = require "diffusion.nn.trained"
@@ -22,12 +21,6 @@ local kinds = {
 }
 
 local fault = parser.fault()
-
--- The value of a call that returns nil and a message when it fails. The message becomes the file's fault.
-local function need(path, value, message)
-  if value ~= nil then return value end
-  fault("%s%s", message:sub(1, #path) == path and "" or path .. ": ", message)
-end
 
 -- ==== recognising ========================================================================
 
@@ -54,8 +47,6 @@ end
 
 -- The kind of a file's network, and the prefix of its keys.
 local function recognised(path, shapes)
-  local other = others.find(shapes)
-  if other then fault("%s: %s", path, other) end
   for _, one in ipairs(kinds) do
     local list = one.find and one.find(shapes) or prefixes(shapes, one.mark)
     if #list > 0 then return one, one_prefix(path, list) end
@@ -65,58 +56,30 @@ end
 
 -- ==== reading ============================================================================
 
-local function taken(all, key) return all[key] end -- raises for an array that no tensor holds
-
-local function parts_of(path, all, shapes, prefix)
-  local inside, sizes = {}, {}
-  for key, shape in pairs(shapes) do
-    if key:sub(1, #prefix) == prefix then
-      local own = key:sub(#prefix + 1)
-      inside[own], sizes[own] = need(path, fail.try(taken, all, key)), shape
-    end
-  end
-  return inside, sizes
-end
-
--- The tensors next to the network, which have its prefix without the last part.
-local function outer_of(all, facts, prefix)
-  local stem = prefix:gsub("[^.]*%.$", "")
-  return { facts = type(facts) == "table" and facts or {}, prefix = prefix,
-    get = function(name) return (fail.try(taken, all, stem .. name)) end }
-end
-
-local function adoptable(list)
-  if core.real == "f64" then return list end
-  local out = {}
-  for name, x in pairs(list) do out[name] = core.is_tensor(x) and x:dtype() == "f64" and x:to "f32" or x end
-  return out
-end
-
-local function network_of(path, one, found, o)
-  local list = adoptable(need(path, fail.try(found.tensors)))
-  local m, message = fail.try(peers.model, one.known, found.options, list,
-    { frozen = o.frozen ~= false, entry = one.entry })
-  m = need(path, m, message and (message:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or message))
-  if o.frozen == nil then model.defer(m) end
-  return m
-end
-
-local function read(path, o)
-  local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
-  need(path, all, facts)
-  if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
-  local shapes = arrays.shapes(all)
-  if ldm.find(shapes) and not others.find(shapes) then return ldm.parts(path, all, shapes, o) end
+local function read_one(path, all, shapes, facts, o)
   local one, prefix = recognised(path, shapes)
-  local inside, sizes = parts_of(path, all, shapes, prefix)
-  local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
+  local inside, sizes = adopted.below(path, all, shapes, prefix)
+  local p = plan.new(path, inside, sizes, o, adopted.outer(all, facts, prefix))
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
-  local m, process = network_of(path, one, found, o), found.process()
+  local m, process = adopted.model(path, one.known, one.entry, found, o), found.process()
   if found.kind then trained.learn(m, process, found.kind) end
   return { class = one.title:gsub("^an? ", ""), path = path, unet = m, process = process, adapt = found.adapt,
     classes = { unet = one.name }, entry = one.entry }
+end
+
+local function read(path, o, part)
+  local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
+  adopted.need(path, all, facts)
+  if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
+  local shapes = arrays.shapes(all)
+  local other = others.find(shapes)
+  if other then fault("%s: %s", path, other) end
+  local found = ldm.find(path, shapes)
+  if part and not (found and found[part]) then fault("%s: there is no autoencoder of latent diffusion in it", path) end
+  if found then return ldm.read(path, all, shapes, facts, part and { [part] = found[part] } or found, o) end
+  return read_one(path, all, shapes, facts, o)
 end
 
 --- The parts of a pipe from a file of another library.
@@ -125,5 +88,17 @@ end
 ---@return table|nil parts for pipe.new; nil with a message
 ---@return string|nil message
 function foreign.load(path, o) return parser.run(read, path, o) end
+
+--- The autoencoder of a file of latent diffusion.
+---@param path string
+---@param o table checked options of d.hub.load
+---@return diffusion.model|nil model nil with a message
+---@return string|nil message
+---@return table|nil info {class, files}
+function foreign.vae(path, o)
+  local parts, message = parser.run(read, path, o, "vae")
+  if not parts then return nil, message end
+  return parts.vae, nil, { class = parts.class, files = { path } }
+end
 
 return foreign
