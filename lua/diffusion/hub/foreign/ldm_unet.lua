@@ -89,8 +89,11 @@ local function read_heads(p, o)
   local width = p.o.head_channels or o.use_linear_projection and HEAD or nil
   o.attention_head_dim = width and {} or 8
   for i, channels in ipairs(width and o.block_out_channels or {}) do
-    if channels % width ~= 0 then p:refuse("heads of %d channels don't divide %d channels", width, channels) end
-    o.attention_head_dim[i] = channels // width
+    local attends = o.down_block_types[i]:find "^Cross" or i == #o.block_out_channels
+    if attends and channels % width ~= 0 then
+      p:refuse("heads of %d channels don't divide %d channels", width, channels)
+    end
+    o.attention_head_dim[i] = math.max(1, channels // width)
   end
 end
 
