@@ -315,7 +315,7 @@ end
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
 --- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of
---- Stable Diffusion in latent diffusion's form.
+--- Stable Diffusion in latent diffusion's form, also as GGUF.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.

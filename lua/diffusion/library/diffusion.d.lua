@@ -2692,10 +2692,10 @@ d.hub = {}
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
 --- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of Stable Diffusion in latent
---- diffusion's form. Nothing is fetched. Weights are windows on mapped files, so a model opens
---- at once; d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't
---- need are passed over. The keys of a file tell sizes. Options that they don't tell are asked
---- for: image, heads, schedule and so on.
+--- diffusion's form, also as GGUF. Nothing is fetched. Weights are windows on mapped files, so
+--- a model opens at once; d.adamw and d.ema copy them to f32 first. Components that the
+--- pipeline doesn't need are passed over. The keys of a file tell sizes. Options that they
+--- don't tell are asked for: image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -2901,17 +2901,20 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json)
---- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file,
---- so a large file costs nothing until it is used. A tensor that must be converted, or that
---- isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the
---- file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
---- the file, as d.save does, is safe. With copy = true the file is read into memory. Other
---- integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types
---- that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and
---- shape(). Reading one by its name is an error. The second result of a PyTorch file has its
---- numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an
---- unknown Python class by its name is an error. A file of one tensor gives that tensor, and a
---- file of a list of tensors gives the list.
+--- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt), or a GGUF file. A tensor is a window on
+--- the mapped file, so a large file costs nothing until it is used. A tensor that must be
+--- converted, or that isn't aligned, is read when it is first asked for. Writing to a tensor
+--- doesn't change the file. If another program truncates the file meanwhile, this one ends
+--- (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the file is read
+--- into memory. Other integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0
+--- becomes f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs,
+--- with dtype() and shape(). Reading one by its name is an error. The second result of a
+--- PyTorch file has its numbers, texts and booleans by name. Nothing in the file is run.
+--- Reading a value of an unknown Python class by its name is an error. A file of one tensor
+--- gives that tensor, and a file of a list of tensors gives the list. The second result of a
+--- GGUF file has its facts. Tensors of its types Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 stay as they
+--- are stored: they have a shape and windows, and networks read them. x:to "f32" makes numbers
+--- of them.
 ---@param path string
 ---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
