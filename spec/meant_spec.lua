@@ -181,7 +181,7 @@ describe("a file of another kind", function()
   it("is named where a model is wanted", function()
     for name, bytes in pairs(files) do
       refused(name .. ", not a model", bytes, d.load_model)
-      if not name:find "PyTorch" then refused(name .. ", not a safetensors file", nil, d.load) end
+      if not (name:find "PyTorch" or name:find "GGUF") then refused(name .. ", not a safetensors file", nil, d.load) end
       refused(name .. ", not a model", nil, function(p) return mlp:load(p) end)
     end
     refused("a PNG, not a model; d.image.load reads it", files["a PNG"], d.load_model)

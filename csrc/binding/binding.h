@@ -61,6 +61,7 @@ void dfl_push(lua_State *L, df_tensor *x);
 /* These tensors are kept alive until the call ends. */
 df_tensor *dfl_test(lua_State *L, int arg);   /* NULL: not a tensor */
 df_tensor *dfl_tensor(lua_State *L, int arg); /* raises unless a tensor, not freed */
+df_tensor *dfl_stored(lua_State *L, int arg); /* as dfl_tensor; weights in blocks too */
 df_tensor *dfl_tensor_or_nil(lua_State *L, int arg);
 /* A tensor of floats; u8 is an error. Bytes of images used as numbers would train on
 ** values 127 times as large as the noise. */

@@ -11,7 +11,8 @@ void *dfl_living(lua_State *L, int arg, void *held) {
 /* True if the argument at i may follow the tensor at `last`, as a further result of its
 ** call. */
 static bool returned(lua_State *L, int i, int last) {
-  return dfl_test(L, last) && lua_type(L, i) != LUA_TSTRING && !lua_isboolean(L, i);
+  return luaL_testudata(L, last, DFL_TENSOR) && lua_type(L, i) != LUA_TSTRING
+         && !lua_isboolean(L, i);
 }
 
 void dfl_at_most(lua_State *L, int most) {

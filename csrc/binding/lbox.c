@@ -54,12 +54,24 @@ void dfl_push(lua_State *L, df_tensor *x) {
   hold_record(L, x);
 }
 
-df_tensor *dfl_test(lua_State *L, int arg) {
-  dfl_box *b = luaL_testudata(L, arg, DFL_TENSOR);
-  return b ? dfl_hold(L, b->tensor) : NULL;
+/* Raises for stored weights, whose elements have no address of their own. */
+static df_tensor *numbers(lua_State *L, df_tensor *x) {
+  if (x && df_dtype_in_blocks(x->dtype))
+    luaL_error(L,
+               "a tensor %s of %s holds stored weights; x:to \"f32\" makes numbers "
+               "of them",
+               df_tensor_text(x), df_dtype_name(x->dtype));
+  return x;
 }
 
-df_tensor *dfl_tensor(lua_State *L, int arg) {
+df_tensor *dfl_test(lua_State *L, int arg) {
+  dfl_box *b = luaL_testudata(L, arg, DFL_TENSOR);
+  return b ? numbers(L, dfl_hold(L, b->tensor)) : NULL;
+}
+
+df_tensor *dfl_tensor(lua_State *L, int arg) { return numbers(L, dfl_stored(L, arg)); }
+
+df_tensor *dfl_stored(lua_State *L, int arg) {
   dfl_box *b = luaL_checkudata(L, arg, DFL_TENSOR);
   if (!b->tensor)
     luaL_argerror(L, arg,

@@ -260,6 +260,50 @@ static int l_tensor(lua_State *L) {
   return dfl_run(L, make_tensor);
 }
 
+/* ==== blocks ======================================================================== */
+
+/* The checked arguments of file:blocks. */
+typedef struct stored {
+  df_dtype dtype;
+  df_shape shape;
+  uint8_t *window;
+  size_t bytes;
+} stored;
+
+/* Arguments: file, type, shape, offset. Blocks lie along the last dimension. */
+static df_code read_stored(lua_State *L, stored *w) {
+  df_map *m = dfl_file(L, 1);
+  bool known = df_dtype_find(luaL_checkstring(L, 2), &w->dtype);
+  luaL_argcheck(L, known && df_dtype_in_blocks(w->dtype), 2, "no such type of blocks");
+  size_t offset = whole_number(L, 4);
+  if (read_shape(L, 3, &w->shape) != DF_OK) return DF_WORLD;
+  df_int count = df_shape_count(&w->shape), n = w->shape.ndim;
+  if (count > PTRDIFF_MAX / 16) return too_large(L, 3);
+  if (n == 0 || w->shape.size[n - 1] % DF_BLOCK_ELEMENTS != 0)
+    return df_fail(DF_WORLD, "a shape %s, whose rows aren't blocks of %d",
+                   df_shape_text(&w->shape), DF_BLOCK_ELEMENTS);
+  w->bytes = (size_t)df_dtype_bytes(w->dtype, count);
+  w->window = df_map_window(m, offset, w->bytes);
+  return w->window ? DF_OK : DF_WORLD;
+}
+
+static df_tensor *make_stored(lua_State *L, df_tape *tape) {
+  stored w = { 0 };
+  if (read_stored(L, &w) != DF_OK) return NULL;
+  df_storage *s = storage_on(dfl_file(L, 1), w.window, w.bytes);
+  if (!s) return NULL;
+  df_tensor *x = df_scope_own(tape, df_tensor_on(s, w.dtype, &w.shape, 0));
+  df_storage_release(s);
+  return x;
+}
+
+/* file:blocks(type, shape, offset) -> a window on weights in ggml's blocks */
+static int l_blocks(lua_State *L) {
+  stored w = { 0 };
+  if (read_stored(L, &w) != DF_OK) return dfl_nil(L);
+  return dfl_run(L, make_stored);
+}
+
 /* ==== strided windows =============================================================== */
 
 /* The checked arguments of strided. */
@@ -357,11 +401,13 @@ static int l_idx(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  { "size", l_size },       { "text", l_text },     { "part", l_part },
-  { "inflate", l_inflate }, { "front", l_front },   { "inflated_crc", l_inflated_crc },
-  { "crc", l_crc },         { "tensor", l_tensor }, { "idx_sizes", l_idx_sizes },
-  { "idx", l_idx },         { "gunzip", l_gunzip }, { "close", l_close },
-  { NULL, NULL },
+  { "size", l_size },     { "text", l_text },
+  { "part", l_part },     { "inflate", l_inflate },
+  { "front", l_front },   { "inflated_crc", l_inflated_crc },
+  { "crc", l_crc },       { "tensor", l_tensor },
+  { "blocks", l_blocks }, { "idx_sizes", l_idx_sizes },
+  { "idx", l_idx },       { "gunzip", l_gunzip },
+  { "close", l_close },   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

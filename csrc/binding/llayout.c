@@ -45,14 +45,14 @@ static void shape_for(lua_State *L, const df_tensor *x, df_shape *shape) {
 **   from the others
 ** @return diffusion.tensor */
 static df_tensor *run_view(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape;
   shape_for(L, x, &shape);
   return df_view(tape, x, &shape);
 }
 
 static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape;
   shape_for(L, x, &shape);
   return df_reshape(tape, x, &shape);
@@ -64,7 +64,7 @@ static df_tensor *run_reshape(lua_State *L, df_tape *tape) {
 ** @param to? integer the last of them, -1
 ** @return diffusion.tensor */
 static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape = { .ndim = 0 };
   int from = 0, to = x->shape.ndim - 1;
   if (!lua_isnoneornil(L, 2)) from = dfl_dim(L, 2, x);
@@ -81,7 +81,7 @@ static df_tensor *run_flatten(lua_State *L, df_tape *tape) {
 ** @param dim? integer default: all
 ** @return diffusion.tensor a window */
 static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape = { .ndim = 0 };
   int only = lua_isnoneornil(L, 2) ? -1 : dfl_dim(L, 2, x);
   for (int i = 0; i < x->shape.ndim; i++)
@@ -95,7 +95,7 @@ static df_tensor *run_squeeze(lua_State *L, df_tape *tape) {
 ** @param dim integer its position in the result, from 1, or from -1 for the last
 ** @return diffusion.tensor a window */
 static df_tensor *run_unsqueeze(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape = { .ndim = x->shape.ndim + 1 };
   luaL_argcheck(L, shape.ndim <= DF_DIMS, 1, "at most 8 dimensions");
   int dim = (int)dfl_position(L, 2, shape.ndim, "a new dimension in a shape");
@@ -130,7 +130,7 @@ static df_tensor *run_over(lua_State *L, df_tape *tape) {
 ** @param shape integer|integer[] numbers or one list
 ** @return diffusion.tensor a window; several elements share one place in memory */
 static df_tensor *run_expand(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   df_shape shape;
   dfl_at_most(L, dfl_shape(L, 2, &shape) - 1);
   return df_expand(tape, x, &shape);
@@ -143,7 +143,7 @@ static df_tensor *run_expand(lua_State *L, df_tape *tape) {
 ** @param order integer|integer[] each dimension once: numbers or one list
 ** @return diffusion.tensor a window */
 static df_tensor *run_permute(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   int order[DF_DIMS], n = x->shape.ndim;
   unsigned seen = 0;
   bool list = lua_type(L, 2) == LUA_TTABLE;
@@ -165,7 +165,7 @@ static df_tensor *run_permute(lua_State *L, df_tape *tape) {
 ** Transposes a matrix.
 ** @return diffusion.tensor {n,m} of x {m,n}, a window */
 static df_tensor *run_t(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   static const int swapped[2] = { 1, 0 };
   if (x->shape.ndim != 2)
     luaL_error(L, "t: %s has %d dimensions, not 2; use permute", df_tensor_text(x),
@@ -184,7 +184,7 @@ static const char *dimension(lua_State *L, int dim) {
 ** @param length integer 0 or more
 ** @return diffusion.tensor a window */
 static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   int dim = dfl_dim(L, 2, x);
   df_int size = x->shape.size[dim], length = (df_int)luaL_checkinteger(L, 4), start = 0;
   if (length != 0 || lua_tointeger(L, 3) != 1)
@@ -202,7 +202,7 @@ static df_tensor *run_narrow(lua_State *L, df_tape *tape) {
 ** @param place integer from 1, or from -1 for the last
 ** @return diffusion.tensor a window */
 static df_tensor *run_select(lua_State *L, df_tape *tape) {
-  df_tensor *x = dfl_tensor(L, 1);
+  df_tensor *x = dfl_stored(L, 1);
   int dim = dfl_dim(L, 2, x);
   df_int at = dfl_position(L, 3, x->shape.size[dim], dimension(L, dim));
   return df_select(tape, x, dim, at);
@@ -217,7 +217,7 @@ static df_tensor *run_select(lua_State *L, df_tape *tape) {
 ** @return diffusion.tensor */
 static df_tensor *run_to(lua_State *L, df_tape *tape) {
   luaL_checkstring(L, 2);
-  return df_to(tape, dfl_tensor(L, 1), dfl_dtype(L, 2, DF_REAL));
+  return df_to(tape, dfl_stored(L, 1), dfl_dtype(L, 2, DF_REAL));
 }
 
 /*** Tensor:clone
@@ -239,7 +239,7 @@ static df_tensor *run_contiguous(lua_State *L, df_tape *tape) {
 ** The same values on the same memory, as a constant: no gradient passes through it.
 ** @return diffusion.tensor */
 static df_tensor *run_detach(lua_State *L, df_tape *tape) {
-  return df_detach(tape, dfl_tensor(L, 1));
+  return df_detach(tape, dfl_stored(L, 1));
 }
 
 /* ==== concatenation ================================================================= */

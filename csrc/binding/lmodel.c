@@ -150,7 +150,7 @@ static int l_set_trainable(lua_State *L) {
 static int take(lua_State *L, df_code (*how)(df_home *h, int i, df_tensor *x)) {
   df_home *h = dfl_home(L, 1);
   df_int i = dfl_position(L, 2, h->n, "a model");
-  if (how(h, (int)i, dfl_tensor(L, 3)) != DF_OK) dfl_raise(L);
+  if (how(h, (int)i, dfl_stored(L, 3)) != DF_OK) dfl_raise(L);
   return 0;
 }
 

@@ -43,7 +43,7 @@ static int l_free(lua_State *L) {
 ** @return integer[] */
 static int l_shape(lua_State *L) {
   dfl_at_most(L, 1);
-  const df_tensor *x = dfl_tensor(L, 1);
+  const df_tensor *x = dfl_stored(L, 1);
   lua_createtable(L, x->shape.ndim, 0);
   for (int i = 0; i < x->shape.ndim; i++) {
     lua_pushinteger(L, x->shape.size[i]);
@@ -58,13 +58,13 @@ static int l_shape(lua_State *L) {
 ** @return integer */
 static int l_size(lua_State *L) {
   dfl_at_most(L, 2);
-  const df_tensor *x = dfl_tensor(L, 1);
+  const df_tensor *x = dfl_stored(L, 1);
   lua_pushinteger(L, x->shape.size[dfl_dim(L, 2, x)]);
   return 1;
 }
 
 static int l_length(lua_State *L) {
-  const df_tensor *x = dfl_tensor(L, 1);
+  const df_tensor *x = dfl_stored(L, 1);
   if (x->shape.ndim == 0) return luaL_error(L, "a tensor of no dimensions has no length");
   lua_pushinteger(L, x->shape.size[0]);
   return 1;
@@ -75,7 +75,7 @@ static int l_length(lua_State *L) {
 ** @return integer */
 static int l_ndim(lua_State *L) {
   dfl_at_most(L, 1);
-  lua_pushinteger(L, dfl_tensor(L, 1)->shape.ndim);
+  lua_pushinteger(L, dfl_stored(L, 1)->shape.ndim);
   return 1;
 }
 
@@ -84,7 +84,7 @@ static int l_ndim(lua_State *L) {
 ** @return integer */
 static int l_numel(lua_State *L) {
   dfl_at_most(L, 1);
-  lua_pushinteger(L, df_tensor_count(dfl_tensor(L, 1)));
+  lua_pushinteger(L, df_tensor_count(dfl_stored(L, 1)));
   return 1;
 }
 
@@ -93,7 +93,7 @@ static int l_numel(lua_State *L) {
 ** @return string "f32", "f64", "f16", "bf16", "i64" or "u8" */
 static int l_dtype(lua_State *L) {
   dfl_at_most(L, 1);
-  lua_pushstring(L, df_dtype_name(dfl_tensor(L, 1)->dtype));
+  lua_pushstring(L, df_dtype_name(dfl_stored(L, 1)->dtype));
   return 1;
 }
 
@@ -102,7 +102,7 @@ static int l_dtype(lua_State *L) {
 ** @return boolean */
 static int l_is_contiguous(lua_State *L) {
   dfl_at_most(L, 1);
-  lua_pushboolean(L, df_tensor_is_dense(dfl_tensor(L, 1)));
+  lua_pushboolean(L, df_tensor_is_dense(dfl_stored(L, 1)));
   return 1;
 }
 
@@ -160,8 +160,16 @@ static int l_is_tensor(lua_State *L) {
   return 1;
 }
 
+/* is_stored(x): x is a tensor of weights in blocks, which are only read */
+static int l_is_stored(lua_State *L) {
+  const dfl_box *b = luaL_testudata(L, 1, DFL_TENSOR);
+  lua_pushboolean(L, b && b->tensor && df_dtype_in_blocks(b->tensor->dtype));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   { "is_tensor", l_is_tensor },
+  { "is_stored", l_is_stored },
   { NULL, NULL },
 };
 

@@ -11,9 +11,9 @@
 #define BLOCK_REALS 16384 /* size of a converted block; also the grain of tasks */
 #define CUT         32    /* panels and planes of bf16 begin at multiples of it */
 
-static const char *element(const df_weights *w, df_int k, df_int t, df_int c) {
+static df_int element(const df_weights *w, df_int k, df_int t, df_int c) {
   df_int tap = t / w->S * w->r_step + t % w->S * w->s_step;
-  return w->at + (k * w->k_step + tap + c * w->c_step) * w->bytes;
+  return w->at + k * w->k_step + tap + c * w->c_step;
 }
 
 df_weights df_weights_outputs(const df_weights *w, df_int from, df_int n) {
@@ -30,18 +30,21 @@ df_weights df_weights_inputs(const df_weights *w, df_int from, df_int n) {
 
 /* ==== reading ======================================================================= */
 
-static void convert(const df_weights *w, df_real *y, const void *x, df_int n) {
-  if (w->read) w->read(y, x, n);
-  else memcpy(y, x, (size_t)n * sizeof *y);
+static void convert(const df_weights *w, df_real *y, const void *x, df_int at, df_int n) {
+  if (w->read) w->read(y, x, at, n);
+  else memcpy(y, (const df_real *)x + at, (size_t)n * sizeof *y);
 }
 
 #define GATHERED 64 /* elements at a time */
 
 /* Channels that are not adjacent: gathered in their own type, then converted. */
-static void gather(const df_weights *w, df_real *y, const char *x, df_int n) {
+static void gather(const df_weights *w, df_real *y, df_int at, df_int n) {
   _Alignas(DF_ALIGN) char some[GATHERED * sizeof(double)];
   df_int step = w->c_step * w->bytes;
-  for (df_int done = 0, m; done < n; done += m, x += m * step) {
+  const char *x = w->data + at * w->bytes;
+  for (df_int i = 0; w->bytes == 0 && i < n; i++)
+    convert(w, y + i, w->data, at + i * w->c_step, 1);
+  for (df_int done = 0, m; w->bytes > 0 && done < n; done += m, x += m * step) {
     m = df_min(GATHERED, n - done);
     if (w->bytes == 2)
       for (df_int i = 0; i < m; i++) memcpy(some + 2 * i, x + i * step, 2);
@@ -49,7 +52,7 @@ static void gather(const df_weights *w, df_real *y, const char *x, df_int n) {
       for (df_int i = 0; i < m; i++) memcpy(some + 4 * i, x + i * step, 4);
     else
       for (df_int i = 0; i < m; i++) memcpy(some + 8 * i, x + i * step, 8);
-    convert(w, y + done, some, m);
+    convert(w, y + done, some, 0, m);
   }
 }
 
@@ -60,12 +63,12 @@ static void read_row(const df_weights *w, df_real *y, df_int k, df_int c, df_int
   df_int taps = w->R * w->S;
   bool files = w->c_step == taps && w->s_step == 1 && w->r_step == w->S;
   if (taps > 1 && files) {
-    convert(w, turned, element(w, k, 0, c), n * taps);
+    convert(w, turned, w->data, element(w, k, 0, c), n * taps);
     df_kernel()->transpose(y, n, turned, taps, n, taps);
     return;
   }
   for (df_int t = 0; t < taps; t++)
-    if (w->c_step == 1) convert(w, y + t * n, element(w, k, t, c), n);
+    if (w->c_step == 1) convert(w, y + t * n, w->data, element(w, k, t, c), n);
     else gather(w, y + t * n, element(w, k, t, c), n);
 }
 
@@ -94,7 +97,8 @@ static bool in_place(const df_weights *w) {
 static void fill(const blocks *b, df_weight_block *block, df_real *room) {
   const df_weights *w = b->w;
   if (b->in_place) {
-    block->at = (const void *)element(w, block->k, 0, block->c);
+    block->at =
+        (const df_real *)(const void *)w->data + element(w, block->k, 0, block->c);
     block->row = w->k_step, block->tap = tap_step(w);
     return;
   }

@@ -1,19 +1,20 @@
-/* Weights as they are stored: any float type, any strides. They are read as reals, a
-** block at a time, so packing needs no dense copy of them. */
+/* Weights as they are stored: any float type, in ggml's blocks too, any strides. They are
+** read as reals, a block at a time, so packing needs no dense copy of them. */
 #ifndef df_weights_h
 #define df_weights_h
 
 #include "base/base.h"
 #include "base/error.h"
 
-/* y = n adjacent elements at x */
-typedef void df_weight_reader(df_real *y, const void *x, df_int n);
+/* y = n adjacent elements from element `at` of x on */
+typedef void df_weight_reader(df_real *y, const void *x, df_int at, df_int n);
 
 /* Element (i, r, s, j) of weights K, R, S, C is i k_step + r r_step + s s_step + j c_step
-** elements behind `at`. */
+** elements behind element `at` of `data`. */
 typedef struct df_weights {
-  const char *at;
-  int bytes;              /* bytes of an element */
+  const char *data;
+  df_int at;
+  int bytes;              /* bytes of an element; 0: they are in blocks */
   df_weight_reader *read; /* NULL: the elements are reals */
   df_int K, R, S, C;
   df_int k_step, r_step, s_step, c_step;

@@ -265,6 +265,14 @@ typedef struct df_kernels {
   /* y = x / 127.5 - 1: bytes of an image as floats in [-1, 1] */
   void (*image_from_u8)(df_real *y, const uint8_t *x, df_int n);
 
+  /* -- blocks.h --------------------------------------------------------------------- */
+  /* y = elements [first, first + n) of ggml's blocks from x on, at any address */
+  void (*from_q8_0)(df_real *y, const uint8_t *x, df_int first, df_int n);
+  void (*from_q4_0)(df_real *y, const uint8_t *x, df_int first, df_int n);
+  void (*from_q4_1)(df_real *y, const uint8_t *x, df_int first, df_int n);
+  void (*from_q5_0)(df_real *y, const uint8_t *x, df_int first, df_int n);
+  void (*from_q5_1)(df_real *y, const uint8_t *x, df_int first, df_int n);
+
   /* -- update.h --------------------------------------------------------------------- */
   /* AdamW (Loshchilov & Hutter 2019, alg. 2) and the weight average in one pass:
   **   g' = scale g;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2

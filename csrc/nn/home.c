@@ -175,7 +175,7 @@ df_code df_home_give(df_home *h, int i, df_tensor *x) { return take(h, i, x, fal
 /* ==== the start ==================================================================== */
 
 static df_int bytes_of(const df_param *p, df_dtype dtype) {
-  return df_param_count(p) * df_dtype_size(dtype);
+  return df_dtype_bytes(dtype, df_param_count(p));
 }
 
 /* The budget of packed weights follows the bytes that are adopted. */

@@ -205,6 +205,9 @@ df_code df_wide_close(const df_wide *w) {
 }
 
 df_code df_computable(const char *name, const df_tensor *x) {
+  if (df_dtype_in_blocks(x->dtype))
+    return df_fail(DF_MISUSE, "%s: %s holds stored weights; x:to \"f32\" first", name,
+                   df_dtype_name(x->dtype));
   if (x->dtype != DF_F64 || DF_REAL == DF_F64) return DF_OK;
   return df_fail(DF_MISUSE,
                  "%s: f64 is computed in the verification build; x:to \"f32\" first",

@@ -48,7 +48,7 @@ df_code df_wide_open(df_tape *tape, df_node *node, int i, const df_shape *shape,
                      const df_shape *full, df_wide *wide);
 df_code df_wide_close(const df_wide *wide);
 
-/* Fails if this build can't compute with x: f64 in core.so. */
+/* Fails if this build can't compute with x: f64 in core.so; blocks. */
 df_code df_computable(const char *name, const df_tensor *x);
 
 #endif

@@ -73,7 +73,7 @@ static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor 
                 .top = o->top,
                 .left = o->left,
                 .precision = df_tape_precision(tape),
-                .half = df_dtype_size(w->dtype) == 2 };
+                .half = df_dtype_size(w->dtype) == 2 || df_dtype_in_blocks(w->dtype) };
   c.P = (c.H + o->top + o->bottom - c.R) / c.stride + 1;
   c.Q = (c.W + o->left + o->right - c.S) / c.stride + 1;
   return c;

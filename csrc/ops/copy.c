@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/copy.h"
+#include "ops/stored.h"
 
 #define GRAIN 4096 /* elements of a chunk */
 
@@ -138,7 +139,7 @@ static bool transposes(copy *c) {
   return c->flat >= 0 && c->sx[last] > 0;
 }
 
-void df_tensor_copy(df_tensor *y, const df_tensor *x) {
+static void copy_numbers(df_tensor *y, const df_tensor *x) {
   df_int count = df_tensor_count(x);
   copy c = plan(y, x);
   int last = c.ndim - 1;
@@ -153,5 +154,10 @@ void df_tensor_copy(df_tensor *y, const df_tensor *x) {
   } else {
     df_parallel(count / n, GRAIN / n + 1, copy_runs, &c);
   }
+}
+
+void df_tensor_copy(df_tensor *y, const df_tensor *x) {
+  if (df_dtype_in_blocks(x->dtype)) df_blocks_copy(y, x);
+  else copy_numbers(y, x);
   df_tensor_touch(y);
 }

@@ -8,6 +8,7 @@
 #include "ops/block.h"
 #include "ops/op.h"
 #include "ops/sink.h"
+#include "ops/stored.h"
 #include "ops/whole.h"
 
 #define GRAIN   16384 /* elements of a chunk, about */
@@ -21,9 +22,14 @@ typedef struct lookup {
   df_int n, D;
   df_array table;
   df_real *to;
+  const df_tensor *w;
 } lookup;
 
 static void copy_row(const lookup *l, df_int row, df_real *to) {
+  if (df_dtype_in_blocks(l->w->dtype)) {
+    df_stored_read(l->w, l->w->offset + row * l->w->stride[0], to, l->D);
+    return;
+  }
   df_int step;
   const df_real *from = df_fetch(&l->table, DF_REAL, row * l->D, l->D, to, &step);
   for (df_int i = 0; step == 0 && i < l->D; i++) to[i] = *from;
@@ -90,13 +96,14 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
   index = df_indices(tape, "embedding: index", index);
   if (w && !df_dtype_is_float(w->dtype)) w = df_dense(tape, w);
   if (!index || !w || check_lookup(index, w) != DF_OK) return NULL;
-  if (df_computable("embedding: w", w) != DF_OK) return NULL;
+  bool in_rows = df_dtype_in_blocks(w->dtype) && w->stride[1] == 1;
+  if (!in_rows && df_computable("embedding: w", w) != DF_OK) return NULL;
   df_shape shape = index->shape;
   df_int D = shape.size[shape.ndim++] = w->shape.size[1];
   df_tensor *y = df_result(tape, &shape);
   if (!y) return NULL;
-  lookup l = { df_tensor_data(index), df_tensor_count(index), D,
-               df_array_of(w, &w->shape), df_tensor_reals(y) };
+  lookup l = { df_tensor_data(index),     df_tensor_count(index), D,
+               df_array_of(w, &w->shape), df_tensor_reals(y),     w };
   if (D > 0) df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
   df_note note = { .op = &op, .n = 1, .x = &w, .kept = 1, .keep = &index };
   return df_tape_note(tape, y, note);

@@ -7,33 +7,22 @@
 #include "ops/op.h"
 #include "ops/operand.h"
 #include "ops/sink.h"
+#include "ops/stored.h"
 
 /* ==== weights ======================================================================= */
 
-static void read_f32(df_real *y, const void *x, df_int n) {
-  df_kernel()->from_f32(y, x, n);
-}
-static void read_f16(df_real *y, const void *x, df_int n) {
-  df_kernel()->from_f16(y, x, n);
-}
-static void read_bf16(df_real *y, const void *x, df_int n) {
-  df_kernel()->from_bf16(y, x, n);
-}
-
-static df_weight_reader *const reader[DF_DTYPES] = {
-  [DF_F32] = read_f32, [DF_F16] = read_f16, [DF_BF16] = read_bf16
-};
-
 /* w itself, or a dense copy of a type that can't be packed from. */
 static df_tensor *packable(df_tape *tape, df_tensor *w) {
-  return w->dtype == DF_REAL || reader[w->dtype] ? w : df_dense(tape, w);
+  return w->dtype == DF_REAL || df_stored_reader(w->dtype) ? w : df_dense(tape, w);
 }
 
 static df_weights weights_of(const df_tensor *w, const df_conv *c) {
   int last = w->shape.ndim - 1;
-  return (df_weights){ .at = df_tensor_data(w),
-                       .bytes = df_dtype_size(w->dtype),
-                       .read = w->dtype == DF_REAL ? NULL : reader[w->dtype],
+  bool in_blocks = df_dtype_in_blocks(w->dtype);
+  return (df_weights){ .data = w->storage->body->data,
+                       .at = w->offset,
+                       .bytes = in_blocks ? 0 : df_dtype_size(w->dtype),
+                       .read = w->dtype == DF_REAL ? NULL : df_stored_reader(w->dtype),
                        .K = c->K,
                        .R = c->R,
                        .S = c->S,

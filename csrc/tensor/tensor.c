@@ -19,6 +19,9 @@ static df_tensor *head(df_dtype dtype, const df_shape *shape, df_storage *storag
 
 df_tensor *df_tensor_new(df_dtype dtype, const df_shape *shape) {
   df_int count = df_shape_count(shape), bytes;
+  if (df_dtype_in_blocks(dtype))
+    return df_fail_null(DF_MISUSE, "a tensor %s of %s is only read; x:to \"f32\" first",
+                        df_shape_text(shape), df_dtype_name(dtype));
   if (count < 0 || __builtin_mul_overflow(count, df_dtype_size(dtype), &bytes))
     return df_fail_null(DF_MISUSE, "a tensor of shape %s is too large",
                         df_shape_text(shape));

@@ -78,6 +78,7 @@ end
 local function tensor_text(x)
   if kind.shown(x) == "a freed tensor" then return "tensor (freed)" end
   local whole = x:dtype() == "i64" or x:dtype() == "u8"
+  if core.is_stored(x) then return ("tensor %s %s"):format(x:dtype(), kind.shape_text(x)) end
   if x:dim() == 0 then return number_text(x:item(), whole) end
   x = x:detach() -- numbers are read out of it, and it may be recorded
   local head = ("tensor %s %s"):format(x:dtype(), kind.shape_text(x))

@@ -10,6 +10,7 @@ local child = dofile "spec/support/child.lua"
 local embedding = require "diffusion.hub.embedding"
 local csv = require "diffusion.file.csv"
 local forge = require "spec.support.forge"
+local gguf_file = require "spec.support.gguf_file"
 local header = require "diffusion.file.safetensors_header"
 local hub = require "spec.support.hub_folder"
 local json = require "diffusion.file.json"
@@ -250,6 +251,17 @@ return {
   { name = "safetensors", words = words('"dtype"', '"shape"', '"data_offsets"', '"__metadata__"', table.unpack(types)),
     seeds = safetensors_seeds,
     read = function(bytes) return all_of(d.load(written("a.safetensors", bytes), { dtype = "f32" })) end },
+
+  { name = "gguf", words = { "GGUF", ("<I8"):pack(1 << 40), ("<I8"):pack(-1), ("<I4"):pack(8), ("<I4"):pack(9),
+      "general.alignment", "\32\0\0\0", "\0\0\0\0" },
+    seeds = function()
+      return { (gguf_file.of({ a = d.ones(2, 32), b = d.zeros(3), c = d.zeros(2, 3, 4, 1):to "f16" }, "q8_0")),
+        (gguf_file.of({ a = d.ones(1, 64) }, "q4_0")),
+        gguf_file.bytes { version = 2, entries = { gguf_file.entry("i", { 3 }, 24, 0) }, data = "abc", alignment = 64,
+          facts = { gguf_file.fact("general.alignment", 4, 64), gguf_file.fact("l", 9, { 8, { "x", "" } }),
+            gguf_file.fact("n", 9, { 12, { 1, 2 } }), gguf_file.fact("b", 7, 1) } } }
+    end,
+    read = function(bytes) return all_of(d.load(written("a.gguf", bytes), { dtype = "f32" })) end },
 
   { name = "index", words = words('"weight_map"', '"metadata"', '"total_size"', "one.safetensors", "../"),
     seeds = function()

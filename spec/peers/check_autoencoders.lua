@@ -140,8 +140,8 @@ if os.getenv "FULL" ~= "0" then
   full_size("VQ-f4 at 256 x 256", { class = "VQModel", x = { 1, 3, 256, 256 }, z = { 1, 3, 64, 64 }, config = {
     down_block_types = filled(3, "DownEncoderBlock2D"), up_block_types = filled(3, "UpDecoderBlock2D"),
     block_out_channels = { 128, 256, 512 }, layers_per_block = 2, num_vq_embeddings = 8192, sample_size = 256 } })
-  full_size("Stable Diffusion's at 256 x 256", { class = "AutoencoderKL", x = { 1, 3, 256, 256 },
-    z = { 1, 4, 32, 32 }, config = { down_block_types = filled(4, "DownEncoderBlock2D"),
+  full_size("Stable Diffusion's at 128 x 128", { class = "AutoencoderKL", x = { 1, 3, 128, 128 },
+    z = { 1, 4, 16, 16 }, config = { down_block_types = filled(4, "DownEncoderBlock2D"),
     up_block_types = filled(4, "UpDecoderBlock2D"), block_out_channels = { 128, 256, 512, 512 },
     layers_per_block = 2, sample_size = 512 } })
 end

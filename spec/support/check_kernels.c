@@ -595,6 +595,29 @@ static void check_formats(df_int n) {
   compare("to_f64", y, x, n, SAME);
 }
 
+/* Blocks of ggml at an odd address, from an element within a block on. */
+typedef void block_reader(df_real *y, const uint8_t *x, df_int first, df_int n);
+
+static void check_blocks(const char *name, size_t kernel, int bytes, df_int first,
+                         df_int n) {
+  static array y, ref;
+  static uint8_t x[1 + (MOST / 32 + 2) * 24 * 2];
+  block_reader *const *f = (const void *)((const char *)table + kernel);
+  block_reader *const *g = (const void *)((const char *)scalar + kernel);
+  for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)(i * 37 + i / 7);
+  for (size_t i = 1; i + 4 < sizeof x; i += (size_t)bytes) x[i + 1] = x[i + 3] = 0xac;
+  (*f)(y, x + 1, first, n), (*g)(ref, x + 1, first, n);
+  compare(name, y, ref, n, (close){ 1e-6, 1e-6 });
+}
+
+static void check_all_blocks(df_int first, df_int n) {
+  check_blocks("from_q8_0", AT(from_q8_0), 34, first, n);
+  check_blocks("from_q4_0", AT(from_q4_0), 18, first, n);
+  check_blocks("from_q4_1", AT(from_q4_1), 20, first, n);
+  check_blocks("from_q5_0", AT(from_q5_0), 22, first, n);
+  check_blocks("from_q5_1", AT(from_q5_1), 24, first, n);
+}
+
 /* -- all --------------------------------------------------------------------------- */
 
 static void check_elementwise(df_int n) {
@@ -625,6 +648,7 @@ static void check_length(df_int n) {
   for (df_int first = 0; first < 7; first++) check_noise(first, n);
   check_noise(((df_int)1 << 33) + 3, n);
   check_halves_rounding(n), check_formats(n);
+  check_all_blocks(0, n), check_all_blocks(29, n);
   for (df_int rows = 0; n <= 35 && rows <= 67; rows += 13)
     check_norm(rows, n), check_softmax_columns(rows, n), check_transpose(n, rows);
 }

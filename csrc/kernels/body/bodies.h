@@ -9,6 +9,7 @@
 #include "kernels/body/rows.h"
 #include "kernels/body/winograd.h"
 #include "kernels/body/pack.h"
+#include "kernels/body/blocks.h"
 #include "kernels/body/pairs.h"
 #include "kernels/body/planes.h"
 #include "kernels/body/update.h"

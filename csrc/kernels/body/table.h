@@ -131,6 +131,12 @@ const df_kernels TABLE = {
   .to_i64 = to_i64,
   .image_from_u8 = image_from_u8,
 
+  .from_q8_0 = from_q8_0,
+  .from_q4_0 = from_q4_0,
+  .from_q4_1 = from_q4_1,
+  .from_q5_0 = from_q5_0,
+  .from_q5_1 = from_q5_1,
+
   .adamw = adamw,
 };
 

@@ -38,6 +38,9 @@ function safetensors.check(tensors)
       fail.raise("save: %s can't be a tensor's name in a file, which is a string in UTF-8", kind.shown(name))
     end
     if kind.of(x) ~= "tensor" then fail.raise("save: a tensor expected as %s, got %s", name, kind.shown(x)) end
+    if core.is_stored(x) then
+      fail.raise("save: %s is of type %s, which isn't written; x:to \"f16\" makes numbers of it", name, x:dtype())
+    end
   end
 end
 

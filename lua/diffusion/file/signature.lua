@@ -15,7 +15,7 @@ local kinds = {
   { "gif", "GIF8", "a GIF" },
   { "webp", "RIFF", "a RIFF file, as WebP pictures are" },
   { "bmp", "BM", "a BMP" },
-  { "gguf", "GGUF", "a GGUF file" },
+  { "gguf", "GGUF", "a GGUF file", "d.load reads its tensors" },
   { "hdf5", "\x89HDF\r\n\x1a\n", "an HDF5 file" },
   { "gzip", "\x1f\x8b", "a gzip file" },
   { "idx", "\0\0\x08", "an IDX file", "d.data.idx reads it" },

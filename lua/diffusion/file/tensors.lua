@@ -1,4 +1,5 @@
--- d.load: tensors by name, of a safetensors file, of one that is split into shards, or of PyTorch's.
+-- d.load: tensors by name, of a safetensors file, of one that is split into shards, of PyTorch's, or of GGUF.
+local gguf = require "diffusion.file.gguf"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local pytorch = require "diffusion.file.pytorch"
@@ -14,7 +15,7 @@ local rules = opts.declare("load", opts.joined(safetensors.rules, {
 }))
 
 --- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json) lists, or
---- a PyTorch file (.pt, .pth, .bin, .ckpt).
+--- a PyTorch file (.pt, .pth, .bin, .ckpt), or a GGUF file.
 --- A tensor is a window on the mapped file, so a large file costs nothing until it is used. A tensor
 --- that must be converted, or that isn't aligned, is read when it is first asked for. Writing to a
 --- tensor doesn't change the file. If another program truncates the file meanwhile, this one ends
@@ -25,6 +26,8 @@ local rules = opts.declare("load", opts.joined(safetensors.rules, {
 --- The second result of a PyTorch file has its numbers, texts and booleans by name. Nothing in the
 --- file is run. Reading a value of an unknown Python class by its name is an error. A file of one
 --- tensor gives that tensor, and a file of a list of tensors gives the list.
+--- The second result of a GGUF file has its facts. Tensors of its types Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 stay
+--- as they are stored: they have a shape and windows, and networks read them. x:to "f32" makes numbers of them.
 ---@param path string
 ---@param options diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file
@@ -33,6 +36,7 @@ local rules = opts.declare("load", opts.joined(safetensors.rules, {
 function tensors.load(path, options)
   local o = opts.check("load", options, rules, 2)
   if pytorch.is(opts.path("load", path)) then return pytorch.load(path, o) end
+  if gguf.is(path) and not (o.key or o.raw) then return gguf.load(path, o) end
   if o.key or o.raw then return legible.refused("%s: key and raw are options of PyTorch's files", path) end
   local read = path:find "%.json$" and shards.load or safetensors.load
   o.raw = nil

@@ -1,5 +1,6 @@
 -- Networks as classes of diffusers: the config and the tensors there.
 local as_unet2d = require "diffusion.hub.as_unet2d"
+local core = require "diffusion.core"
 local families = require "diffusion.nn.family"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
@@ -17,12 +18,13 @@ local REASONS = {
   network = "its list of layers has no class there",
 }
 
--- The tensors in their type of the file, dense.
+-- The tensors in their type of the file, dense. Weights in blocks, which such files don't have, become f16.
 local function converted(tensors, dtype)
   local out = {}
   for name, x in pairs(tensors) do
     x = x:detach()
-    out[name] = dtype and x:dtype() ~= dtype and x:to(dtype) or x
+    local wanted = dtype or core.is_stored(x) and "f16" or x:dtype()
+    out[name] = x:dtype() ~= wanted and x:to(wanted) or x
   end
   return out
 end

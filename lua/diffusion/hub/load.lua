@@ -120,22 +120,21 @@ local function in_folder(o)
   return m, why, info
 end
 
-local function in_file(o)
-  local parts, message = foreign.load(o.vae, { copy = o.copy, dtype = o.dtype, frozen = o.frozen })
-  if not parts then return nil, message end
-  if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, parts.class) end
-  return parts.vae, nil, { class = parts.classes.vae, files = { o.vae } }
+-- The option `vae` names a folder, or a file of TAESD or latent diffusion. Such a file doesn't tell the latents'
+-- scale, but the pipeline does.
+local function other_vae(o, known)
+  if core.place(o.vae) ~= "file" then return in_folder(o) end
+  return foreign.vae(o.vae, opts.joined({ scaling_factor = known and known.factor }, o))
 end
 
--- The option `vae` names a folder, or a file of TAESD.
-local function other_vae(o) return (core.place(o.vae) == "file" and in_file or in_folder)(o) end
-
 -- The same of a folder, whose own class and revision other options name.
-local function vae_for(o) return other_vae(opts.joined(o, { class_name = false, revision = false })) end
+local function vae_for(o, known)
+  return other_vae(opts.joined(o, { class_name = false, revision = false }), known)
+end
 
-local function vae_of(here, path, index, names, o)
+local function vae_of(here, path, index, names, o, known)
   if o.vae == false then return nil end
-  if o.vae then return vae_for(o) end
+  if o.vae then return vae_for(o, known) end
   local vae, why, info = part_of(here, path, index, names, 2, o)
   if not vae then
     return legible.refused("%s; vae = false draws latents, and vae = \"path\" takes another autoencoder", why)
@@ -219,10 +218,20 @@ local function parts_of(here, path, index, known, o)
   out.scheduler = scheduler
   add_files(out, here.path, { path })
   message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, o))
-  if not message and known.vae then message = placed(out, here.path, "vae", vae_of(here, path, index, names, o)) end
+  if not message and known.vae then
+    message = placed(out, here.path, "vae", vae_of(here, path, index, names, o, known))
+  end
   if not message and known.prompted then message = with_encoders(out, here, path, index, known, names, o) end
   if message then return nil, message end
   return out
+end
+
+-- Adds what pipelines.lua says of a class, if it does.
+local function with_facts(parts, known)
+  for key, value in pairs(known or {}) do
+    if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
+  end
+  return parts
 end
 
 local function pipeline(here, o)
@@ -240,11 +249,8 @@ local function pipeline(here, o)
   fine, message = load_options.of_pipeline(here.path, o, class, known.vae ~= nil)
   if fine then parts, message = parts_of(here, path, index, known, o) end
   if not parts then return nil, message end
-  for key, value in pairs(known) do
-    if parts[key] == nil and key ~= "scheduler" and key ~= "vae" then parts[key] = value end
-  end
   parts.class, parts.path, parts.labels = class, here.path, labels.read(index.id2label)
-  return made(parts, o)
+  return made(with_facts(parts, known), o)
 end
 
 -- A pipe of a denoiser, with the autoencoder of the option if it names one.
@@ -272,17 +278,30 @@ local function single(here, o)
   return made(parts, o)
 end
 
--- A file of another library. Its network may be one of latents.
+-- Adds the files of the option `tokenizer`, a folder or a file.
+local function add_tokenizer_files(parts, path)
+  local here = folder.list(path)
+  if not here then return add_files(parts, path:match "^(.*)/" or ".", { path }) end
+  for file in pairs(here.files) do add_files(parts, here.path, { folder.join(here, file) }) end
+end
+
+-- A file of another library. Its network may be one of latents, or it may have those of a whole pipeline.
 local function other(path, o)
   local parts, message = foreign.load(path, o)
   if not parts then return nil, message end
+  local known = pipelines.find(parts.class)
+  parts = with_facts(parts, known)
   local fine, why = load_options.of_file(path, o, parts)
   if not fine then return nil, why end
   local root = path:match "^(.*)/" or "."
   add_files(parts, root, { path })
-  if parts.scheduler then parts.scheduler, message = chosen_scheduler(o, parts.scheduler) end
-  if message then return nil, message end
-  return with_vae(parts, root, o, other_vae)
+  if parts.tokenizer or parts.tokenizer2 then add_tokenizer_files(parts, o.tokenizer) end
+  if o.scheduler or parts.scheduler then
+    parts.scheduler, message = chosen_scheduler(o, parts.scheduler)
+    if not parts.scheduler then return nil, message end
+    parts.process = nil
+  end
+  return with_vae(parts, root, o, function(given) return other_vae(given, known) end)
 end
 
 -- ==== the call ===========================================================================
@@ -308,7 +327,8 @@ end
 --- Opens a model that others trained. It may be a folder of diffusers: one with model_index.json, or
 --- config.json of one component. It may be a name in the cache of huggingface_hub. Or it is a PyTorch or
 --- safetensors file of guided-diffusion, improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of
---- TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form.
+--- TAESD, whose other half must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form, also
+--- as GGUF.
 --- Nothing is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and d.ema copy
 --- them to f32 first. Components that the pipeline doesn't need are passed over. The keys of a file tell
 --- sizes. Options that they don't tell are asked for: image, heads, schedule and so on.

@@ -23,7 +23,7 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   labels = { "table", each = { "string" }, as = "string[]", default_text = "those of the folder",
     text = "names of the classes from 1" },
   vae = { "path|boolean", as = "string|false", default_text = "that of the folder",
-    text = "the folder of another autoencoder, or a file of TAESD; false for none" },
+    text = "the folder of another autoencoder, or a file of TAESD or of latent diffusion; false for none" },
   text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
   tokenizer = { "path", default_text = "that of the folder",
     text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
@@ -36,6 +36,9 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
 
 -- Options that a folder alone has. With `vae`, a file of another library has a folder next to it.
 local OF_FOLDERS = { "cache", "class_name", "revision", "variant" }
+
+-- Options of an autoencoder that is a file, and the pipe may be a folder.
+local OF_A_VAE = { groups = true, scaling_factor = true, shift_factor = true }
 
 -- Refuses options of something else than what was found, so that none is ignored.
 local function without(names, o, path, this, whose)
@@ -68,8 +71,10 @@ end
 ---@return true|nil fine nil with a message
 ---@return string|nil message
 function load_options.of_folder(path, o)
-  local names = opts.names(foreign.rules)
-  names[#names + 1] = "tokenizer"
+  local names = { "tokenizer" }
+  for _, name in ipairs(opts.names(foreign.rules)) do
+    if not (o.vae and OF_A_VAE[name]) then names[#names + 1] = name end
+  end
   return without(names, o, path, "a folder of diffusers", "files of other libraries")
 end
 

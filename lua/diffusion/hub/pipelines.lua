@@ -7,6 +7,7 @@
 --   guidance    scale of guidance by default
 --   plain       true if a learned variance is left out
 --   unit        true if images are in [0, 1] there
+--   factor      scale of the latents of an autoencoder whose file doesn't tell it
 --   edits       true if the pipeline only edits pictures
 --   prompted    true if the denoiser is conditioned on a text
 --   joins       true if it takes the states of two text encoders side by side, and sizes
@@ -17,10 +18,10 @@ local opts = require "diffusion.opts"
 local pipelines = {}
 
 local function stable(more)
-  return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true }, more or {})
+  return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true, factor = 0.18215 }, more or {})
 end
 local drawn, painted = { steps_offset = 1, clip_sample = false }, { steps_offset = 1, skip_prk_steps = true }
-local function large(more) return stable(opts.joined({ guidance = 5, joins = true }, more or {})) end
+local function large(more) return stable(opts.joined({ guidance = 5, joins = true, factor = 0.13025 }, more or {})) end
 local function distilled() return stable { steps = 4, guidance = 8.5, thins = true } end
 
 local known = {

@@ -510,6 +510,7 @@ local d = {}
 ---@field classes? integer number of classes; the table of DiT may have a row for none behind them; range >= 1; default that of the file
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 ---@field dtype? "f16"|"bf16"|"f32"|"f64" a type to which the weights are converted; default that of the file
+---@field ema? boolean takes the denoiser's average, which some files of latent diffusion have next to its values; default the values in training
 ---@field frozen? boolean true uses the weights as they are, mapped; false copies them to f32 at once; default until training begins
 ---@field groups? integer groups of the residual blocks' norms; range >= 1; default that of the file
 ---@field head_channels? integer width of a head, in place of heads; range >= 1; default that of the file
@@ -524,15 +525,18 @@ local d = {}
 ---@field recompute? boolean networks recompute their blocks in the backward pass: training takes less memory and more time; default false
 ---@field rescale_timesteps? boolean whether the network sees timesteps as if T were 1000; default that of the file
 ---@field revision? string branch, tag or commit of a model in the cache; default main
+---@field scaling_factor? number factor of an autoencoder's latents: 0.18215 in Stable Diffusion 1 and 2, 0.13025 in XL; range > 0; default that of the file's version
 ---@field schedule? string|diffusion.schedule the noise schedule: "linear", "cosine", "sigmoid", or one of d.schedule; default that of the file
 ---@field scheduler? string|table another scheduler: the path of a config, a config, or a class for the config in the folder; default that of the folder
+---@field shift_factor? number subtracted from an autoencoder's latents before that
 ---@field sigma_data? number standard deviation of the data, for precondition = "edm"; range > 0; default that of the file
 ---@field steps? integer number of steps of a call that has none; range >= 1; default that of the pipeline
 ---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
+---@field text_heads? integer in a file of latent diffusion, the number of heads of each attention of its text encoders; range >= 1; default one for 64 channels
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
 ---@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
 ---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
----@field vae? string|false the folder of another autoencoder, or a file of TAESD; false for none; default that of the folder
+---@field vae? string|false the folder of another autoencoder, or a file of TAESD or of latent diffusion; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
 ---@field variant? string part of the name of the weights: fp16, non_ema; default the plain weights, or the only ones
 ---@field version? string version of the library that wrote the file: "1.4"; default that of the file
@@ -2777,11 +2781,11 @@ d.hub = {}
 --- model_index.json, or config.json of one component. It may be a name in the cache of
 --- huggingface_hub. Or it is a PyTorch or safetensors file of guided-diffusion,
 --- improved-diffusion, DiT, denoising-diffusion-pytorch, EDM, or of TAESD, whose other half
---- must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form. Nothing
---- is fetched. Weights are windows on mapped files, so a model opens at once; d.adamw and
---- d.ema copy them to f32 first. Components that the pipeline doesn't need are passed over.
---- The keys of a file tell sizes. Options that they don't tell are asked for: image, heads,
---- schedule and so on.
+--- must lie next to it. Or it is one of Stable Diffusion in latent diffusion's form, also as
+--- GGUF. Nothing is fetched. Weights are windows on mapped files, so a model opens at once;
+--- d.adamw and d.ema copy them to f32 first. Components that the pipeline doesn't need are
+--- passed over. The keys of a file tell sizes. Options that they don't tell are asked for:
+--- image, heads, schedule and so on.
 ---@param path string a folder, or a name as "google/ddpm-cifar10-32"
 ---@param options? diffusion.hub_load_options?
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -2987,17 +2991,20 @@ function d.linalg.solve(a, b) end
 function d.linspace(first, last, n) end
 
 --- Reads a safetensors file, or all shards that an index file (model.safetensors.index.json)
---- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt). A tensor is a window on the mapped file,
---- so a large file costs nothing until it is used. A tensor that must be converted, or that
---- isn't aligned, is read when it is first asked for. Writing to a tensor doesn't change the
---- file. If another program truncates the file meanwhile, this one ends (SIGBUS). Replacing
---- the file, as d.save does, is safe. With copy = true the file is read into memory. Other
---- integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0 becomes f32. Types
---- that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs, with dtype() and
---- shape(). Reading one by its name is an error. The second result of a PyTorch file has its
---- numbers, texts and booleans by name. Nothing in the file is run. Reading a value of an
---- unknown Python class by its name is an error. A file of one tensor gives that tensor, and a
---- file of a list of tensors gives the list.
+--- lists, or a PyTorch file (.pt, .pth, .bin, .ckpt), or a GGUF file. A tensor is a window on
+--- the mapped file, so a large file costs nothing until it is used. A tensor that must be
+--- converted, or that isn't aligned, is read when it is first asked for. Writing to a tensor
+--- doesn't change the file. If another program truncates the file meanwhile, this one ends
+--- (SIGBUS). Replacing the file, as d.save does, is safe. With copy = true the file is read
+--- into memory. Other integers and BOOL are widened to i64. F8 types become f16, and F8_E8M0
+--- becomes f32. Types that no tensor holds (C64, F4, F6, U64 above i64) are listed by pairs,
+--- with dtype() and shape(). Reading one by its name is an error. The second result of a
+--- PyTorch file has its numbers, texts and booleans by name. Nothing in the file is run.
+--- Reading a value of an unknown Python class by its name is an error. A file of one tensor
+--- gives that tensor, and a file of a list of tensors gives the list. The second result of a
+--- GGUF file has its facts. Tensors of its types Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 stay as they
+--- are stored: they have a shape and windows, and networks read them. x:to "f32" makes numbers
+--- of them.
 ---@param path string
 ---@param options? diffusion.load_options?
 ---@return table<string, diffusion.tensor>|nil tensors nil with a message if it isn't a good file

@@ -1,74 +1,12 @@
--- Networks of guided-diffusion (ADM) and improved-diffusion as UNet2DModel, whose keys they get. A block
--- has a number there, counted through all levels.
+-- Networks of guided-diffusion (ADM) and improved-diffusion as UNet2DModel, whose keys they get.
+local blocks = require "diffusion.hub.foreign.blocks"
 local family = require "diffusion.network.unet2d"
 
 local adm = { name = "unet2d", title = "a network of guided-diffusion or improved-diffusion",
   mark = "output_blocks.0.0.in_layers.0.weight", entry = family.peers.diffusers, known = family }
 
--- ==== the list of blocks =================================================================
-
--- The layer that doubles an image at the end of an output block: its stem, and whether it is a resnet.
-local function growth(p, k)
-  for module = 1, 2 do
-    local stem = ("output_blocks.%d.%d"):format(k, module)
-    if p:shape(stem .. ".conv.weight") then return stem, false end
-    if p:shape(stem .. ".in_layers.0.weight") then return stem, true end
-  end
-end
-
--- {levels, blocks in each, resnets = whether they change sizes}.
-local function layout(p)
-  local count, ups, resnets = p:parts "output_blocks", 0, false
-  for k = 0, count - 1 do
-    local stem, resnet = growth(p, k)
-    if stem then ups, resnets = ups + 1, resnet end
-  end
-  local n = ups + 1
-  local blocks = count // n - 1
-  if count % n ~= 0 or p:parts "input_blocks" ~= n * (blocks + 1) or blocks < 1 then
-    p:refuse("%d input blocks and %d output blocks with %d changes of size make no levels", p:parts "input_blocks",
-      count, ups)
-  end
-  return { n = n, blocks = blocks, resnets = resnets }
-end
-
--- Pairs {their stem, diffusers' stem, kind}: the kind is "plain", "resnet" or "attention".
-local function stems(p, at)
-  local list = { { "time_embed.0", "time_embedding.linear_1" }, { "time_embed.2", "time_embedding.linear_2" },
-    { "label_emb", "class_embedding" }, { "input_blocks.0.0", "conv_in" }, { "out.0", "conv_norm_out" },
-    { "out.2", "conv_out" }, { "middle_block.0", "mid_block.resnets.0", "resnet" },
-    { "middle_block.1", "mid_block.attentions.0", "attention" }, { "middle_block.2", "mid_block.resnets.1", "resnet" } }
-  local function add(...) list[#list + 1] = { ... } end
-  local step = at.blocks + 1
-  local function block(theirs, ours, j)
-    add(theirs .. ".0", ("%s.resnets.%d"):format(ours, j), "resnet")
-    if not p:shape(theirs .. ".1.qkv.weight") then return end
-    add(theirs .. ".1", ("%s.attentions.%d"):format(ours, j), "attention")
-  end
-  for level = 0, at.n - 1 do
-    local down, up = ("down_blocks.%d"):format(level), ("up_blocks.%d"):format(level)
-    for j = 0, at.blocks do
-      if j < at.blocks then block(("input_blocks.%d"):format(1 + level * step + j), down, j) end
-      block(("output_blocks.%d"):format(level * step + j), up, j)
-    end
-    if level < at.n - 1 then
-      local shrink, last = ("input_blocks.%d.0"):format((level + 1) * step), level * step + at.blocks
-      local grow = growth(p, last)
-      if not grow then
-        p:refuse("output_blocks.%d ends a level, but it doesn't change the size of its image", last)
-      end
-      local kind, conv = at.resnets and "resnet" or "plain", at.resnets and "" or ".conv"
-      add(at.resnets and shrink or shrink .. ".op", down .. ".downsamplers.0" .. conv, kind)
-      add(grow .. conv, up .. ".upsamplers.0" .. conv, kind)
-    end
-  end
-  return list
-end
-
 -- ==== tensors ============================================================================
 
-local RESNET = { { "in_layers.0", "norm1" }, { "in_layers.2", "conv1" }, { "emb_layers.1", "time_emb_proj" },
-  { "out_layers.0", "norm2" }, { "out_layers.3", "conv2" }, { "skip_connection", "conv_shortcut" } }
 local ATTENTION = { { "norm", "group_norm" }, { "proj_out", "to_out.0" } }
 
 -- The rows of q, k or v (i from 1) of all heads. Only in the new order they are a window.
@@ -80,16 +18,8 @@ local function third(x, i, heads)
   return x:dim() > 1 and y or y:reshape(rows)
 end
 
--- Moves the tensors of a stem from `left` to `out` under another one.
-local function move(left, out, from, to)
-  for _, kind in ipairs { "weight", "bias" } do
-    local key = from .. "." .. kind
-    out[to .. "." .. kind], left[key] = left[key], nil
-  end
-end
-
 local function move_attention(left, out, from, to, heads)
-  for _, pair in ipairs(ATTENTION) do move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
+  for _, pair in ipairs(ATTENTION) do blocks.move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
   for _, kind in ipairs { "weight", "bias" } do
     local key = ("%s.qkv.%s"):format(from, kind)
     local x = left[key]
@@ -100,21 +30,11 @@ local function move_attention(left, out, from, to, heads)
   end
 end
 
--- Diffusers' keys. `heads` is a function of the width if rows are in the legacy order. Keys that are left
--- keep their names, and are found to be unexpected.
-local function tensors_of(p, list, heads)
-  local left, out = {}, {}
-  for key, x in pairs(p.tensors) do left[key] = x end
-  for _, one in ipairs(list) do
-    local from, to, kind = table.unpack(one)
-    if kind == "attention" then
-      move_attention(left, out, from, to, heads and heads(p:size(from .. ".norm.weight", 1)))
-    elseif kind == "resnet" then
-      for _, pair in ipairs(RESNET) do move(left, out, from .. "." .. pair[1], to .. "." .. pair[2]) end
-    else move(left, out, from, to) end
+-- Moves attentions. `heads` is a function of the width if rows are in the legacy order.
+local function mover(p, heads)
+  return function(left, out, from, to)
+    move_attention(left, out, from, to, heads and heads(p:size(from .. ".norm.weight", 1)))
   end
-  for key, x in pairs(left) do out[key] = x end
-  return out
 end
 
 -- ==== options ============================================================================
@@ -208,11 +128,11 @@ end
 ---@param p table a plan
 ---@return table {options, tensors, process}
 function adm.read(p)
-  if p:shape "input_blocks.1.1.transformer_blocks.0.norm1.weight" or p.outer.prefix:find "diffusion_model%.$" then
-    p:refuse "it belongs to a latent diffusion model; open the folder that diffusers makes of it"
+  if p.outer.prefix:find "diffusion_model%.$" then
+    p:refuse "it belongs to a latent diffusion model without a text; open the folder that diffusers makes of it"
   end
-  local at = layout(p)
-  local list, o = stems(p, at), options_of(p, at)
+  local at = blocks.layout(p)
+  local list, o = blocks.stems(p, at), options_of(p, at)
   local heads = read_heads(p, o)
   check_heads(p, list, heads)
   local order = p.o.qkv_order or has_heads(p, list, heads) and p:ask "qkv_order" or "new"
@@ -220,8 +140,9 @@ function adm.read(p)
   local process = p:process { clip = 1, variance = learned and "learned_range" or nil }
   read_factor(p, o)
   settle_heads(p, o, list)
-  return { options = o, process = process,
-    tensors = function() return tensors_of(p, list, order == "legacy" and heads or nil) end }
+  return { options = o, process = process, tensors = function()
+    return blocks.tensors(p, list, mover(p, order == "legacy" and heads or nil))
+  end }
 end
 
 return adm

@@ -1,10 +1,11 @@
--- Files of other libraries. Such a file has one network, which is recognised by its keys. The keys tell
--- sizes. Other facts are options of d.hub.load, and a sentence asks for those that are missing.
-local adopted = require "diffusion.hub.adopted"
+-- Files of other libraries. Such a file has one network, or those of a pipeline of latent diffusion, which
+-- are recognised by their keys. The keys tell sizes. Other facts are options of d.hub.load, and a sentence
+-- asks for those that are missing.
+local adopted = require "diffusion.hub.foreign.adopted"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
-local fail = require "diffusion.fail"
 local ldm = require "diffusion.hub.foreign.ldm"
+local legible = require "diffusion.legible"
 local others = require "diffusion.hub.foreign.others"
 local parser = require "diffusion.file.parser"
 local plan = require "diffusion.hub.foreign.plan"
@@ -23,12 +24,6 @@ local kinds = {
 }
 
 local fault = parser.fault()
-
--- The value of a call that returns nil and a message when it fails. The message becomes the file's fault.
-local function need(path, value, message)
-  if value ~= nil then return value end
-  fault("%s%s", message:sub(1, #path) == path and "" or path .. ": ", message)
-end
 
 -- ==== recognising ========================================================================
 
@@ -55,8 +50,6 @@ end
 
 -- The kind of a file's network, and the prefix of its keys.
 local function recognised(path, shapes)
-  local other = others.find(shapes)
-  if other then fault("%s: %s", path, other) end
   for _, one in ipairs(kinds) do
     local list = one.find and one.find(shapes) or prefixes(shapes, one.mark)
     if #list > 0 then return one, one_prefix(path, list) end
@@ -66,34 +59,25 @@ end
 
 -- ==== reading ============================================================================
 
-local function taken(all, key) return all[key] end -- raises for an array that no tensor holds
-
-local function parts_of(path, all, shapes, prefix)
-  local inside, sizes = {}, {}
-  for key, shape in pairs(shapes) do
-    if key:sub(1, #prefix) == prefix then
-      local own = key:sub(#prefix + 1)
-      inside[own], sizes[own] = need(path, fail.try(taken, all, key)), shape
-    end
-  end
-  return inside, sizes
-end
-
--- The tensors next to the network, which have its prefix without the last part.
-local function outer_of(all, facts, prefix)
-  local stem = prefix:gsub("[^.]*%.$", "")
-  return { facts = type(facts) == "table" and facts or {}, prefix = prefix,
-    get = function(name) return (fail.try(taken, all, stem .. name)) end }
-end
-
-local function network_of(path, one, found, o)
-  local list = need(path, fail.try(found.tensors))
-  return need(path, adopted.network(one.known, one.entry, found.options, list, o))
+local function read_one(path, all, shapes, facts, o)
+  local one, prefix = recognised(path, shapes)
+  local inside, sizes = adopted.below(path, all, shapes, prefix)
+  local p = plan.new(path, inside, sizes, o, adopted.outer(all, facts, prefix))
+  local found = one.read(p)
+  local questions = p:questions(one.title)
+  if questions then fault("%s", questions) end
+  local process = found.process()
+  p:check_used(one.title)
+  local m = adopted.model(path, one.known, one.entry, found, o)
+  if found.kind then trained.learn(m, process, found.kind) end
+  local role = one.role or "unet"
+  return { class = one.title:gsub("^an? ", ""), path = path, [role] = m, process = process, adapt = found.adapt,
+    classes = { [role] = one.name }, entry = one.entry }
 end
 
 local function tensors_of(path, o)
   local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
-  need(path, all, facts)
+  adopted.need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
   return all, facts
 end
@@ -102,20 +86,11 @@ local function read(path, o)
   local all, facts = tensors_of(path, o)
   all = taesd.whole(path, all, function(other) return (tensors_of(other, o)) end)
   local shapes = arrays.shapes(all)
-  if ldm.find(shapes) and not others.find(shapes) then return ldm.parts(path, all, shapes, o) end
-  local one, prefix = recognised(path, shapes)
-  local inside, sizes = parts_of(path, all, shapes, prefix)
-  local p = plan.new(path, inside, sizes, o, outer_of(all, facts, prefix))
-  local found = one.read(p)
-  local questions = p:questions(one.title)
-  if questions then fault("%s", questions) end
-  local process = found.process()
-  p:check_used(one.title)
-  local m = network_of(path, one, found, o)
-  if found.kind then trained.learn(m, process, found.kind) end
-  local role = one.role or "unet"
-  return { class = one.title:gsub("^an? ", ""), path = path, [role] = m, process = process, adapt = found.adapt,
-    classes = { [role] = one.name }, entry = one.entry }
+  local other = others.find(shapes)
+  if other then fault("%s: %s", path, other) end
+  local found = ldm.find(path, shapes)
+  if found then return ldm.read(path, all, shapes, facts, o.only_vae and { vae = found.vae } or found, o) end
+  return read_one(path, all, shapes, facts, o)
 end
 
 --- The parts of a pipe from a file of another library.
@@ -124,5 +99,22 @@ end
 ---@return table|nil parts for pipe.new; nil with a message
 ---@return string|nil message
 function foreign.load(path, o) return parser.run(read, path, o) end
+
+--- The autoencoder of a file of latent diffusion or of TAESD.
+---@param path string
+---@param o table options of d.hub.load: copy, dtype, frozen, groups, scaling_factor, shift_factor
+---@return diffusion.model|nil model nil with a message
+---@return string|nil message
+---@return table|nil info {class, files}
+function foreign.vae(path, o)
+  local own = { only_vae = true }
+  for _, name in ipairs { "copy", "dtype", "frozen", "groups", "scaling_factor", "shift_factor" } do
+    own[name] = o[name]
+  end
+  local parts, message = foreign.load(path, own)
+  if not parts then return nil, message end
+  if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", path, parts.class) end
+  return parts.vae, nil, { class = parts.classes.vae, files = { path } }
+end
 
 return foreign

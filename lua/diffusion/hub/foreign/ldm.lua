@@ -1,183 +1,187 @@
--- Single files of Stable Diffusion, in latent diffusion's own form: the denoiser, the autoencoder and the text
--- encoders in one, without a tokenizer.
-local core = require "diffusion.core"
-local fail = require "diffusion.fail"
-local family = require "diffusion.nn.family"
-local ldm_config = require "diffusion.hub.foreign.ldm_config"
-local ldm_names = require "diffusion.hub.foreign.ldm_names"
-local model = require "diffusion.nn.model"
+-- Single files of latent diffusion (Rombach et al. 2022) have Stable Diffusion 1, 2 or XL with its autoencoder and
+-- its text encoders, or one of these alone. Their keys tell sizes and the version.
+local adopted = require "diffusion.hub.foreign.adopted"
+local denoiser = require "diffusion.hub.foreign.ldm_unet"
+local autoencoder = require "diffusion.hub.foreign.ldm_vae"
+local encoder = require "diffusion.hub.foreign.ldm_text"
 local parser = require "diffusion.file.parser"
-local peers = require "diffusion.nn.peers"
 local pipelines = require "diffusion.hub.pipelines"
-local opts = require "diffusion.opts"
+local plan = require "diffusion.hub.foreign.plan"
+local schedule = require "diffusion.hub.foreign.ldm_schedule"
 local tokenizer = require("diffusion.text.tokenizer").tokenizer
 
 local ldm = {}
 
 local fault = parser.fault()
+local need = adopted.need
 
-local UNET, VAE = "model.diffusion_model.", "first_stage_model."
-local MARK = UNET .. "input_blocks.1.0.in_layers.0.weight"
-local BETAS = { beta_schedule = "scaled_linear", beta_start = 0.00085, beta_end = 0.012 }
+-- ==== versions ===========================================================================
 
---- Whether a file of these shapes is one of latent diffusion.
----@param shapes table<string, integer[]>
----@return boolean
-function ldm.find(shapes)
-  local context = false
-  for key in pairs(shapes) do context = context or key:find("attn2.to_k.weight", 1, true) ~= nil end
-  return shapes[MARK] ~= nil and context
-end
-
--- The shapes of the keys with a prefix, without it.
-local function under(shapes, prefix)
-  local out = {}
-  for key, shape in pairs(shapes) do
-    if key:sub(1, #prefix) == prefix then out[key:sub(#prefix + 1)] = shape end
-  end
-  return next(out) and out or nil
-end
-
--- ==== networks ==========================================================================
-
--- The keys of diffusers that a network has.
-local function keys_of(known, options)
-  local keys, entry = {}, known.peers.diffusers
-  family.model(known, options, { tensors = math.maxinteger, find = function(parameters)
-    for i, p in ipairs(parameters) do keys[i] = peers.theirs(entry, p[1]) end
-    return nil, "counted"
-  end })
-  return keys
-end
-
--- A network of a file. get(key) gives the tensor for a key of diffusers.
-local function network(file, name, options, get)
-  local known, tensors = family.find(name), {}
-  for _, key in ipairs(keys_of(known, options)) do
-    local x = get(key)
-    if x and core.real ~= "f64" and x:dtype() == "f64" then x = x:to "f32" end
-    tensors[key] = x
-  end
-  local all = opts.joined(options, { recompute = known.options.recompute and file.o.recompute or nil })
-  local m, message = fail.try(peers.model, known, all, tensors, { frozen = file.o.frozen ~= false })
-  if not m then fault("%s: %s", file.path, message) end
-  if file.o.frozen == nil then model.defer(m) end
-  return m
-end
-
-local function options_of(name, config)
-  local known = family.find(name)
-  return (peers.options(known, known.peers.diffusers, config))
-end
-
--- Height and width in latents: those of the option image, which are in pixels.
-local function size_of(file, usual)
-  local image, f = file.o.image, ldm_config.factor(under(file.shapes, VAE) or {})
-  if type(image) == "table" then return { image[1] // f, image[2] // f } end
-  return image and image // f or usual
-end
-
-local function unet(file)
-  local shapes = under(file.shapes, UNET)
-  local config = ldm_config.unet(shapes)
-  config.sample_size = size_of(file, config.sample_size)
-  local rename = ldm_names.unet(config)
-  return network(file, "unet2dcondition", options_of("unet2dcondition", config), function(key)
-    return file.all[UNET .. rename(key)]
-  end)
-end
-
-local function vae(file, factor)
-  local shapes = under(file.shapes, VAE)
-  if not shapes then return nil end
-  local config = ldm_config.vae(shapes, factor)
-  local rename = ldm_names.vae(#config.block_out_channels)
-  return network(file, "autoencoderkl", options_of("autoencoderkl", config), function(key)
-    return file.all[VAE .. rename(key)]
-  end)
-end
-
-local function clip(file, prefix)
-  local shapes = under(file.shapes, prefix)
-  return network(file, "cliptext", ldm_config.clip(shapes), function(key) return file.all[prefix .. key] end)
-end
-
-local function open_clip(file, prefix, projected)
-  return network(file, "cliptext", ldm_config.open_clip(under(file.shapes, prefix), projected), function(key)
-    local name, third = ldm_names.open_clip(key)
-    local x = file.all[prefix .. name]
-    if x and third then return x:narrow(1, (third - 1) * (x:size(1) // 3) + 1, x:size(1) // 3) end
-    return x and name == "text_projection" and x:t() or x
-  end)
-end
-
--- ==== kinds of files ====================================================================
-
-local LARGE = "StableDiffusionXLPipeline"
-
--- Kinds of files, with the prefixes of their text encoders. The first whose prefix has keys is meant.
-local kinds = {
-  { prefix = "conditioner.embedders.1.model.", class = LARGE, factor = 0.13025, zeros = true, flow = "euler",
-    text = "conditioner.embedders.0.transformer.", text2 = "conditioner.embedders.1.model." },
-  { prefix = "conditioner.embedders.0.model.", class = LARGE, factor = 0.13025, scored = true, flow = "euler",
-    text2 = "conditioner.embedders.0.model." },
-  { prefix = "cond_stage_model.model.", class = "StableDiffusionPipeline", factor = 0.18215, open = true, asks = true,
-    text = "cond_stage_model.model.", pad = 0 },
-  { prefix = "cond_stage_model.transformer.", class = "StableDiffusionPipeline", factor = 0.18215,
-    text = "cond_stage_model.transformer." },
+-- Facts of a version that its keys imply: the size of latents, how the text encoders compute, and the tokens that
+-- fill up texts.
+local versions = {
+  sd1 = { title = "Stable Diffusion 1", class = "StableDiffusion", size = 64,
+    text = { act = "quick_gelu" }, pad = "<|endoftext|>" },
+  sd2 = { title = "Stable Diffusion 2", class = "StableDiffusion", size = 96,
+    text = { act = "gelu", penultimate = true }, pad = "!" },
+  xl = { title = "Stable Diffusion XL", class = "StableDiffusionXL", size = 128,
+    text = { act = "quick_gelu" }, text2 = { act = "gelu", projection = true }, pad = "<|endoftext|>", pad2 = "!",
+    facts = { zeros = true, scored = false } },
+  refiner = { title = "the refiner of Stable Diffusion XL", class = "StableDiffusionXLImg2Img",
+    size = 128, text2 = { act = "gelu", projection = true }, pad2 = "!", facts = { zeros = false, scored = true } },
 }
 
-local function kind_of(file)
-  for _, one in ipairs(kinds) do
-    if under(file.shapes, one.prefix) then return one end
+-- ==== finding ============================================================================
+
+-- The one prefix of a network, nil if it isn't there.
+local function prefix_of(path, shapes, network)
+  local seen, list = {}, {}
+  for key in pairs(shapes) do
+    local prefix = network.prefix(key)
+    if prefix and not seen[prefix] then
+      seen[prefix] = true
+      list[#list + 1] = prefix
+    end
   end
-  fault("%s: a denoiser of latent diffusion without a text encoder that is known here", file.path)
+  table.sort(list)
+  if #list > 1 then fault("%s: several networks, under the keys '%s'", path, table.concat(list, "', '")) end
+  return list[1]
 end
 
--- The scheduler of a kind, as the folders of these models have it.
-local function scheduler_of(file, one)
-  local predict = file.o.predict or not one.asks and "eps"
-  if not predict then
-    fault("%s: Stable Diffusion 2, whose file doesn't tell its target; give predict = \"eps\" (base, turbo) or \"v\" "
-      .. "(768-v)", file.path)
-  end
-  local config = opts.joined(BETAS, { prediction_type = predict == "v" and "v_prediction" or "epsilon",
-    steps_offset = 1, timestep_spacing = "leading" })
-  if one.flow then return opts.joined(config, { _class_name = "EulerDiscreteScheduler" }) end
-  config.set_alpha_to_one, config.clip_sample, config.skip_prk_steps = false, false, true
-  config._class_name = predict == "v" and "DDIMScheduler" or "PNDMScheduler"
-  return config
-end
-
-local function tokenizer_of(file, pad)
-  if not file.o.tokenizer then return nil end
-  local own, message = tokenizer { path = file.o.tokenizer, pad = pad }
-  if not own then fault("%s", message) end
-  return own
-end
-
---- The parts of a pipe from a single file of Stable Diffusion.
+--- The networks of a file, nil if it isn't one of latent diffusion with texts.
 ---@param path string
----@param all table<string, any> tensors by key
+---@param shapes table<string, integer[]> by key
+---@return table|nil {unet, vae = prefixes, text, text2 = as ldm_text.find gives them}
+function ldm.find(path, shapes)
+  local out = { unet = prefix_of(path, shapes, denoiser), vae = prefix_of(path, shapes, autoencoder) }
+  if not (out.unet or out.vae) then return nil end
+  out.text, out.text2 = encoder.find(shapes)
+  return out
+end
+
+-- ==== reading ============================================================================
+
+local File = {}
+File.__index = File
+
+-- A plan for the network under a prefix. All plans of a file ask together.
+function File:plan(prefix)
+  local inside, sizes = adopted.below(self.path, self.all, self.shapes, prefix)
+  local p = plan.new(self.path, inside, sizes, self.o, adopted.outer(self.all, self.facts, prefix))
+  p.missing, p.asked = self.missing, self.asked
+  return p
+end
+
+-- The averages of a network's values, which stand under keys without dots.
+local function averages(file, p, prefix)
+  for key in pairs(p.tensors) do
+    local own = "model_ema." .. (prefix .. key):gsub("^model%.", ""):gsub("%.", "")
+    p.tensors[key] = file.shapes[own] and file.all[own]
+      or fault("%s: ema = true: there is no average of '%s'", file.path, prefix .. key)
+  end
+end
+
+-- Pixels of an image, in each direction, for one latent.
+local function factor_of(file, found)
+  if not found.vae then return 8 end
+  return 1 << math.max(0, plan.new(file.path, {}, file.shapes, file.o, {}):parts(found.vae .. "encoder.down") - 1)
+end
+
+-- Height and width of the latents that a network was trained on. Those of version 2 with the target eps are smaller.
+local function size_of(p, kind, target, factor)
+  local image, usual = p.o.image, kind == "sd2" and target == "eps" and versions.sd1.size or versions[kind].size
+  if type(image) == "table" then return { image[1] // factor, image[2] // factor } end
+  return image and image // factor or usual
+end
+
+local function read_unet(file, found)
+  local p = file:plan(found.unet)
+  local pooled = found.text2 and encoder.pooled(file.shapes, found.text2)
+    or found.text and encoder.pooled(file.shapes, found.text)
+  if not p:shape "label_emb.0.0.weight" then pooled = nil end
+  local kind, numbers = denoiser.kind(p, pooled)
+  local version = versions[kind]
+  if kind == "refiner" then found.text2, found.text = found.text2 or found.text, nil end
+  if file.o.ema then averages(file, p, found.unet) end
+  local target = schedule.target(p, kind, file)
+  local one = denoiser.read(p, size_of(p, kind, target, factor_of(file, found)), numbers, pooled)
+  return { network = denoiser, found = one, class = denoiser.class }, version, schedule.of(p, kind, target, file)
+end
+
+local function read_vae(file, found, version)
+  local p, size = file:plan(found.vae), (version or versions.sd1).size * factor_of(file, found)
+  local known = version and pipelines.find(version.class .. "Pipeline")
+  return { network = autoencoder, found = autoencoder.read(p, size, known and known.factor), class = autoencoder.class }
+end
+
+local function read_text(file, found, how)
+  local one = encoder.read(file:plan(found.prefix), found.form, how)
+  return { network = encoder, found = one, class = one.class }
+end
+
+-- Reads all of a file before anything is made: networks by part, and facts of the pipe.
+local function read_all(file, found)
+  local list, version, process = {}, nil, nil
+  if found.unet then list.unet, version, process = read_unet(file, found) end
+  if found.vae and not (found.unet and file.o.vae ~= nil) then
+    list.vae = read_vae(file, found, version)
+  end
+  for _, name in ipairs(version and file.o.text and { "text", "text2" } or {}) do
+    if found[name] and version[name] then list[name] = read_text(file, found[name], version[name]) end
+  end
+  return list, version, process
+end
+
+-- ==== the pipe ===========================================================================
+
+local function add_tokenizers(file, out, version)
+  local path = file.o.tokenizer
+  if not path then return end
+  for ending, pad in pairs { [""] = version.pad, ["2"] = version.pad2 } do
+    local one, message = tokenizer { path = path, pad = pad }
+    out["tokenizer" .. ending] = need(path, one, message)
+  end
+end
+
+local function class_of(list, version)
+  local o = list.unet.found.options
+  local painter = o.in_channels ~= o.out_channels
+  return version.class .. (painter and "Inpaint" or "") .. "Pipeline"
+end
+
+local function add_version(file, out, list, version, process)
+  out.class = class_of(list, version)
+  for key, value in pairs(version.facts or {}) do out[key] = value end
+  for key, value in pairs(process) do out[key] = value end
+  add_tokenizers(file, out, version)
+end
+
+--- The parts of a pipe from a file.
+---@param path string
+---@param all table<string, any> its tensors
 ---@param shapes table<string, integer[]>
----@param o table options of d.hub.load
+---@param facts any the second result of d.load
+---@param found table from ldm.find
+---@param o table checked options of d.hub.load
 ---@return table parts for pipe.new
-function ldm.parts(path, all, shapes, o)
-  local file = { path = path, all = all, shapes = shapes, o = o }
-  local one = kind_of(file)
-  local out = opts.joined(pipelines.find(one.class), { class = one.class, path = path, zeros = one.zeros,
-    scored = one.scored, scheduler = scheduler_of(file, one),
-    unet = unet(file), classes = { unet = "UNet2DConditionModel", vae = "AutoencoderKL" } })
-  out.vae = o.vae == nil and vae(file, one.factor) or nil
-  if o.text == false then return out end
-  if one.text then
-    out.text, out.classes.text = one.open and open_clip(file, one.text, false) or clip(file, one.text), "CLIPTextModel"
-    out.tokenizer = tokenizer_of(file, one.pad)
+function ldm.read(path, all, shapes, facts, found, o)
+  local file = setmetatable({ path = path, all = all, shapes = shapes, facts = facts, o = o, missing = {},
+    asked = {} }, File)
+  schedule.refuse_others(file)
+  local list, version, process = read_all(file, found)
+  local p = plan.new(path, {}, {}, o, {})
+  p.missing = file.missing
+  local questions = p:questions(version and "a network of " .. version.title or "an autoencoder of latent diffusion")
+  if questions then fault("%s", questions) end
+  local out = { class = autoencoder.class, path = path, classes = {} }
+  for _, name in ipairs { "unet", "vae", "text", "text2" } do
+    local one = list[name]
+    if one then
+      out[name] = adopted.model(path, one.network.known, one.network.entry, one.found, o)
+      out.classes[name] = one.class
+    end
   end
-  if one.text2 then
-    out.text2, out.classes.text2 = open_clip(file, one.text2, true), "CLIPTextModelWithProjection"
-    out.tokenizer2 = tokenizer_of(file, 0)
-  end
+  if version then add_version(file, out, list, version, process) end
   return out
 end
 

@@ -40,6 +40,13 @@ plan.rules = {
     text = "the process, in place of schedule, T, predict and variance" },
   precondition = { one_of = { "edm", "vp", "ve", "iddpm" }, default_text = "that of the file",
     text = "how the network's input and output are scaled; see d.precondition" },
+  text_heads = { "integer", min = 1, default_text = "one for 64 channels",
+    text = "in a file of latent diffusion, the number of heads of each attention of its text encoders" },
+  scaling_factor = { "number", above = 0, default_text = "that of the file's version",
+    text = "factor of an autoencoder's latents: 0.18215 in Stable Diffusion 1 and 2, 0.13025 in XL" },
+  shift_factor = { "number", default_text = "none", text = "subtracted from an autoencoder's latents before that" },
+  ema = { "boolean", default_text = "the values in training",
+    text = "takes the denoiser's average, which some files of latent diffusion have next to its values" },
   sigma_data = { "number", above = 0, default_text = "that of the file",
     text = "standard deviation of the data, for precondition = \"edm\"" },
 }
