@@ -62,8 +62,12 @@ static void from_blocks(block_reader *read, int bytes, df_real *y, const uint8_t
     df_int at = (first + done) % 32;
     const uint8_t *block = x + (first + done) / 32 * bytes;
     m = df_min(32 - at, n - done);
-    read(m == 32 ? y + done : some, block);
-    if (m < 32) memcpy(y + done, some + at, (size_t)m * sizeof *y);
+    if (m == 32) {
+      read(y + done, block);
+    } else {
+      read(some, block);
+      memcpy(y + done, some + at, (size_t)m * sizeof *y);
+    }
   }
 }
 
