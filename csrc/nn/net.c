@@ -203,7 +203,8 @@ static df_tensor *absent_result(const net *n) {
                       n->name);
 }
 
-/* `slot` has room for all places. Inputs that were given and released become NULL in x. */
+/* `slot` has room for all places. Inputs that were given and released become NULL in
+** x. */
 static df_tensor *run(df_tape *tape, const net *n, df_tensor **slot, df_tensor **x,
                       unsigned given) {
   df_tensor *y = NULL;

@@ -8,7 +8,7 @@ local peer_values = require "spec.support.peer_values"
 
 local peer_folder = {}
 
---- The shapes of a config's network, by the peer's keys and in its layout.
+--- Returns the shapes of a config's network, by the peer's keys and in its layout.
 ---@param config table with _class_name
 ---@return table<string, integer[]>
 function peer_folder.shapes(config)

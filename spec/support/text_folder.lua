@@ -76,7 +76,7 @@ end
 ---@param root string
 ---@param case table
 ---@param all table the whole fixture, for the tokenizer
----@param weights? fun(config: table, values: any): any what is written as a network's weights; default its tensors
+---@param weights? fun(config: table, values: any): any a file of weights, in place of the tensors
 function text_folder.write(root, case, all, weights)
   local index = index_of(case)
   local files = { ["model_index.json"] = index, ["scheduler/scheduler_config.json"] = case.scheduler }
