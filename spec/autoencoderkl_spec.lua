@@ -237,4 +237,13 @@ describe("tiles", function()
     local whole, tiled = peak(), peak { tile = { size = 16 } }
     assert(tiled < 0.3 * whole, ("%d of %d bytes"):format(tiled, whole))
   end)
+
+  it("have at most 192 pixels if no size is given", function()
+    local large = d.autoencoderkl { block_out_channels = { 4 }, norm_num_groups = 2, sample_size = 512,
+      mid_block_add_attention = false }
+    local z = d.randn({ 1, 200, 250, 4 }, { seed = 1 })
+    local usual = large:decode(z, { tile = true })
+    assert.is_true(usual:equal(large:decode(z, { tile = { size = 192 } })))
+    assert.is_false(usual:equal(large:decode(z, { tile = { size = 512 } })))
+  end)
 end)

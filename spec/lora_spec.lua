@@ -458,6 +458,18 @@ describe("freezing", function()
     end
     os.remove(path)
   end)
+
+  it("of adopted values makes room once for all of them", function()
+    local m, path = adopted(unet())
+    local bytes = m:count() * (core.real == "f64" and 8 or 4)
+    collectgarbage()
+    core.memory_reset_peak()
+    local before = core.memory().live
+    m:unfreeze()
+    local more = core.memory().peak - before
+    assert(more < 1.2 * bytes, ("%d bytes for values of %d"):format(more, bytes))
+    os.remove(path)
+  end)
 end)
 
 describe("an average of adopted values", function()

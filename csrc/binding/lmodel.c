@@ -139,11 +139,26 @@ static int l_trainable(lua_State *L) {
   return 1;
 }
 
+/* The numbers in the list at 2, as an array that is left on the stack. */
+static int *push_numbers(lua_State *L, const df_home *h, int *n) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  *n = (int)luaL_len(L, 2);
+  int *index = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *index, 0);
+  for (int k = 0; k < *n; k++) {
+    lua_geti(L, 2, k + 1);
+    index[k] = (int)dfl_position(L, lua_gettop(L), h->n, "a model");
+    lua_pop(L, 1);
+  }
+  return index;
+}
+
+/* set_trainable(list of numbers, boolean) */
 static int l_set_trainable(lua_State *L) {
   df_home *h = dfl_home(L, 1);
-  df_int i = dfl_position(L, 2, h->n, "a model");
-  if (df_home_set_trainable(h, (int)i, lua_toboolean(L, 3)) != DF_OK) dfl_raise(L);
-  return 0;
+  int n;
+  bool on = lua_toboolean(L, 3);
+  const int *index = push_numbers(L, h, &n);
+  return df_home_set_trainable(h, index, n, on) == DF_OK ? 0 : dfl_raise(L);
 }
 
 /* adopt(i, tensor) and give(i, tensor), before start() */
@@ -161,15 +176,13 @@ static int l_give(lua_State *L) { return take(L, df_home_give); }
 /* put(list of numbers, list of tensors), after start() */
 static int l_put(lua_State *L) {
   df_home *h = dfl_home(L, 1);
-  const int n = (int)luaL_len(L, 2);
-  int *index = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *index, 0);
+  int n;
+  const int *index = push_numbers(L, h, &n);
   df_tensor **x = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *x, 0);
   for (int k = 0; k < n; k++) {
-    lua_geti(L, 2, k + 1);
-    index[k] = (int)dfl_position(L, lua_gettop(L), h->n, "a model");
     lua_geti(L, 3, k + 1);
     x[k] = dfl_tensor(L, lua_gettop(L));
-    lua_pop(L, 2);
+    lua_pop(L, 1);
   }
   return df_home_put(h, index, x, n) == DF_OK ? 0 : dfl_raise(L);
 }

@@ -251,12 +251,10 @@ df_code df_lengthen(df_storage *s, df_int from, df_int to) {
   return DF_OK;
 }
 
-/* Copies an adopted value to the end of the vector. */
+/* Copies an adopted value to the end of what the vector holds. */
 static df_code make_own(df_home *h, df_param *p) {
   df_tensor *adopted = p->value;
-  const df_int at = h->count;
-  if (df_lengthen(h->values, at, at + padded(p)) != DF_OK || place(h, p, at) != DF_OK)
-    return df_error_code();
+  if (place(h, p, h->count) != DF_OK) return df_error_code();
   h->count += padded(p);
   count_adopted(h, -bytes_of(p, adopted->dtype));
   df_tensor_copy(p->value, adopted);
@@ -266,17 +264,44 @@ static df_code make_own(df_home *h, df_param *p) {
   return DF_OK;
 }
 
-df_code df_home_set_trainable(df_home *h, int i, bool trainable) {
-  df_param *p = h->param[i];
-  if (p->leaf.trainable == trainable || p->fixed) return DF_OK;
-  if (trainable && p->at < 0 && h->lent)
-    return df_fail(DF_MISUSE,
-                   "model: '%s' can't be unfrozen while the model has the values of an "
-                   "average",
-                   p->name);
+/* Whether a parameter must be copied before it is trained. */
+static bool is_foreign(const df_param *p) { return p->at < 0 && !p->fixed; }
+
+/* Growing copies the vector, so it grows once. */
+static df_code make_all_own(df_home *h, const int *index, int n) {
+  df_int to = h->count;
+  for (int k = 0; k < n; k++)
+    if (is_foreign(h->param[index[k]])) to += padded(h->param[index[k]]);
+  if (to == h->count) return DF_OK;
+  df_code code = df_lengthen(h->values, h->count, to);
+  for (int k = 0; k < n && code == DF_OK; k++)
+    if (is_foreign(h->param[index[k]])) code = make_own(h, h->param[index[k]]);
+  return code;
+}
+
+static df_code check_lent(const df_home *h, const int *index, int n) {
+  for (int k = 0; k < n && h->lent; k++)
+    if (is_foreign(h->param[index[k]]))
+      return df_fail(DF_MISUSE,
+                     "model: '%s' can't be unfrozen while the model has the values of an "
+                     "average",
+                     h->param[index[k]]->name);
+  return DF_OK;
+}
+
+static bool changes(const df_param *p, bool trainable) {
+  return p->leaf.trainable != trainable && !p->fixed;
+}
+
+df_code df_home_set_trainable(df_home *h, const int *index, int n, bool trainable) {
+  bool any = false;
+  for (int k = 0; k < n; k++) any |= changes(h->param[index[k]], trainable);
+  if (!any) return DF_OK;
+  if (trainable && check_lent(h, index, n) != DF_OK) return DF_MISUSE;
   df_home_forget(h);
-  if (trainable && p->at < 0 && make_own(h, p) != DF_OK) return df_error_code();
-  p->leaf.trainable = trainable;
+  if (trainable && make_all_own(h, index, n) != DF_OK) return df_error_code();
+  for (int k = 0; k < n; k++)
+    if (!h->param[index[k]]->fixed) h->param[index[k]]->leaf.trainable = trainable;
   return DF_OK;
 }
 

@@ -31,10 +31,10 @@ df_code df_home_give(df_home *h, int i, df_tensor *x);
 /* Makes the values; those neither adopted nor given are drawn. Once. */
 df_code df_home_start(df_home *h, uint64_t seed);
 
-/* Releases all gradients if it changes anything. Fixed parameters stay frozen. An adopted
-** parameter that becomes trainable is copied into the vector first, as reals. That fails
-** while the values are lent. */
-df_code df_home_set_trainable(df_home *h, int i, bool trainable);
+/* Releases all gradients if it changes anything. Fixed parameters stay frozen. Adopted
+** parameters that become trainable are copied into the vector first, as reals. It grows
+** once for all n of them. That fails while the values are lent. */
+df_code df_home_set_trainable(df_home *h, const int *index, int n, bool trainable);
 /* After the start: writes the values of n parameters, or none if it fails. An adopted one
 ** becomes a window on x[k] instead. */
 df_code df_home_put(df_home *h, const int *index, df_tensor *const *x, int n);

@@ -128,33 +128,66 @@ static bool complete(const step *s, df_tensor *const *slot) {
   return true;
 }
 
+/* Whether the network may release a place. An input is the caller's, unless its bit in
+** `given` is set. */
+static bool is_own(const net *n, int place, unsigned given) {
+  return place >= n->inputs || (place >= 0 && (given >> place & 1));
+}
+
+static bool is_alone(const step *s, int k) {
+  for (int i = 0; i < s->n; i++)
+    if (i != k && s->in[i] == s->in[k]) return false;
+  return true;
+}
+
+/* Bits of the inputs that no later step reads. A block releases them after their last
+** reader in it. */
+static unsigned gifts(const net *n, const step *s, unsigned given) {
+  unsigned bits = 0;
+  for (int k = 0; k < s->n; k++)
+    if (s->last[k] && is_own(n, s->in[k], given) && is_alone(s, k)) bits |= 1u << k;
+  return bits;
+}
+
+static df_tensor *forward(df_tape *tape, const net *n, df_tensor **x, unsigned given);
+
+static df_tensor *call(df_tape *tape, const step *s, df_tensor **x, unsigned given) {
+  if (s->recompute && df_tape_recording(tape))
+    return df_layer_recomputed(tape, s->layer, x, s->n);
+  if (df_is_net(s->layer)) return forward(tape, net_of(s->layer), x, given);
+  return df_layer_forward(tape, s->layer, x);
+}
+
 /* The result is held by itself; all else that the step made goes. */
-static df_tensor *run_step(df_tape *tape, const step *s, df_tensor *const *slot) {
+static df_tensor *run_step(df_tape *tape, const net *n, const step *s, df_tensor **slot,
+                           unsigned given) {
   df_tensor *x[DF_INPUTS] = { NULL };
   for (int i = 0; i < s->n; i++) x[i] = s->in[i] < 0 ? NULL : slot[s->in[i]];
+  unsigned gone = gifts(n, s, given);
   size_t mark = df_scope_open(tape);
-  df_tensor *y = s->recompute ? df_layer_recomputed(tape, s->layer, x, s->n)
-                              : df_layer_forward(tape, s->layer, x);
+  df_tensor *y = call(tape, s, x, gone);
   df_tensor_retain(y);
   df_scope_close(tape, mark);
+  for (int i = 0; i < s->n; i++)
+    if (gone >> i & 1) slot[s->in[i]] = x[i];
   return y;
 }
 
-static void let_go(const net *n, const step *s, df_tensor **slot) {
+static void let_go(const net *n, const step *s, df_tensor **slot, unsigned given) {
   for (int k = 0; k < s->n; k++) {
-    if (!s->last[k] || s->in[k] < n->inputs) continue;
+    if (!s->last[k] || !is_own(n, s->in[k], given)) continue;
     df_tensor_release(slot[s->in[k]]);
     slot[s->in[k]] = NULL;
   }
 }
 
-static bool run_steps(df_tape *tape, const net *n, df_tensor **slot) {
+static bool run_steps(df_tape *tape, const net *n, df_tensor **slot, unsigned given) {
   for (const step *s = n->step; s < n->step + n->steps; s++) {
     const bool runs = complete(s, slot);
-    df_tensor *y = runs ? run_step(tape, s, slot) : NULL;
+    df_tensor *y = runs ? run_step(tape, n, s, slot, given) : NULL;
     if (runs && !y) return false;
     slot[s->out] = y;
-    let_go(n, s, slot);
+    let_go(n, s, slot, given);
   }
   return true;
 }
@@ -170,31 +203,38 @@ static df_tensor *absent_result(const net *n) {
                       n->name);
 }
 
-/* `slot` has room for all places. */
-static df_tensor *run(df_tape *tape, const net *n, df_tensor **slot,
-                      df_tensor *const *x) {
+/* `slot` has room for all places. Inputs that were given and released become NULL in
+** x. */
+static df_tensor *run(df_tape *tape, const net *n, df_tensor **slot, df_tensor **x,
+                      unsigned given) {
   df_tensor *y = NULL;
   memset(slot, 0, (size_t)n->places * sizeof *slot);
   memcpy(slot, x, (size_t)n->inputs * sizeof *slot);
-  if (run_steps(tape, n, slot)) {
+  if (run_steps(tape, n, slot, given)) {
     y = slot[n->result];
     y = y ? df_scope_own(tape, df_tensor_retain(y)) : absent_result(n);
   }
+  memcpy(x, slot, (size_t)n->inputs * sizeof *slot);
   for (int i = n->inputs; i < n->places; i++) df_tensor_release(slot[i]);
   return y;
 }
 
-static df_tensor *net_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
-  const net *n = net_of(l);
+static df_tensor *forward(df_tape *tape, const net *n, df_tensor **x, unsigned given) {
   df_tensor *few[FEW];
   if (n->result < 0)
     return df_fail_null(DF_MISUSE, "%s: the network has no result yet", n->name);
   if (check_inputs(n, x) != DF_OK) return NULL;
-  if (n->places <= FEW) return run(tape, n, few, x);
+  if (n->places <= FEW) return run(tape, n, few, x, given);
   df_tensor **slot = df_alloc((size_t)n->places * sizeof *slot);
-  df_tensor *y = slot ? run(tape, n, slot, x) : NULL;
+  df_tensor *y = slot ? run(tape, n, slot, x, given) : NULL;
   df_free(slot);
   return y;
+}
+
+static df_tensor *net_forward(df_tape *tape, const df_layer *l, df_tensor *const *x) {
+  df_tensor *own[DF_INPUTS];
+  memcpy(own, x, (size_t)net_of(l)->inputs * sizeof *own);
+  return forward(tape, net_of(l), own, 0);
 }
 
 /* ==== writing ====================================================================== */

@@ -8,11 +8,10 @@ local peer_values = require "spec.support.peer_values"
 
 local peer_folder = {}
 
---- The tensors of a network of a config, by the peer's keys.
+--- Returns the shapes of a config's network, by the peer's keys and in its layout.
 ---@param config table with _class_name
----@param seed integer|nil
----@return table<string, any>
-function peer_folder.tensors(config, seed)
+---@return table<string, integer[]>
+function peer_folder.shapes(config)
   local family, implied = component.family(config._class_name)
   local entry, keys = family.peers.diffusers, {}
   for key, value in pairs(config) do
@@ -23,8 +22,14 @@ function peer_folder.tensors(config, seed)
   for name, p in family.new(options):parameters() do
     shapes[peers.theirs(entry, name)] = peers.shape(p:shape())
   end
-  return peer_values.filled(shapes, seed)
+  return shapes
 end
+
+--- The tensors of a network of a config, by the peer's keys.
+---@param config table with _class_name
+---@param seed integer|nil
+---@return table<string, any>
+function peer_folder.tensors(config, seed) return peer_values.filled(peer_folder.shapes(config), seed) end
 
 --- Writes the folder of a case of spec/fixtures/peers/pipelines.json.
 ---@param root string

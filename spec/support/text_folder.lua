@@ -76,14 +76,15 @@ end
 ---@param root string
 ---@param case table
 ---@param all table the whole fixture, for the tokenizer
-function text_folder.write(root, case, all)
+---@param weights? fun(config: table, values: any): any a file of weights, in place of the tensors
+function text_folder.write(root, case, all, weights)
   local index = index_of(case)
   local files = { ["model_index.json"] = index, ["scheduler/scheduler_config.json"] = case.scheduler }
   for name, config in pairs(case.parts) do
     local library = config._class_name:find "^CLIP" and "transformers" or "diffusers"
     index[name] = { library, config._class_name }
     files[name .. "/config.json"] = written(config)
-    files[name .. "/" .. STEMS[library] .. ".safetensors"] = peer.tensors(config, case.values)
+    files[name .. "/" .. STEMS[library] .. ".safetensors"] = (weights or peer.tensors)(config, case.values)
   end
   for ending, pad in pairs { [""] = case.pad, _2 = case.pad2 } do
     if index["text_encoder" .. ending][1] ~= json.null then

@@ -58,8 +58,11 @@ end
 
 -- ==== tiles ==============================================================================
 
+-- Larger tiles of Stable Diffusion's decoder take more than 0.5 GB.
+local USUAL = 192
+
 local tile_rules = opts.declare("autoencoderkl_tile", {
-  size = { "integer", min = 1, default_text = "sample_size",
+  size = { "integer", min = 1, default_text = "sample_size, at most 192; diffusers takes sample_size",
     text = "height and width of a tile in pixels, rounded down to whole latents" },
   overlap = { "number", default = 0.25, min = 0, below = 1,
     text = "share of a tile that lies in the one before, rounded up to whole latents" },
@@ -78,7 +81,7 @@ local decode_rules = opts.declare("autoencoderkl_decode", call_rules)
 local function tiled(where, m, given)
   if not given then return nil end
   local o, c = opts.check(where .. ": tile", given ~= true and given or {}, tile_rules, 0), m:config()
-  local usual = type(c.sample_size) == "table" and c.sample_size[1] or c.sample_size
+  local usual = math.min(type(c.sample_size) == "table" and c.sample_size[1] or c.sample_size, USUAL)
   local factor = 1 << #c.block_out_channels - 1
   local size = (o.size or usual) // factor
   local step = math.floor(size * (1 - o.overlap))

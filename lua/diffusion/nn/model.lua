@@ -84,9 +84,11 @@ function model.trains(m)
   local own = private[m]
   local later = own.later
   own.later = nil
+  local list = {}
   for i = 1, later and own.home:count() or 0 do
-    if later[own.home:name(i)] then own.home:set_trainable(i, true) end
+    if later[own.home:name(i)] then list[#list + 1] = i end
   end
+  own.home:set_trainable(list, true)
 end
 
 --- The number of classes of a network, or of an average of one. nil if it isn't known.
@@ -400,9 +402,9 @@ local function patterns_of(method, given)
   return list
 end
 
--- The numbers of the parameters whose names match. A pattern that matches none is a mistake.
+-- The numbers of the parameters whose names match, in order. A pattern that matches none is a mistake.
 local function matching(home, method, patterns)
-  local chosen = {}
+  local chosen, list = {}, {}
   for _, pattern in ipairs(patterns) do
     local found = home:count() == 0
     for i = 1, home:count() do
@@ -412,18 +414,17 @@ local function matching(home, method, patterns)
       fail.raise("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
     end
   end
-  return chosen
+  for i = 1, home:count() do
+    if chosen[i] then list[#list + 1] = i end
+  end
+  return list
 end
 
 local function set_trainable(m, method, given, on)
   local home = private[m].home
-  local chosen = matching(home, method, patterns_of(method, given))
-  for i = 1, home:count() do
-    if chosen[i] then
-      if private[m].later then private[m].later[home:name(i)] = nil end
-      fail.call(home.set_trainable, home, i, on)
-    end
-  end
+  local list = matching(home, method, patterns_of(method, given))
+  fail.call(home.set_trainable, home, list, on)
+  for _, i in ipairs(private[m].later and list or {}) do private[m].later[home:name(i)] = nil end
   return m
 end
 
