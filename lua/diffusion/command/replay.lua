@@ -11,6 +11,8 @@ local words = require "diffusion.command.words"
 local replay = { name = "replay", places = 1, usage = "replay PICTURE [flags] [-o again.png]",
   text = "draws a picture of `diffusion sample` again, from the settings inside" }
 
+replay.examples = { "replay cat.png", "replay cat.png --model models/stable-diffusion-v1-5 -o again.png" }
+
 replay.flags = {
   { key = "model", name = "--model", kind = "file", value = "MODEL",
     text = "the model, in place of the one that the settings name" },
@@ -81,6 +83,9 @@ function replay.run(list)
   local given, places = words.read(replay, list)
   if given.help then return words.help(replay) end
   if not places[1] then fail.raise "replay: PICTURE is missing; `diffusion replay --help` shows how" end
+  local output = given.output or "again.png"
+  local wrong = sample.misplaced(output)
+  if wrong then return nil, wrong end
   local info, message = images.info(places[1])
   local values = info
   if info then values, message = settings.read(info, places[1]) end
@@ -95,7 +100,7 @@ function replay.run(list)
   told.flags.n = values.flags.n
   x = x:narrow(1, values.image or 1, 1)
   local paths
-  paths, message = sample.write(given.output or "again.png", x, told, values.image)
+  paths, message = sample.write(output, x, told, values.image)
   if not paths then return nil, message end
   return sample.report(paths, x, told)
 end
