@@ -2,7 +2,7 @@
 -- low-rank adapters.
 -- Run: lua5.4 examples/13_text_to_image.lua [FOLDER [PICTURES]]     FOLDER is one of diffusers, or a name in
 -- the cache of huggingface_hub. Without it, a small one is made first, which knows "the digit three" and the
--- like. PICTURES is a folder with captions that shows a style; without it, dark digits on white are one.
+-- like. PICTURES is a folder with captions that shows a style; without it, digits in orange are one.
 -- Writes text_to_image.png and the folders lesson13/model, lesson13/style and lesson13/lora.
 local d = require "diffusion"
 
@@ -14,15 +14,17 @@ local words = { "zero", "one", "two", "three", "four", "five", "six", "seven", "
 local prompts = {}
 for k, word in ipairs(words) do prompts[k] = "the digit " .. word end
 
--- The digits in three colors, 16 pixels a side, and their captions.
+-- The digits are white ink on black, 16 pixels a side. Each has a caption.
 local digits = d.data.digits()
-local colored = d.image.to_float(digits.x):upsample(2):expand(digits.n, 16, 16, 3):contiguous()
+local white = d.image.to_float(digits.x):upsample(2):expand(digits.n, 16, 16, 3):contiguous()
+local function inked(x, color) return (x + 1) * color - 1 end -- color: shares of red, green and blue
 local captions = {}
 for i, class in ipairs(digits.class:totable()) do captions[i] = prompts[class] end
 
 -- Calls step(examples) with random ones, and moves the parameters of models.
 local function train(models, steps, peak, step)
-  local opt = d.adamw(models, { lr = d.lr.warmup_cosine { peak = peak, warmup = steps // 20, total = steps }, clip = 1 })
+  local lr = d.lr.warmup_cosine { peak = peak, warmup = steps // 20, total = steps }
+  local opt = d.adamw(models, { lr = lr, clip = 1 })
   local batches = digits:batches { size = 32, steps = steps, seed = 1 }
   for i in batches do
     local loss = d.record(step, batches.examples)
@@ -64,16 +66,16 @@ local function make_autoencoder(scale)
     up_block_types = { "UpDecoderBlock2D", "UpDecoderBlock2D" }, scaling_factor = scale }
 end
 
--- Its latents are scaled to a deviation of 1. It learns pictures of both signs.
+-- It learns ink of all colors. Its latents are scaled to a deviation of 1.
 local function trained_autoencoder()
   local first = make_autoencoder(1)
   print "the autoencoder:"
-  train(first, 800, 2e-3, function(examples)
-    local x = rows(colored, examples) * (d.rand(#examples, 1, 1, 3):lt(0.5):to(colored:dtype()) * 2 - 1)
+  train(first, 800, 3e-3, function(examples)
+    local x = inked(rows(white, examples), d.rand(#examples, 1, 1, 3))
     local y, kl = first(x)
     return d.mse(y, x) + kl:mean() * 1e-6
   end)
-  local vae = make_autoencoder(1 / first:encode(colored:narrow(1, 1, 100)):std():item())
+  local vae = make_autoencoder(1 / first:encode(white:narrow(1, 1, 100)):std():item())
   vae:load_state(first:state())
   return vae
 end
@@ -85,13 +87,13 @@ local function make_folder()
     bos_token_id = tokenizer.bos, eos_token_id = tokenizer.eos, pad_token_id = tokenizer.pad }
   local unet = d.unet2dcondition { sample_size = 8, block_out_channels = { 32, 64 }, layers_per_block = 1,
     norm_num_groups = 8, cross_attention_dim = 32, attention_head_dim = 4,
-    down_block_types = { "CrossAttnDownBlock2D", "CrossAttnDownBlock2D" },
-    up_block_types = { "CrossAttnUpBlock2D", "CrossAttnUpBlock2D" } }
+    down_block_types = { "DownBlock2D", "CrossAttnDownBlock2D" },
+    up_block_types = { "CrossAttnUpBlock2D", "UpBlock2D" } }
   local process = assert(d.hub.scheduler(scheduler))
-  local latents = vae:encode(colored) * vae:config().scaling_factor
+  local latents = vae:encode(white) * vae:config().scaling_factor
   local objective = d.objective { process = process }
   print "the denoiser and the text encoder:"
-  train({ unet, text }, 2500, 2e-3, function(examples)
+  train({ unet, text }, 1500, 2e-3, function(examples)
     local list = {}
     for b, i in ipairs(examples) do list[b] = math.random() < 0.1 and "" or captions[i] end
     return (objective(unet, rows(latents, examples), { inputs = { context = (text((tokenizer(list)))) } }))
@@ -150,7 +152,7 @@ local function make_style()
   captions_file:write "file_name\ttext\n"
   for i = 1, 200 do
     local name = ("%03d.png"):format(i)
-    assert(d.image.save(pictures .. "/" .. name, -colored[i]))
+    assert(d.image.save(pictures .. "/" .. name, inked(white[i], d.tensor { 1, 0.6, 0.1 })))
     captions_file:write(name, "\t", captions[i], "\n")
   end
 end

@@ -17,11 +17,16 @@ if tree then
   package.cpath = tree .. "/lib/lua/" .. version .. "/?.so;" .. package.cpath
 end
 
+-- The core, or nil if it can't be loaded.
+local function core()
+  pcall(require, "diffusion")
+  return package.loaded["diffusion.core"]
+end
+
 -- Paths and options may hold any bytes. The library's own messages are printable already.
 local function printable(text)
-  pcall(require, "diffusion")
-  local core = package.loaded["diffusion.core"]
-  return core and core.printable(text) or text
+  local c = core()
+  return c and c.printable(text) or text
 end
 
 local function fail(message)
@@ -35,7 +40,8 @@ local commands = { "replay", "sample" }
 
 -- Why a script can't be read. It may be a command that was mistyped.
 local function unread(path, message)
-  local near = not path:find "[./\\]" and require("diffusion.core").nearest(path, commands)
+  local c = core()
+  local near = c and not path:find "[./\\]" and c.nearest(path, commands)
   return near and ("there is no command or script '%s'; did you mean '%s'?"):format(path, near) or message
 end
 
@@ -49,7 +55,7 @@ end
 
 local function flag_of(name) return ("--%s:"):format(name:gsub("_", "-")) end
 
--- The sentence of an error, without the function that checked it, and with the flag for an option.
+-- The sentence of an error without the function that checked it. It names the flag that set an option.
 local function plainly(message)
   local text = message:gsub("^[^\n:]*%.lua:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
   return (text:gsub("^option '([%l_]+)':", flag_of))

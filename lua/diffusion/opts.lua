@@ -53,7 +53,7 @@ end
 
 -- ==== names ==============================================================================
 
---- The nearest of the names, if it is near enough to be meant. Of those that begin with the word it is the shortest.
+--- The nearest of the names, if it is near enough to be meant. It is the shortest one that begins with the word.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
