@@ -93,7 +93,7 @@ local function make_folder()
   local latents = vae:encode(white) * vae:config().scaling_factor
   local objective = d.objective { process = process }
   print "the denoiser and the text encoder:"
-  train({ unet, text }, 1500, 2e-3, function(examples)
+  train({ unet, text }, 2000, 2e-3, function(examples)
     local list = {}
     for b, i in ipairs(examples) do list[b] = math.random() < 0.1 and "" or captions[i] end
     return (objective(unet, rows(latents, examples), { inputs = { context = (text((tokenizer(list)))) } }))

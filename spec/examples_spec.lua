@@ -150,7 +150,7 @@ describe("lesson", function()
   end)
 
   it("13: a folder of Stable Diffusion's shape, made, sampled, edited and taught a style", function()
-    local out = lesson("13_text_to_image", { "first, 800", "first, 4", "text }, 1500", "text }, 4", "i % 500", "i % 2",
+    local out = lesson("13_text_to_image", { "first, 800", "first, 4", "text }, 2000", "text }, 4", "i % 500", "i % 2",
       "= 20, 1,", "= 2, 1,", "steps = 300", "steps = 4", "step % 100", "step % 2", "i = 1, 200", "i = 1, 10" })
     assert.truthy(out:find("StableDiffusionPipeline of lesson13/model", 1, true), out)
     assert.truthy(out:find "step    4 of 4   loss %d.*step    4 of 4   loss %d.*step    4   loss %d", out)

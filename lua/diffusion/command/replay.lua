@@ -19,6 +19,7 @@ replay.flags = {
   { key = "init", name = "--init", kind = "file", value = "FILE", text = "the same for the picture it starts from" },
   { key = "tokenizer", name = "--tokenizer", kind = "file", value = "PATH", text = "the same for its tokenizer" },
   { key = "mask", name = "--mask", kind = "file", value = "FILE", text = "the same for the mask" },
+  { key = "lora", name = "--lora", kind = "file", value = "FILE", text = "the same for its adapters" },
   { key = "output", name = "--output", short = "-o", kind = "file", value = "FILE",
     text = "the PNG to write, again.png if not given" },
 }
@@ -47,7 +48,7 @@ local function model_of(given, values, flags)
   return one, path
 end
 
--- The path of a picture of the settings.
+-- The path of a picture, or of adapters, of the settings.
 local function file_of(key, given, told)
   if given then return given end
   local sum, message = settings.sum(told.name)
@@ -63,7 +64,7 @@ end
 local function flags_of(values, given)
   local flags = {}
   for key, value in pairs(values.flags) do flags[key] = value end
-  for _, key in ipairs { "init", "mask" } do
+  for _, key in ipairs(sample.files) do
     if flags[key] then
       local path, message = file_of(key, given[key], flags[key])
       if not path then return nil, message end

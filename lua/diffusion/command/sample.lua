@@ -35,6 +35,8 @@ sample.flags = {
   flag("init", "file", "FILE", "a picture to start from"),
   flag("strength", "number", "SHARE", "how much of the way to noise init goes, from 0 to 1"),
   flag("mask", "file", "FILE", "a picture that is white where init is painted"),
+  flag("lora", "file", "FILE", "low-rank adapters, a file or its folder"),
+  flag("lora_weight", "number", "W", "factor of their effect, 1 if not given"),
   flag("variant", "text", "NAME", "part of the name of the weights, as fp16"),
   flag("tokenizer", "file", "PATH", "the tokenizer for a single file of Stable Diffusion"),
   flag("predict", "text", "TARGET", "eps or v, for a single file that doesn't tell it"),
@@ -46,6 +48,8 @@ sample.examples = {
   'sample stable-diffusion-v1-5 -p "a dog" --init cat.png --strength 0.6 -o dog.png',
   "sample digits --class 4 -o three.png",
 }
+
+sample.files = { "init", "mask", "lora" } -- flags of files whose checksums are kept
 
 local COPIED = { "negative", "class", "steps", "guidance", "rescale", "n", "sampler", "scheduler", "eta", "clip_skip",
   "strength" }
@@ -96,6 +100,17 @@ end
 
 -- ==== a call ============================================================================
 
+-- Flags that are of no use without another one, in the order of their errors.
+local PARTS = { { "mask", "init" }, { "strength", "init" }, { "lora_weight", "lora" } }
+
+local function check_parts(flags)
+  for _, pair in ipairs(PARTS) do
+    if flags[pair[1]] and not flags[pair[2]] then
+      fail.raise("sample: --%s is a part of --%s, which is missing", pair[1]:gsub("_", "-"), pair[2])
+    end
+  end
+end
+
 -- The options of pipe:steps.
 local function options_of(own, flags)
   local o = { seed = flags.seed, prompt = flags.prompt }
@@ -104,9 +119,6 @@ local function options_of(own, flags)
   if own.prompted and not o.prompt then fail.raise "sample: --prompt is missing: what to draw" end
   if o.prompt and not own.prompted then
     fail.raise("sample: --prompt: %s has no text encoder; --class takes its classes", own.class)
-  end
-  for _, key in ipairs { "mask", "strength" } do
-    if flags[key] and not flags.init then fail.raise("sample: --%s is a part of --init, which is missing", key) end
   end
   if flags.init then return with_pictures(own, flags, o) end
   return o
@@ -131,7 +143,7 @@ local function files_of(own, name, flags)
   for key, value in pairs(flags) do out.flags[key] = value end
   out.flags.output = nil
   out.flags.tokenizer = flags.tokenizer and settings.name(flags.tokenizer)
-  for _, key in ipairs { "init", "mask" } do
+  for _, key in ipairs(sample.files) do
     if flags[key] then
       local sum
       sum, message = settings.sum(flags[key])
@@ -157,6 +169,11 @@ end
 ---@return table|string settings of all, or the message
 function sample.draw(one, name, flags)
   local own = pipe.parts(one)
+  check_parts(flags)
+  if flags.lora then
+    local fine, why = one:load_lora(flags.lora, { weight = flags.lora_weight })
+    if not fine then return nil, why end
+  end
   flags.seed = flags.seed or math.random(0, (1 << 31) - 1)
   flags.steps = flags.steps or own.steps
   local o, message = options_of(own, flags)
