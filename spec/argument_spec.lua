@@ -178,6 +178,10 @@ describe("an unknown option", function()
     assert.equal("learning_rate", core.nearest("learn", { "clip", "learning_rate" }))
     assert.is_nil(core.nearest("rate", { "clip", "learning_rate" }))
     assert.is_nil(core.nearest("le", { "clip", "learning_rate" }))
+    local nearest = require "diffusion.opts".nearest
+    assert.equal("DDIMScheduler", nearest("DDIM", { "DDIMInverseScheduler", "DDIMScheduler" }))
+    assert.equal("steps", nearest("stpes", { "seed", "steps" }))
+    assert.is_nil(nearest("st", { "steppers" }))
   end)
 end)
 

@@ -44,6 +44,9 @@ describe("the command", function()
     assert.is_false(ok)
     text = command "'--a\27[31m'"
     assert.truthy(text:find([[unknown option --a\x1b[31m]], 1, true))
+    text, ok = command "smaple model"
+    assert.truthy(text:find("there is no command or script 'smaple'; did you mean 'sample'?", 1, true))
+    assert.is_false(ok)
     text, ok = command "/nowhere/x.lua"
     assert.truthy(text:find("/nowhere/x.lua", 1, true))
     assert.is_false(ok)

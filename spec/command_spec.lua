@@ -92,6 +92,33 @@ describe("diffusion sample", function()
     said("there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load", text, ok)
   end)
 
+  it("draws with adapters", function()
+    local pipe = assert(d.hub.load(path "model"))
+    local style = pipe:add_lora { rank = 2, on = "conv", init = "gaussian" }
+    for _, p in style.unet:parameters() do p:copy_(d.randn(p:shape(), { seed = 1 }) * 0.2) end
+    assert(os.execute("mkdir -p " .. child.quote(path "style")))
+    assert(style:save(path "style"))
+    local words = "sample model -p dog --steps 2 -s 3 -o "
+    assert(select(2, line(words .. "plain.png")))
+    local text, ok = line(words .. "style.png --lora style --lora-weight 0.5")
+    assert(ok, text)
+    style.weight = 0.5
+    local x = pipe:text2image { prompt = "dog", steps = 2, seed = 3 }
+    assert.is_true(d.image.to_bytes(x)[1]:equal(assert(d.image.read(path "style.png"))))
+    assert.is_false(same("style.png", "plain.png"))
+    text, ok = line "replay style.png -o style2.png"
+    assert(ok and same("style.png", "style2.png"), text)
+    style.weight = 1
+    for _, p in style.unet:parameters() do p:mul_(2) end
+    assert(style:save(path "style"))
+    text, ok = line "replay style.png -o style2.png"
+    said("style: the picture was drawn from another file: checksum", text, ok)
+    text, ok = line "replay style.png -o style2.png --lora style"
+    assert(ok and not same("style.png", "style2.png"), text)
+    text, ok = line(words .. "no.png --lora none")
+    said("none", text, ok)
+  end)
+
   it("draws classes with a network that comes with the library", function()
     local text, ok = line "sample digits --class 4 --steps 5 -n 2 --seed 1 -o digit.png"
     assert(ok and text:find("digit-2.png  8x8  seed 1", 1, true), text)
@@ -113,7 +140,10 @@ describe("diffusion sample", function()
       ["sample model -p x --size 16"] = "--size: WIDTHxHEIGHT, as 512x512 expected, got '16'",
       ["sample model -p x y"] = "'y' is a word too many; quote a text of several words",
       ["sample model -p x --mask m.png"] = "--mask is a part of --init, which is missing",
+      ["sample model -p x --strength 0.5"] = "--strength is a part of --init, which is missing",
+      ["sample model -p x --lora-weight 2"] = "--lora-weight is a part of --lora, which is missing",
       ["sample model -p x --init none.png"] = "none.png: ",
+      ["sample model -p x --scheduler DDIM"] = "unknown scheduler 'DDIM'; did you mean 'DDIMScheduler'?",
       ["sample digits -p x"] = "digits has no text encoder; --class takes its classes",
       ["sample model -p x --sampler no"] = "unknown sampler 'no'",
       ["replay"] = "replay: PICTURE is missing",
@@ -127,10 +157,24 @@ describe("diffusion sample", function()
       said(sentence, ok and message or text, ok and text)
     end
     local text, ok = line "sample model -p x --steps 0"
-    said("diffusion: option 'steps': integer in [1, inf) expected, got 0", text, ok)
+    said("diffusion: --steps: integer in [1, inf) expected, got 0", text, ok)
     text, ok = line "sample --help"
-    assert(ok and text:find("--clip-skip N", 1, true), text)
+    assert(ok and text:find("--clip-skip N", 1, true) and text:find("examples:\n  diffusion sample", 1, true), text)
     fails("name: one of replay, sample expected, got 'draw'", d.command, "draw", {})
+  end)
+end)
+
+describe("the output of a command", function()
+  it("is refused before anything is drawn", function()
+    for output, sentence in pairs { ["none/a.png"] = "none/a.png: can't be written: none: ", ["a.jpg"] = "a.jpg names",
+      model = "model: can't be written: it is a folder" } do
+      local text, ok = line("sample model -p x --steps 1 -o " .. output)
+      said(sentence, text, ok)
+      assert(not text:find("step 1/1", 1, true), text)
+      text, ok = line("replay none.png -o " .. output)
+      said(sentence, text, ok)
+    end
+    assert(select(2, line("sample model -p x --steps 1 -o " .. path "whole.png")))
   end)
 end)
 
@@ -174,7 +218,7 @@ describe("diffusion replay", function()
       ["their flags are damaged"] = function(v) v.flags = 3 end,
       ["their 'init' is table"] = function(v) v.flags.init = { name = "/etc/passwd", sum = "0" } end,
       ["their number of the image is damaged"] = function(v) v.image = -1 end,
-      ["option 'steps'"] = function(v) v.flags.steps = "x" end,
+      ["--steps: integer"] = function(v) v.flags.steps = "x" end,
     } do
       local text, ok = picture(change)
       said(sentence, text, ok)

@@ -148,4 +148,17 @@ describe("lesson", function()
     local tensors = assert(d.load(folder .. "/lesson12/lora/pytorch_lora_weights.safetensors"))
     assert.same({ 4, 32 }, tensors["unet.mid_block.attentions.0.to_q.lora_A.weight"]:shape())
   end)
+
+  it("13: a folder of Stable Diffusion's shape, made, sampled, edited and taught a style", function()
+    local out = lesson("13_text_to_image", { "first, 800", "first, 4", "text }, 2000", "text }, 4", "i % 500", "i % 2",
+      "= 20, 1,", "= 2, 1,", "steps = 300", "steps = 4", "step % 100", "step % 2", "i = 1, 200", "i = 1, 10" })
+    assert.truthy(out:find("StableDiffusionPipeline of lesson13/model", 1, true), out)
+    assert.truthy(out:find "step    4 of 4   loss %d.*step    4 of 4   loss %d.*step    4   loss %d", out)
+    assert.truthy(out:find("without the style the pictures are the same to the bit: true", 1, true), out)
+    is_picture "text_to_image.png"
+    local pipe = assert(d.hub.load(folder .. "/lesson13/model"))
+    assert.same({ "the</w>", "digit</w>", "three</w>" }, pipe.tokenizer:pieces "the digit three")
+    assert.truthy(assert(d.load(folder .. "/lesson13/lora/pytorch_lora_weights.safetensors"))
+      ["unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight"])
+  end)
 end)

@@ -263,6 +263,21 @@ assert(model:save("model.safetensors", { weights = ema, process = process }))
 print(("done %d from %d"):format(report.step, report.resumed))
 ]]
 
+describe("progress", function()
+  it("has digits of a rate below ten", function()
+    local lines = {}
+    local out = { write = function(_, ...) lines[#lines + 1] = table.concat { ... } end, flush = function() end }
+    for _, seconds in ipairs { 40, 4, 0.2 } do
+      local bar = require("diffusion.progress").new(10, { unit = "steps", out = out })
+      bar.began, bar.live = bar.began - seconds, false
+      bar:update(10, "x", 10)
+    end
+    assert.matches("  0%.25 steps/s", lines[1])
+    assert.matches("  2%.5 steps/s", lines[2])
+    assert.matches("  %d%d steps/s", lines[3])
+  end)
+end)
+
 describe("a training run", function()
   setup(function() child.write(at "training.lua", training) end)
 
@@ -282,8 +297,8 @@ describe("a training run", function()
   it("shows plain lines where there is no terminal", function()
     local text, code = run("whole", "none")
     assert.equal(0, code)
-    assert.matches("step 1/20  loss %d%.%d%d%d%d  %d+ images/s  %d+:%d%d left\n", text)
-    assert.matches("step 20/20  loss %d%.%d%d%d%d  %d+ images/s  0:00 left\n", text)
+    assert.matches("step 1/20  loss %d%.%d%d%d%d  [%d.]+ images/s  %d+:%d%d left\n", text)
+    assert.matches("step 20/20  loss %d%.%d%d%d%d  [%d.]+ images/s  0:00 left\n", text)
     assert.matches("done 20 from 0\n", text, 1, true)
     assert.is_nil(text:find "[\r\27]")
     whole = {}

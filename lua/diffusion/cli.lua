@@ -5,7 +5,9 @@ usage: diffusion                    a prompt, with the module as d
        diffusion script.lua [args]  runs a script
        diffusion sample MODEL [flags] -o out.png    draws pictures
        diffusion replay out.png -o again.png        draws a picture again
-       diffusion --version | --info | --help]]
+       diffusion --version | --info | --help
+
+diffusion sample --help and diffusion replay --help list the flags.]]
 
 -- A rock's command also finds its modules in a tree that isn't on Lua's path.
 local tree, version = arg[0]:match "^(.*)/lib/luarocks/rocks%-([%d.]+)/"
@@ -15,11 +17,16 @@ if tree then
   package.cpath = tree .. "/lib/lua/" .. version .. "/?.so;" .. package.cpath
 end
 
+-- The core, or nil if it can't be loaded.
+local function core()
+  pcall(require, "diffusion")
+  return package.loaded["diffusion.core"]
+end
+
 -- Paths and options may hold any bytes. The library's own messages are printable already.
 local function printable(text)
-  pcall(require, "diffusion")
-  local core = package.loaded["diffusion.core"]
-  return core and core.printable(text) or text
+  local c = core()
+  return c and c.printable(text) or text
 end
 
 local function fail(message)
@@ -29,22 +36,34 @@ end
 
 local function trace(message) return debug.traceback(tostring(message), 2) end
 
+local commands = { "replay", "sample" }
+
+-- Why a script can't be read. It may be a command that was mistyped.
+local function unread(path, message)
+  local c = core()
+  local near = c and not path:find "[./\\]" and c.nearest(path, commands)
+  return near and ("there is no command or script '%s'; did you mean '%s'?"):format(path, near) or message
+end
+
 local function run(path, ...)
   local chunk, message = loadfile(path)
-  if not chunk then fail(message) end
+  if not chunk then fail(unread(path, message)) end
   _G.arg = table.move(arg, 0, #arg, -1, { [-2] = arg[-1] })
   local ok, fault = xpcall(chunk, trace, ...)
   if not ok then fail(fault) end
 end
 
--- The sentence of an error, without the function that checked it.
+local function flag_of(name) return ("--%s:"):format(name:gsub("_", "-")) end
+
+-- The sentence of an error without the function that checked it. It names the flag that set an option.
 local function plainly(message)
-  return message:gsub("^[^\n:]*%.lua:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
+  local text = message:gsub("^[^\n:]*%.lua:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
+  return (text:gsub("^option '([%l_]+)':", flag_of))
 end
 
 local function command(name, ...)
   local ok, text, message = pcall(require "diffusion".command, name, { ... })
-  if not ok then fail((plainly(tostring(text)))) end
+  if not ok then fail(plainly(tostring(text))) end
   if not text then fail(message) end
   print(printable(text))
 end

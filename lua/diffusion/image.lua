@@ -118,15 +118,6 @@ function image.info(path)
   end)
 end
 
-local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
-
-local function check_path(name, path)
-  opts.path(name, path)
-  if OTHER[legible.lower(path:match "%.([^./]+)$" or "")] then
-    fail.raise("%s: pictures are written as PNG; %s names another format", name, path)
-  end
-end
-
 local save_rules = opts.declare("image_save", { text = { "table", as = "table<string, any>",
   text = "tEXt chunks by key, which image.info reads back as strings; numbers keep all bits" } })
 
@@ -139,7 +130,7 @@ local save_rules = opts.declare("image_save", { text = { "table", as = "table<st
 function image.save(path, x, options)
   local o = opts.check("save", options, save_rules, 3)
   picture.check("save", x, 3, 4)
-  check_path("save", path)
+  picture.check_path("save", path)
   if x:dim() == 4 and x:size(1) ~= 1 then
     fail.raise("save: one picture expected, got %s; d.image.grid makes one of many",
       kind.shape_text(x))
@@ -242,7 +233,7 @@ local animate_rules = opts.declare("image_animate", {
 ---@return string|nil message
 function image.animate(path, frames, options)
   local o = opts.check("animate", options, animate_rules, 3)
-  check_path("animate", path)
+  picture.check_path("animate", path)
   local list = frames_of(frames, o.columns)
   return core.write_file(path, apng.parts(list, thousandths(o.delay, #list), o.loop))
 end

@@ -53,11 +53,18 @@ end
 
 -- ==== names ==============================================================================
 
---- The nearest of the names, if it is near enough to be meant.
+--- The nearest of the names, if it is near enough to be meant. It is the shortest one that begins with the word.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
-function opts.nearest(word, names) return core.nearest(word, names) end
+function opts.nearest(word, names)
+  local shortest
+  for _, name in ipairs(names) do
+    local begins = #word >= 3 and #name > #word and name:sub(1, #word) == word
+    if begins and #name < #(shortest or name .. " ") then shortest = name end
+  end
+  return shortest or core.nearest(word, names)
+end
 
 --- The keys of a table as text, sorted.
 ---@param t table

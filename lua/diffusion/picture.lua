@@ -3,10 +3,23 @@
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
+local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local warning = require "diffusion.warning"
 
 local picture = {}
+
+local OTHER = { jpg = true, jpeg = true, gif = true, bmp = true, webp = true, tif = true, tiff = true }
+
+--- Raises unless a path can be that of a PNG.
+---@param name string the function
+---@param path any
+function picture.check_path(name, path)
+  opts.path(name, path)
+  if OTHER[legible.lower(path:match "%.([^./]+)$" or "")] then
+    fail.raise("%s: pictures are written as PNG; %s names another format", name, path)
+  end
+end
 
 -- Floats that are never negative but go beyond this are bytes that were not scaled. Samples that
 -- overshoot [-1, 1] do so on both sides.

@@ -31,6 +31,9 @@ local function bar(share, width)
   return ("#"):rep(full) .. ("."):rep(width - full)
 end
 
+-- A rate with two digits at least: "0.23", "4.1", "56".
+local function rate_text(rate) return (rate < 9.95 and "%.2g" or "%.0f"):format(rate) end
+
 --- Reports a step: its number, a text for it ("loss 0.031"), and the number of its items.
 function Progress:update(step, text, items)
   self.items = self.items + items
@@ -41,8 +44,8 @@ function Progress:update(step, text, items)
   self.shown = now
   local passed = math.max(now - self.began, 1e-9)
   local left = passed / math.max(1, step - self.first) * (self.total - step)
-  local line = legible.line(legible.format("step %d/%d  %s  %.0f %s/s  %s left", step, self.total, text,
-    self.items / passed, self.unit, clock_text(left)))
+  local line = legible.line(legible.format("step %d/%d  %s  %s %s/s  %s left", step, self.total, text,
+    rate_text(self.items / passed), self.unit, clock_text(left)))
   if self.live then
     self.out:write("\r[", bar(step / self.total, 24), "] ", line, "\27[K", last and "\n" or "")
   else

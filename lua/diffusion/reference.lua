@@ -100,7 +100,7 @@ return {
     options = {
       { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
       { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
-      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size, at most 192; diffusers takes sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {B, H, W, C}" },
@@ -116,7 +116,7 @@ return {
     options = {
       { name = "tile", type = "boolean or table", default = "false", text = "images larger than a tile are computed in overlapping tiles, which takes less memory" },
       { name = "tile.overlap", type = "number", range = "[0, 1)", default = "0.25", text = "share of a tile that lies in the one before, rounded up to whole latents" },
-      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
+      { name = "tile.size", type = "integer", range = ">= 1", default = "sample_size, at most 192; diffusers takes sample_size", text = "height and width of a tile in pixels, rounded down to whole latents" },
     },
     returns = {
       { type = "diffusion.tensor", text = "mean {B, h, w, latent_channels}" },

@@ -11,12 +11,15 @@ local words = require "diffusion.command.words"
 local replay = { name = "replay", places = 1, usage = "replay PICTURE [flags] [-o again.png]",
   text = "draws a picture of `diffusion sample` again, from the settings inside" }
 
+replay.examples = { "replay cat.png", "replay cat.png --model models/stable-diffusion-v1-5 -o again.png" }
+
 replay.flags = {
   { key = "model", name = "--model", kind = "file", value = "MODEL",
     text = "the model, in place of the one that the settings name" },
   { key = "init", name = "--init", kind = "file", value = "FILE", text = "the same for the picture it starts from" },
   { key = "tokenizer", name = "--tokenizer", kind = "file", value = "PATH", text = "the same for its tokenizer" },
   { key = "mask", name = "--mask", kind = "file", value = "FILE", text = "the same for the mask" },
+  { key = "lora", name = "--lora", kind = "file", value = "FILE", text = "the same for its adapters" },
   { key = "output", name = "--output", short = "-o", kind = "file", value = "FILE",
     text = "the PNG to write, again.png if not given" },
 }
@@ -45,7 +48,7 @@ local function model_of(given, values, flags)
   return one, path
 end
 
--- The path of a picture of the settings.
+-- The path of a picture, or of adapters, of the settings.
 local function file_of(key, given, told)
   if given then return given end
   local sum, message = settings.sum(told.name)
@@ -61,7 +64,7 @@ end
 local function flags_of(values, given)
   local flags = {}
   for key, value in pairs(values.flags) do flags[key] = value end
-  for _, key in ipairs { "init", "mask" } do
+  for _, key in ipairs(sample.files) do
     if flags[key] then
       local path, message = file_of(key, given[key], flags[key])
       if not path then return nil, message end
@@ -81,6 +84,9 @@ function replay.run(list)
   local given, places = words.read(replay, list)
   if given.help then return words.help(replay) end
   if not places[1] then fail.raise "replay: PICTURE is missing; `diffusion replay --help` shows how" end
+  local output = given.output or "again.png"
+  local wrong = sample.misplaced(output)
+  if wrong then return nil, wrong end
   local info, message = images.info(places[1])
   local values = info
   if info then values, message = settings.read(info, places[1]) end
@@ -95,7 +101,7 @@ function replay.run(list)
   told.flags.n = values.flags.n
   x = x:narrow(1, values.image or 1, 1)
   local paths
-  paths, message = sample.write(given.output or "again.png", x, told, values.image)
+  paths, message = sample.write(output, x, told, values.image)
   if not paths then return nil, message end
   return sample.report(paths, x, told)
 end

@@ -5,13 +5,14 @@ local images = require "diffusion.image"
 local latents = require "diffusion.hub.latents"
 local legible = require "diffusion.legible"
 local load_pipeline = require("diffusion.pipeline").load_pipeline
+local pictures = require "diffusion.picture"
 local pipe = require "diffusion.hub.pipe"
 local progress = require "diffusion.progress"
 local settings = require "diffusion.command.settings"
 local words = require "diffusion.command.words"
 
 local sample = { name = "sample", places = 1, usage = "sample MODEL [flags] [-o out.png]",
-  text = "draws pictures; MODEL is a folder, a name in the cache of huggingface_hub, or digits" }
+  text = "draws pictures; MODEL is a folder or a file, a name in the cache of huggingface_hub, or digits" }
 
 local function flag(key, kind, value, text, short)
   return { key = key, kind = kind, value = value, text = text, short = short, name = "--" .. key:gsub("_", "-") }
@@ -21,24 +22,34 @@ sample.flags = {
   flag("prompt", "text", "TEXT", "the text to draw", "-p"),
   flag("negative", "text", "TEXT", "text of the unconditional call"),
   flag("class", "class", "CLASS", "number from 1, or name, for networks with classes"),
-  flag("steps", "integer", "N", "steps of the sampler"),
-  flag("guidance", "number", "SCALE", "scale of guidance; none up to 1"),
+  flag("steps", "integer", "N", "steps of the sampler; the model's own if not given"),
+  flag("guidance", "number", "SCALE", "scale of guidance, none up to 1; the model's own if not given"),
   flag("rescale", "number", "SHARE", "share of the deviation that guidance restores"),
   flag("seed", "integer", "N", "the same seed draws the same picture; by chance if not given", "-s"),
-  flag("size", "size", "WxH", "width and height in pixels"),
-  flag("n", "integer", "N", "number of pictures", "-n"),
-  flag("sampler", "text", "NAME", "a sampler of d.sampler.names()"),
-  flag("scheduler", "text", "CLASS", "a scheduler of diffusers, with the folder's own levels"),
+  flag("size", "size", "WxH", "width and height in pixels; the model's own, or those of init"),
+  flag("n", "integer", "N", "number of pictures: out-1.png, out-2.png and so on", "-n"),
+  flag("sampler", "text", "NAME", "a sampler of this library, as dpmpp_2m"),
+  flag("scheduler", "text", "CLASS", "a scheduler of diffusers, as DDIMScheduler, with the folder's own levels"),
   flag("eta", "number", "ETA", "noise of DDIM"),
   flag("clip_skip", "integer", "N", "last layers of the text encoder that are left out"),
   flag("init", "file", "FILE", "a picture to start from"),
-  flag("strength", "number", "SHARE", "how much of the way to noise init goes"),
+  flag("strength", "number", "SHARE", "how much of the way to noise init goes, from 0 to 1"),
   flag("mask", "file", "FILE", "a picture that is white where init is painted"),
+  flag("lora", "file", "FILE", "low-rank adapters, a file or its folder"),
+  flag("lora_weight", "number", "W", "factor of their effect, 1 if not given"),
   flag("variant", "text", "NAME", "part of the name of the weights, as fp16"),
   flag("tokenizer", "file", "PATH", "the tokenizer for a single file of Stable Diffusion"),
   flag("predict", "text", "TARGET", "eps or v, for a single file that doesn't tell it"),
   flag("output", "file", "FILE", "the PNG to write, out.png if not given", "-o"),
 }
+
+sample.examples = {
+  'sample stable-diffusion-v1-5 -p "a cat" --steps 20 -s 1 -o cat.png',
+  'sample stable-diffusion-v1-5 -p "a dog" --init cat.png --strength 0.6 -o dog.png',
+  "sample digits --class 4 -o three.png",
+}
+
+sample.files = { "init", "mask", "lora" } -- flags of files whose checksums are kept
 
 local COPIED = { "negative", "class", "steps", "guidance", "rescale", "n", "sampler", "scheduler", "eta", "clip_skip",
   "strength" }
@@ -89,6 +100,17 @@ end
 
 -- ==== a call ============================================================================
 
+-- Flags that are of no use without another one, in the order of their errors.
+local PARTS = { { "mask", "init" }, { "strength", "init" }, { "lora_weight", "lora" } }
+
+local function check_parts(flags)
+  for _, pair in ipairs(PARTS) do
+    if flags[pair[1]] and not flags[pair[2]] then
+      fail.raise("sample: --%s is a part of --%s, which is missing", pair[1]:gsub("_", "-"), pair[2])
+    end
+  end
+end
+
 -- The options of pipe:steps.
 local function options_of(own, flags)
   local o = { seed = flags.seed, prompt = flags.prompt }
@@ -98,7 +120,6 @@ local function options_of(own, flags)
   if o.prompt and not own.prompted then
     fail.raise("sample: --prompt: %s has no text encoder; --class takes its classes", own.class)
   end
-  if flags.mask and not flags.init then fail.raise "sample: --mask is a part of --init, which is missing" end
   if flags.init then return with_pictures(own, flags, o) end
   return o
 end
@@ -122,7 +143,7 @@ local function files_of(own, name, flags)
   for key, value in pairs(flags) do out.flags[key] = value end
   out.flags.output = nil
   out.flags.tokenizer = flags.tokenizer and settings.name(flags.tokenizer)
-  for _, key in ipairs { "init", "mask" } do
+  for _, key in ipairs(sample.files) do
     if flags[key] then
       local sum
       sum, message = settings.sum(flags[key])
@@ -148,6 +169,11 @@ end
 ---@return table|string settings of all, or the message
 function sample.draw(one, name, flags)
   local own = pipe.parts(one)
+  check_parts(flags)
+  if flags.lora then
+    local fine, why = one:load_lora(flags.lora, { weight = flags.lora_weight })
+    if not fine then return nil, why end
+  end
   flags.seed = flags.seed or math.random(0, (1 << 31) - 1)
   flags.steps = flags.steps or own.steps
   local o, message = options_of(own, flags)
@@ -156,6 +182,18 @@ function sample.draw(one, name, flags)
   told, message = files_of(own, name, flags)
   if not told then return nil, message end
   return drawn(one, o), told
+end
+
+--- Why a picture can't be written, before it is drawn. Raises if its name is of another format.
+---@param output string
+---@return string|nil message
+function sample.misplaced(output)
+  pictures.check_path("--output", output)
+  local kind, message = core.place(output)
+  local folder = output:match "^(.*)/[^/]*$"
+  if kind ~= "new" or not folder then return message end
+  local names, why = core.list(folder == "" and "/" or folder)
+  return not names and ("%s: can't be written: %s"):format(output, why) or nil
 end
 
 --- Writes pictures with their settings.
@@ -198,6 +236,8 @@ function sample.run(list)
   if flags.help then return words.help(sample) end
   if not places[1] then fail.raise "sample: MODEL is missing; `diffusion sample --help` shows how" end
   local output = flags.output or "out.png"
+  local wrong = sample.misplaced(output)
+  if wrong then return nil, wrong end
   local one, message = sample.open(places[1], flags)
   if not one then return nil, message end
   local x, told = sample.draw(one, places[1], flags)

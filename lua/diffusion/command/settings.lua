@@ -23,12 +23,12 @@ end
 -- Whether a name of settings stays below the working folder.
 local function is_plain(name) return type(name) == "string" and name ~= "" and settings.name(name) == name end
 
---- The checksum of a file: CRC-32, as eight digits.
+--- The checksum of a file: CRC-32, as eight digits. A folder of adapters has that of their file.
 ---@param path string
 ---@return string|nil sum nil with a message if it can't be read
 ---@return string|nil message
 function settings.sum(path)
-  local file <close>, message = core.map(path)
+  local file <close>, message = core.map(core.list(path) and path .. "/pytorch_lora_weights.safetensors" or path)
   if not file then return nil, message end
   return ("%08x"):format(file:crc())
 end

@@ -83,14 +83,17 @@ function words.read(command, list)
 end
 
 --- The help of a command.
----@param command table {name, usage, text, flags}
+---@param command table {name, usage, text, flags, examples}
 ---@return string
 function words.help(command)
   local lines = { "usage: diffusion " .. command.usage, command.text, "" }
-  for _, flag in ipairs(command.flags) do
-    local name = (flag.short and flag.short .. ", " or "") .. flag.name .. " " .. flag.value
-    lines[#lines + 1] = ("  %-22s %s"):format(name, flag.text)
+  local function add(name, short, text)
+    lines[#lines + 1] = ("  %-4s%-20s %s"):format(short and short .. "," or "", name, text)
   end
+  for _, flag in ipairs(command.flags) do add(flag.name .. " " .. flag.value, flag.short, flag.text) end
+  add("--help", "-h", "these lines")
+  lines[#lines + 1] = "\nexamples:"
+  for _, one in ipairs(command.examples) do lines[#lines + 1] = "  diffusion " .. one end
   return table.concat(lines, "\n")
 end
 

@@ -66,7 +66,7 @@ local d = {}
 
 ---@class (exact) diffusion.autoencoderkl_tile_options
 ---@field overlap? number share of a tile that lies in the one before, rounded up to whole latents; range [0, 1); default 0.25
----@field size? integer height and width of a tile in pixels, rounded down to whole latents; range >= 1; default sample_size
+---@field size? integer height and width of a tile in pixels, rounded down to whole latents; range >= 1; default sample_size, at most 192; diffusers takes sample_size
 
 ---@class (exact) diffusion.autoencodertiny_options
 ---@field act_fn? "silu"|"swish"|"mish"|"gelu"|"relu" activation of the residual blocks; default "relu"
