@@ -53,14 +53,15 @@ end
 
 -- ==== names ==============================================================================
 
---- The nearest of the names, if it is near enough to be meant. It is the shortest one that begins with the word.
+--- The nearest of the names, if it is near enough to be meant. It is the word itself, or the shortest name that
+--- begins with it.
 ---@param word string
 ---@param names string[]
 ---@return string|nil
 function opts.nearest(word, names)
   local shortest
   for _, name in ipairs(names) do
-    local begins = #word >= 3 and #name > #word and name:sub(1, #word) == word
+    local begins = (#word >= 3 or #name == #word) and name:sub(1, #word) == word
     if begins and #name < #(shortest or name .. " ") then shortest = name end
   end
   return shortest or core.nearest(word, names)

@@ -196,6 +196,14 @@ for _, dtype in ipairs { "f32", "f64", "f16", "bf16", "u8", "i64" } do
   M["to_" .. dtype] = function(n) return { draw(1, n):to(dtype), (draw(2, n) * 40):to(dtype) } end
   M["from_" .. dtype] = function(n) return { whole(n, "i64"):to(dtype):to(core.real) } end
 end
+-- Numbers 4 to n + 3 of weights in blocks of 32, so that blocks are cut.
+for _, name in ipairs { "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" } do
+  M["from_" .. name] = function(n)
+    local x = assert(d.load "spec/fixtures/peers/types.gguf")[name:upper()]
+    return { x:view(1, x:numel()):narrow(2, 4, math.min(n, x:numel() - 3)):to(core.real) }
+  end
+end
+
 M.image_from_u8 = function(n) return { d.image.to_float(whole(n, "u8"):reshape(1, 1, n, 1)) } end
 
 local Bare = nn.module("bare", function(m, values)
