@@ -1,7 +1,7 @@
 -- Files of other libraries. Such a file has one network, or those of a pipeline of latent diffusion, which
 -- are recognised by their keys. The keys tell sizes. Other facts are options of d.hub.load, and a sentence
 -- asks for those that are missing.
-local adopted = require "diffusion.hub.foreign.adopted"
+local source = require "diffusion.hub.foreign.source"
 local arrays = require "diffusion.file.arrays"
 local core = require "diffusion.core"
 local ldm = require "diffusion.hub.foreign.ldm"
@@ -61,14 +61,14 @@ end
 
 local function read_one(path, all, shapes, facts, o)
   local one, prefix = recognised(path, shapes)
-  local inside, sizes = adopted.below(path, all, shapes, prefix)
-  local p = plan.new(path, inside, sizes, o, adopted.outer(all, facts, prefix))
+  local inside, sizes = source.below(path, all, shapes, prefix)
+  local p = plan.new(path, inside, sizes, o, source.outer(all, facts, prefix))
   local found = one.read(p)
   local questions = p:questions(one.title)
   if questions then fault("%s", questions) end
   local process = found.process()
   p:check_used(one.title)
-  local m = adopted.model(path, one.known, one.entry, found, o)
+  local m = source.model(path, one.known, one.entry, found, o)
   if found.kind then trained.learn(m, process, found.kind) end
   local role = one.role or "unet"
   return { class = one.title:gsub("^an? ", ""), path = path, [role] = m, process = process, adapt = found.adapt,
@@ -77,7 +77,7 @@ end
 
 local function tensors_of(path, o)
   local all, facts = tensors.load(path, { key = o.key, copy = o.copy, dtype = o.dtype })
-  adopted.need(path, all, facts)
+  source.need(path, all, facts)
   if core.is_tensor(all) or all[1] then fault("%s: tensors without names, not the weights of a network", path) end
   return all, facts
 end

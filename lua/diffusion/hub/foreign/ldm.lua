@@ -1,6 +1,6 @@
 -- Single files of latent diffusion (Rombach et al. 2022) have Stable Diffusion 1, 2 or XL with its autoencoder and
 -- its text encoders, or one of these alone. Their keys tell sizes and the version.
-local adopted = require "diffusion.hub.foreign.adopted"
+local source = require "diffusion.hub.foreign.source"
 local denoiser = require "diffusion.hub.foreign.ldm_unet"
 local autoencoder = require "diffusion.hub.foreign.ldm_vae"
 local encoder = require "diffusion.hub.foreign.ldm_text"
@@ -13,7 +13,7 @@ local tokenizer = require("diffusion.text.tokenizer").tokenizer
 local ldm = {}
 
 local fault = parser.fault()
-local need = adopted.need
+local need = source.need
 
 -- ==== versions ===========================================================================
 
@@ -66,8 +66,8 @@ File.__index = File
 
 -- A plan for the network under a prefix. All plans of a file ask together.
 function File:plan(prefix)
-  local inside, sizes = adopted.below(self.path, self.all, self.shapes, prefix)
-  local p = plan.new(self.path, inside, sizes, self.o, adopted.outer(self.all, self.facts, prefix))
+  local inside, sizes = source.below(self.path, self.all, self.shapes, prefix)
+  local p = plan.new(self.path, inside, sizes, self.o, source.outer(self.all, self.facts, prefix))
   p.missing, p.asked = self.missing, self.asked
   return p
 end
@@ -177,7 +177,7 @@ function ldm.read(path, all, shapes, facts, found, o)
   for _, name in ipairs { "unet", "vae", "text", "text2" } do
     local one = list[name]
     if one then
-      out[name] = adopted.model(path, one.network.known, one.network.entry, one.found, o)
+      out[name] = source.model(path, one.network.known, one.network.entry, one.found, o)
       out.classes[name] = one.class
     end
   end

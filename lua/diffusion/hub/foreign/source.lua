@@ -3,7 +3,7 @@ local fail = require "diffusion.fail"
 local networks = require "diffusion.hub.adopted"
 local parser = require "diffusion.file.parser"
 
-local adopted = {}
+local source = {}
 
 local fault = parser.fault()
 
@@ -12,7 +12,7 @@ local fault = parser.fault()
 ---@param value any
 ---@param message string|nil
 ---@return any value
-function adopted.need(path, value, message)
+function source.need(path, value, message)
   if value ~= nil then return value end
   fault("%s%s", message:sub(1, #path) == path and "" or path .. ": ", message)
 end
@@ -26,12 +26,12 @@ local function taken(all, key) return all[key] end -- raises for an array that n
 ---@param prefix string
 ---@return table<string, diffusion.tensor> tensors
 ---@return table<string, integer[]> shapes
-function adopted.below(path, all, shapes, prefix)
+function source.below(path, all, shapes, prefix)
   local inside, sizes = {}, {}
   for key, shape in pairs(shapes) do
     if key:sub(1, #prefix) == prefix then
       local own = key:sub(#prefix + 1)
-      inside[own], sizes[own] = adopted.need(path, fail.try(taken, all, key)), shape
+      inside[own], sizes[own] = source.need(path, fail.try(taken, all, key)), shape
     end
   end
   return inside, sizes
@@ -42,7 +42,7 @@ end
 ---@param facts any the second result of d.load
 ---@param prefix string
 ---@return table outer {facts, prefix, get = function of a name}
-function adopted.outer(all, facts, prefix)
+function source.outer(all, facts, prefix)
   local stem = prefix:gsub("[^.]*%.$", "")
   return { facts = type(facts) == "table" and facts or {}, prefix = prefix,
     get = function(name) return (fail.try(taken, all, stem .. name)) end }
@@ -55,9 +55,9 @@ end
 ---@param found table {options, tensors = function}
 ---@param o table checked options of d.hub.load
 ---@return diffusion.model
-function adopted.model(path, known, entry, found, o)
-  local list = adopted.need(path, fail.try(found.tensors))
-  return adopted.need(path, networks.network(known, entry, found.options, list, o))
+function source.model(path, known, entry, found, o)
+  local list = source.need(path, fail.try(found.tensors))
+  return source.need(path, networks.network(known, entry, found.options, list, o))
 end
 
-return adopted
+return source
