@@ -16,18 +16,8 @@ local LOW, HIGH = -30, 20 -- bounds of ln variance
 
 local function moments(text) return { "table", each = { "number" }, as = "number[]", text = text } end
 
-kl.options = family.declare(kl.name, {
-  in_channels = family.size(3, 1, "channels of an image"),
-  out_channels = family.size(3, 1, "channels of a decoded image"),
-  down_block_types = { "table", each = { one_of = coder.down_types }, least = 1, as = "string[]",
-    default = { "DownEncoderBlock2D" }, text = "the type of each level of the encoder" },
-  up_block_types = { "table", each = { one_of = coder.up_types }, least = 1, as = "string[]",
-    default = { "UpDecoderBlock2D" }, text = "the type of each level of the decoder" },
-  block_out_channels = family.sizes { default = { 64 }, least = 1, text = "channels of each level" },
-  layers_per_block = family.count(1, "residual blocks of a level of the encoder; one more in the decoder"),
-  act_fn = coder.activation "silu",
+kl.options = family.declare(kl.name, opts.joined(coder.rules, {
   latent_channels = family.size(4, 1, "channels of the latents"),
-  norm_num_groups = family.size(32, 1, "groups of the norms"),
   sample_size = { "integer|table", default = 32, min = 1, max = 1 << 20, each = { "integer", min = 1 }, entries = 2,
     as = "integer|integer[]", text = "height and width of the images that it was trained on, and of a tile" },
   scaling_factor = family.kept { "number", default = 0.18215, above = 0,
@@ -40,7 +30,7 @@ kl.options = family.declare(kl.name, {
   use_post_quant_conv = { "boolean", default = true, text = "a 1x1 convolution before the decoder" },
   mid_block_add_attention = { "boolean", default = true, text = "attention between the two middle blocks" },
   recompute = family.recompute,
-})
+}))
 
 function kl.check(o) coder.check(kl.name, o) end
 

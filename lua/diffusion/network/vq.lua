@@ -9,20 +9,10 @@ local opts = require "diffusion.opts"
 
 local vq = { name = "vq" }
 
-vq.options = family.declare(vq.name, {
-  in_channels = family.size(3, 1, "channels of an image"),
-  out_channels = family.size(3, 1, "channels of a decoded image"),
-  down_block_types = { "table", each = { one_of = coder.down_types }, least = 1, as = "string[]",
-    default = { "DownEncoderBlock2D" }, text = "the type of each level of the encoder" },
-  up_block_types = { "table", each = { one_of = coder.up_types }, least = 1, as = "string[]",
-    default = { "UpDecoderBlock2D" }, text = "the type of each level of the decoder" },
-  block_out_channels = family.sizes { default = { 64 }, least = 1, text = "channels of each level" },
-  layers_per_block = family.count(1, "residual blocks of a level of the encoder; one more in the decoder"),
-  act_fn = coder.activation "silu",
+vq.options = family.declare(vq.name, opts.joined(coder.rules, {
   latent_channels = family.size(3, 1, "channels that the encoder ends with"),
   sample_size = family.kept(family.size(32, 1, "height and width of the images that it was trained on")),
   num_vq_embeddings = family.size(256, 1, "rows of the codebook"),
-  norm_num_groups = family.size(32, 1, "groups of the norms"),
   vq_embed_dim = { "integer", min = 1, max = 1 << 20, default_text = "latent_channels",
     text = "width of a row of the codebook" },
   scaling_factor = family.kept { "number", default = 0.18215, above = 0,
@@ -37,7 +27,7 @@ vq.options = family.declare(vq.name, {
   legacy = { "boolean", default = true, text = "beta weighs the term that moves the codebook, as in diffusers; "
     .. "false: the term that moves the latents, as in the paper" },
   recompute = family.recompute,
-})
+}))
 
 local function width_of(o) return o.vq_embed_dim or o.latent_channels end
 

@@ -3,6 +3,7 @@
 -- for the names in coder.names.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
+local family = require "diffusion.nn.family"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -56,6 +57,20 @@ function coder.act(name) return name == "swish" and "silu" or name end
 
 coder.down_types = { "DownEncoderBlock2D", "AttnDownEncoderBlock2D" }
 coder.up_types = { "UpDecoderBlock2D", "AttnUpDecoderBlock2D" }
+
+--- Options of all autoencoders of these lists.
+coder.rules = {
+  in_channels = family.size(3, 1, "channels of an image"),
+  out_channels = family.size(3, 1, "channels of a decoded image"),
+  down_block_types = { "table", each = { one_of = coder.down_types }, least = 1, as = "string[]",
+    default = { "DownEncoderBlock2D" }, text = "the type of each level of the encoder" },
+  up_block_types = { "table", each = { one_of = coder.up_types }, least = 1, as = "string[]",
+    default = { "UpDecoderBlock2D" }, text = "the type of each level of the decoder" },
+  block_out_channels = family.sizes { default = { 64 }, least = 1, text = "channels of each level" },
+  layers_per_block = family.count(1, "residual blocks of a level of the encoder; one more in the decoder"),
+  act_fn = coder.activation "silu",
+  norm_num_groups = family.size(32, 1, "groups of the norms"),
+}
 
 -- ==== blocks =============================================================================
 
