@@ -158,6 +158,12 @@ describe("a folder of a pipeline", function()
     index.unet = 7
     write(hub.pipeline { ["model_index.json"] = index }, "g")
     refused({ "'unet' must be a library and a class, got 7" }, root .. "/g")
+    index.unet = { "../other", "UNet2DModel" }
+    write(hub.pipeline { ["model_index.json"] = index }, "k")
+    refused({ "'unet' must be a library and a class, got " }, root .. "/k")
+    index.unet = { "diff\0users", "UNet2DModel" }
+    write(hub.pipeline { ["model_index.json"] = index }, "l")
+    refused({ "'unet' must be a library and a class, got " }, root .. "/l")
   end)
 
   it("of a class that isn't run is refused by its name", function()

@@ -37,7 +37,7 @@ local function class_of(path, index, name)
       index._class_name)
   end
   local fine = type(entry) == "table" and type(entry[1]) == "string" and type(entry[2]) == "string"
-  if not fine then
+  if not fine or not entry[1]:find "^[%w_.-]+$" then -- it becomes a part of a path
     return legible.refused("%s: '%s' must be a library and a class, got %s", path, name, config.shown(entry))
   end
   local code = ("%s/%s.py"):format(name, entry[1])
