@@ -117,6 +117,23 @@ describe("what is kept for the way back", function()
   end)
 end)
 
+describe("gradients", function()
+  it("have memory from their arrival until they are zeroed", function()
+    local model, x0 = network "unet"
+    local opt = d.adamw(model, { lr = 1e-3 })
+    local function live() return collect() or core.memory().live end
+    local before, size = live(), 0
+    for _, p in model:parameters() do size = size + p:numel() * (core.real == "f64" and 8 or 4) end
+    for _ = 1, 2 do
+      d.record(objective, model, x0):backward()
+      assert.is_true(live() >= before + size)
+      opt:step { zero = true }
+      for _, p in model:parameters() do assert.is_nil(p.grad) end
+      assert.equal(before, live())
+    end
+  end)
+end)
+
 -- Under a sanitizer nothing is kept for reuse, so every block is fresh.
 local function is_pooled()
   d.randn(100000):free()

@@ -199,7 +199,6 @@ static void push_moment(lua_State *L, df_storage *vector, const df_slice *s) {
 static int l_moments(lua_State *L) {
   df_optim *o = check_optim(L, 1);
   const df_slice *s = &o->slice[dfl_position(L, 2, o->slices, "an optimiser")];
-  if (df_optim_need_moments(o) != DF_OK) return dfl_raise(L);
   lua_pushstring(L, s->param->name);
   push_moment(L, o->m, s);
   push_moment(L, o->v, s);

@@ -1,7 +1,7 @@
 /* The parameter buffer of one model. Parameters are named first. Then each is adopted,
 ** given, or left to be drawn, and df_home_start makes the values. Values that are not
-** adopted are in one aligned vector. Gradients are in another, which is made at the first
-** arrival, for the parameters that are trainable then. */
+** adopted are in one aligned vector. A gradient is a block of its own from its first
+** arrival until it is zeroed. */
 #ifndef df_home_h
 #define df_home_h
 

@@ -56,11 +56,24 @@ static df_code furnish(df_optim *o, df_home *const *home, const int *group) {
   return DF_OK;
 }
 
+static df_storage *zeros(df_int count) {
+  df_storage *s = df_storage_new((size_t)count * sizeof(df_real));
+  if (s) memset(s->body->data, 0, (size_t)count * sizeof(df_real));
+  return s;
+}
+
+/* They last, so they are made before the blocks of a step, which come and go. In their
+** midst they would keep free memory in pieces. */
+static df_code make_moments(df_optim *o) {
+  o->m = zeros(o->count), o->v = zeros(o->count);
+  return o->m && o->v ? DF_OK : DF_MEMORY;
+}
+
 df_optim *df_optim_new(df_home *const *home, int homes, const int *group) {
   df_optim *o = calloc(1, sizeof *o);
   if (!o) return df_fail_null(DF_MEMORY, "not enough memory for adamw");
   o->homes = homes;
-  if (furnish(o, home, group) == DF_OK) return o;
+  if (furnish(o, home, group) == DF_OK && make_moments(o) == DF_OK) return o;
   df_optim_free(o);
   return NULL;
 }
@@ -75,18 +88,6 @@ void df_optim_free(df_optim *o) {
   df_storage_release(o->m);
   df_storage_release(o->v);
   free(o);
-}
-
-static df_storage *zeros(df_int count) {
-  df_storage *s = df_storage_new((size_t)count * sizeof(df_real));
-  if (s) memset(s->body->data, 0, (size_t)count * sizeof(df_real));
-  return s;
-}
-
-df_code df_optim_need_moments(df_optim *o) {
-  if (!o->m) o->m = zeros(o->count);
-  if (!o->v) o->v = zeros(o->count);
-  return o->m && o->v ? DF_OK : DF_MEMORY;
 }
 
 /* ==== gradients ==================================================================== */
@@ -122,7 +123,7 @@ static df_code complete(df_optim *o) {
 }
 
 void df_optim_zero(df_optim *o) {
-  for (int i = 0; i < o->slices; i++) o->slice[i].param->leaf.arrived = false;
+  for (int i = 0; i < o->slices; i++) df_param_forget(o->slice[i].param);
 }
 
 /* ==== the norm ===================================================================== */
@@ -298,8 +299,7 @@ df_code df_optim_step(df_optim *o, const df_step *step, double *norm) {
   if (k == 0)
     return df_fail(DF_MISUSE, "step: no gradient has arrived since the last step; call "
                               "loss:backward() before it");
-  if (follow(step) || df_optim_need_moments(o) != DF_OK || complete(o) != DF_OK
-      || gradient_norm(o, norm) != DF_OK)
+  if (follow(step) != DF_OK || complete(o) != DF_OK || gradient_norm(o, norm) != DF_OK)
     return df_error_code();
   double scale = step->mean ? 1.0 / k : 1;
   *norm *= scale;

@@ -25,7 +25,7 @@ typedef struct df_optim {
   int slices;
   df_piece *piece;
   int pieces;
-  df_storage *m, *v; /* first and second moments; NULL until the first step */
+  df_storage *m, *v; /* first and second moments */
   df_int count;      /* elements of each */
   int64_t steps;     /* applied */
 } df_optim;
@@ -53,9 +53,6 @@ typedef struct df_step {
 ** nothing changes. Gradients stay: see df_optim_zero. Fails if no gradient arrived, or if
 ** no optimiser moves a parameter that is trainable now. */
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm);
-void df_optim_zero(df_optim *o);
-
-/* The vectors of moments, zeros if they are new. */
-df_code df_optim_need_moments(df_optim *o);
+void df_optim_zero(df_optim *o); /* frees them */
 
 #endif

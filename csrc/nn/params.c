@@ -43,6 +43,12 @@ void df_param_release(df_param *p) {
   free(p);
 }
 
+void df_param_forget(df_param *p) {
+  df_tensor_release(p->leaf.grad);
+  p->leaf.grad = NULL;
+  p->leaf.arrived = false;
+}
+
 df_int df_param_count(const df_param *p) { return df_shape_count(&p->shape); }
 
 /* FNV-1a, 64 bits (Fowler, Noll, Vo). */

@@ -43,6 +43,9 @@ void df_param_fix(df_param *p);
 df_param *df_param_retain(df_param *p);
 void df_param_release(df_param *p); /* NULL is fine */
 
+/* Releases the gradient. */
+void df_param_forget(df_param *p);
+
 df_int df_param_count(const df_param *p);
 
 /* Writes the first values: the source's, or those of init. Philox is keyed by the seed
