@@ -25,7 +25,8 @@ end
 -- WIDTHxHEIGHT, as programs for pictures write it.
 function read.size(value)
   local width, height = value:match "^(%d+)[xX](%d+)$"
-  return width and { width = math.tointeger(width), height = math.tointeger(height) } or nil, "WIDTHxHEIGHT, as 512x512"
+  width, height = math.tointeger(tonumber(width)), math.tointeger(tonumber(height)) -- nil if they are too large
+  return width and height and { width = width, height = height } or nil, "WIDTHxHEIGHT, as 512x512"
 end
 
 -- A number or a name.
