@@ -89,8 +89,10 @@ local function read(path, o)
   local other = others.find(shapes)
   if other then fault("%s: %s", path, other) end
   local found = ldm.find(path, shapes)
-  if found then return ldm.read(path, all, shapes, facts, o.only_vae and { vae = found.vae } or found, o) end
-  return read_one(path, all, shapes, facts, o)
+  if not found then return read_one(path, all, shapes, facts, o) end
+  if not o.only_vae then return ldm.read(path, all, shapes, facts, found, o) end
+  if not found.vae then fault("%s: a denoiser of latent diffusion without its autoencoder", path) end
+  return ldm.read(path, all, shapes, facts, { vae = found.vae }, o)
 end
 
 --- The parts of a pipe from a file of another library.
