@@ -10,6 +10,7 @@ local text_folder = require "spec.support.text_folder"
 local all = text_folder.read()
 local script = assert(io.popen "pwd"):read "l" .. "/lua/diffusion/cli.lua"
 local names = require "diffusion.command.settings"
+local opts = require "diffusion.opts"
 local root
 setup(function()
   root = child.folder()
@@ -35,6 +36,14 @@ end
 local function path(name) return root .. "/" .. name end
 local function same(a, b) return child.read(path(a)) == child.read(path(b)) end
 local function settings(name) return json.decode(assert(d.image.info(path(name))).text.diffusion) end
+
+-- Makes changed.png, a picture with other settings.
+local function changed(name, change)
+  local values = settings(name)
+  change(values)
+  assert(d.image.save(path "changed.png", assert(d.image.load(path(name))),
+    { text = { diffusion = json.encode(values) } }))
+end
 
 local function said(sentence, text, ok)
   assert(not ok, text)
@@ -89,9 +98,17 @@ describe("diffusion sample", function()
     assert.equal("whole/tokenizer", settings "w.png".flags.tokenizer)
     text, ok = line "replay w.png -o w2.png"
     assert(ok and same("w.png", "w2.png"), text)
+    changed("w.png", function(v) v.flags.tokenizer = "gone" end)
+    local _, message = d.command("replay", { path "changed.png" })
+    assert.equal("gone: no such file or folder; --tokenizer PATH says where it is", message)
     text, ok = line "replay w.png -o w3.png --model whole"
     assert(ok, text)
     assert.is_nil(settings "w3.png".flags.tokenizer)
+    local tensors = assert(d.load(path "whole.safetensors"))
+    for key in pairs(opts.joined(tensors)) do tensors[key] = not key:find "^first" and tensors[key] or nil end
+    assert(d.save(path "bare.safetensors", tensors))
+    text, ok = line "sample bare.safetensors -p dog --steps 1 --tokenizer whole/tokenizer --size 16x16"
+    said("bare.safetensors: there is no autoencoder, so it draws latents and no pictures", text, ok)
     text, ok = line "sample whole.safetensors -p dog --steps 1"
     said("there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load", text, ok)
   end)
@@ -150,6 +167,8 @@ describe("diffusion sample", function()
       ["sample model -p x --strength 0.5"] = "--strength is a part of --init, which is missing",
       ["sample model -p x --init none.png"] = "none.png: ",
       ["sample model -p x --scheduler DDIM"] = "unknown scheduler 'DDIM'; did you mean 'DDIMScheduler'?",
+      ["sample digits --class 3 --eta 0.5"] = "--eta: digits has no scheduler of diffusers; --sampler ddim takes it",
+      ["sample digits --class 3 --init a.png --mask a.png"] = "--mask: digits paints no parts of pictures",
       ["sample digits -p x"] = "digits has no text encoder; --class takes its classes",
       ["sample model -p x --sampler no"] = "unknown sampler 'no'",
       ["replay"] = "replay: PICTURE is missing",
@@ -187,16 +206,8 @@ describe("the output of a command", function()
 end)
 
 describe("diffusion replay", function()
-  -- Makes a picture with other settings.
-  local function changed(change)
-    local values = settings "base.png"
-    change(values)
-    assert(d.image.save(path "changed.png", assert(d.image.load(path "base.png")),
-      { text = { diffusion = json.encode(values) } }))
-  end
-
   local function picture(change)
-    changed(change)
+    changed("base.png", change)
     return line "replay changed.png"
   end
 
@@ -256,7 +267,7 @@ describe("diffusion replay", function()
       { "their number of the image is damaged", function(v) v.image = -1 end },
       { "their number of the image is damaged", function(v) v.image = 1 << 40 end },
     } do
-      changed(case[2])
+      changed("base.png", case[2])
       local text, message = d.command("replay", { path "changed.png" })
       assert.is_nil(text)
       assert(message:find(case[1], 1, true), message)

@@ -53,7 +53,9 @@ local function run(path, ...)
   if not ok then fail(fault) end
 end
 
-local function flag_of(name) return ("--%s:"):format(name:gsub("_", "-")) end
+local others = { height = "size", width = "size" } -- flags of other names than their options
+
+local function flag_of(name) return ("--%s:"):format((others[name] or name):gsub("_", "-")) end
 
 -- The sentence about a flag whose option a pipe doesn't have.
 local function unused(name) return flag_of(name) .. " this model has no use for it" end

@@ -83,6 +83,9 @@ local function flags_of(values, given)
   end
   if given.model then drop_others(given.model, flags) end
   flags.tokenizer = given.tokenizer or flags.tokenizer
+  if flags.tokenizer and core.place(flags.tokenizer) == "new" then
+    return legible.refused("%s: no such file or folder; --tokenizer PATH says where it is", flags.tokenizer)
+  end
   if values.image > 1 then flags.n = values.image end
   return flags
 end

@@ -112,6 +112,7 @@ end
 
 -- Adds the pictures to the options of a call.
 local function with_pictures(own, flags, o)
+  if flags.mask and not own.prompted then fail.raise("sample: --mask: %s paints no parts of pictures", own.class) end
   local height, width = size_of(own, flags)
   if not height then return nil, width end
   local x, message = picture(flags.init, own.prompted and 3 or own.image.C, height, width)
@@ -133,6 +134,9 @@ local function options_of(own, flags)
   local o = { seed = flags.seed, prompt = flags.prompt }
   for _, key in ipairs(COPIED) do o[key] = flags[key] end
   if flags.size then o.width, o.height = flags.size.width, flags.size.height end
+  if o.eta and not (o.sampler or own.scheduler) then
+    fail.raise("sample: --eta: %s has no scheduler of diffusers; --sampler ddim takes it", own.class)
+  end
   if o.sampler and o.eta then o.sampler, o.eta = { o.sampler, eta = o.eta }, nil end
   if own.prompted and not o.prompt then fail.raise "sample: --prompt is missing: what to draw" end
   if o.prompt and not own.prompted then
@@ -183,6 +187,9 @@ end
 ---@return table|string settings of all, or the message
 function sample.draw(one, name, flags)
   local own = pipe.parts(one)
+  if latents.are_bare(own) then
+    return legible.refused("%s: there is no autoencoder, so it draws latents and no pictures", name)
+  end
   if flags.lora then
     local fine, why = one:load_lora(flags.lora, { weight = flags.lora_weight })
     if not fine then return nil, why end
