@@ -414,6 +414,12 @@ describe("d.hub.load of a single file", function()
     assert(message:find(folder .. "/none", 1, true), message)
   end)
 
+  it("is the refiner only without a second text encoder", function()
+    local p = plan.new("file", {}, { ["label_emb.0.0.weight"] = { 8, 16 + 6 * 10 } }, {}, {})
+    assert.same({ "xl", 6 }, { ldm_unet.kind(p, 16, true) })
+    assert.same({ "refiner", 5 }, { ldm_unet.kind(p, 16) })
+  end)
+
   it("refuses options that no part of it needs", function()
     for name, value in pairs { classes = 3, precondition = "edm", variance = "learned", qkv_order = "new",
       sigma_data = 1, T = 10, time = "t", rescale_timesteps = true, version = "1", head_channels = 4 } do

@@ -101,7 +101,7 @@ local function read_unet(file, found)
   local pooled = found.text2 and encoder.pooled(file.shapes, found.text2)
     or found.text and encoder.pooled(file.shapes, found.text)
   if not p:shape "label_emb.0.0.weight" then pooled = nil end
-  local kind, numbers = denoiser.kind(p, pooled)
+  local kind, numbers = denoiser.kind(p, pooled, found.text ~= nil and found.text2 ~= nil)
   local version = versions[kind]
   if kind == "refiner" then found.text2, found.text = found.text2 or found.text, nil end
   if p.o.ema then averages(file, p, found.unet) end
