@@ -156,6 +156,7 @@ describe("diffusion sample", function()
       ["sample nothing -p x"] = "nothing: no such folder",
       ["sample model -p x --stepps 3"] = "unknown flag '--stepps'; did you mean '--steps'?",
       ["sample model -p x --steps three"] = "--steps: a whole number expected, got 'three'",
+      ["sample model -p x --lora a --lora=b"] = "sample: --lora is given twice",
       ["sample model -p x --steps"] = "--steps needs a value, N",
       ["sample model -p x --steps 0"] = "option 'steps': integer in [1, inf) expected, got 0",
       ["sample model -p x --size 99999999999999999999x16"] = "--size: WIDTHxHEIGHT, as 512x512 expected, got '9999",

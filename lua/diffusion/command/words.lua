@@ -71,6 +71,7 @@ function words.read(command, list)
     if name == "--help" or name == "-h" then out.help = true
     elseif name:find "^%-." then
       local flag = flag_of(command, name)
+      if out[flag.key] ~= nil then fail.raise("%s: %s is given twice", command.name, flag.name) end
       if value == nil then i, value = i + 1, list[i + 1] end
       out[flag.key] = valued(command, flag, value)
     else places[#places + 1] = list[i] end
