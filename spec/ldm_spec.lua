@@ -251,6 +251,13 @@ describe("d.hub.load of a single file", function()
     end
   end))
 
+  it("reads keys that stand below others", exactly(function()
+    local pipe = opened("xl", nil, function(tensors)
+      for key, x in pairs(opts.joined(tensors)) do tensors[key], tensors["model.state_dict." .. key] = nil, x end
+    end)
+    assert(off("xl", pipe) < 1e-4)
+  end))
+
   it("reads PyTorch's files, with what training left in them", exactly(function()
     local tensors = tensors_of "sd1_pndm"
     local _, folder = written "sd1_pndm"

@@ -56,7 +56,8 @@ end
 function ldm.find(path, shapes)
   local out = { unet = prefix_of(path, shapes, denoiser), vae = prefix_of(path, shapes, autoencoder) }
   if not (out.unet or out.vae) then return nil end
-  out.text, out.text2 = encoder.find(shapes)
+  local base = (out.unet or ""):match "^(.*)model%.diffusion_model%.$" -- training may put the file's keys under others
+  out.text, out.text2 = encoder.find(shapes, base or "")
   return out
 end
 
