@@ -110,7 +110,7 @@ describe("diffusion sample", function()
     text, ok = line "sample bare.safetensors -p dog --steps 1 --tokenizer whole/tokenizer --size 16x16"
     said("bare.safetensors: there is no autoencoder, so it draws latents and no pictures", text, ok)
     text, ok = line "sample whole.safetensors -p dog --steps 1"
-    said("there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load", text, ok)
+    said("--tokenizer is missing: whole.safetensors has none", text, ok)
   end)
 
   it("draws with adapters", function()

@@ -129,6 +129,13 @@ end
 
 -- ==== a call ============================================================================
 
+-- Raises if a text encoder has no tokenizer, as those of a single file.
+local function check_tokenizers(own, name)
+  if own.text and not own.tokenizer or own.text2 and not own.tokenizer2 then
+    fail.raise("sample: --tokenizer is missing: %s has none; give that of a folder, or a list of merges", name)
+  end
+end
+
 -- The options of pipe:steps.
 local function options_of(own, flags)
   local o = { seed = flags.seed, prompt = flags.prompt }
@@ -190,6 +197,7 @@ function sample.draw(one, name, flags)
   if latents.are_bare(own) then
     return legible.refused("%s: there is no autoencoder, so it draws latents and no pictures", name)
   end
+  check_tokenizers(own, name)
   if flags.lora then
     local fine, why = one:load_lora(flags.lora, { weight = flags.lora_weight })
     if not fine then return nil, why end
