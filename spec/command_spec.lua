@@ -82,6 +82,8 @@ describe("diffusion sample", function()
     assert.is_false(same("p-1.png", "p-2.png"))
     text, ok = line(from .. "--strength 0.5 -o q.png")
     assert(ok and text:find("q.png  30x20  seed 3", 1, true), text)
+    text, ok = line "replay q.png -o from.png"
+    said("--output: from.png is the picture of --init, which replay reads again", text, ok)
     assert(d.image.save(path "from.png", d.zeros(20, 30, 3)))
     text, ok = line "replay q.png -o q2.png"
     said("from.png: the picture was drawn from another file: checksum", text, ok)

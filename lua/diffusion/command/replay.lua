@@ -108,6 +108,7 @@ function replay.run(list)
   local flags, one, name
   flags, message = flags_of(values, given)
   if not flags then return nil, message end
+  sample.check_output(flags, output)
   one, name = model_of(given.model, values, flags)
   if not one then return nil, name end
   local x, told = sample.draw(one, name, flags)

@@ -72,11 +72,13 @@ local function check_parts(flags)
   end
 end
 
--- Raises if the picture would take the place of one that replay reads again.
-local function check_output(flags, output)
+--- Raises if the picture would take the place of one that replay reads again.
+---@param flags table
+---@param output string
+function sample.check_output(flags, output)
   for _, key in ipairs { "init", "mask" } do
     if flags[key] == output then
-      fail.raise("sample: --output: %s is the picture of --%s, which replay reads again; name another one", output, key)
+      fail.raise("--output: %s is the picture of --%s, which replay reads again; name another one", output, key)
     end
   end
 end
@@ -264,7 +266,7 @@ function sample.run(list)
   if flags.help then return words.help(sample) end
   if not places[1] then fail.raise "sample: MODEL is missing; `diffusion sample --help` shows how" end
   local output = flags.output or "out.png"
-  check_output(flags, output)
+  sample.check_output(flags, output)
   local wrong = sample.misplaced(output)
   if wrong then return nil, wrong end
   local one, message = sample.open(places[1], flags)
