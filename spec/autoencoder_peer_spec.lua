@@ -229,6 +229,8 @@ describe("d.autoencodertiny", function()
       out_channels = 4, num_embeds_ada_norm = 5 }
     assert(d.hub.save(path "dit", { unet = dit, vae = model, pipeline = "DiTPipeline",
       scheduler = { _class_name = "DDIMScheduler" } }))
+    local seen = assert(d.hub.load(path "dit", { tiny = path "encoders_decoder.pth" }))
+    assert.is_true(model:decode(z):clamp(-1, 1):allclose(seen:preview(z), { rtol = 1e-5, atol = 1e-5 }))
     local pipe = assert(d.hub.load(path "dit", { vae = path "encoders_decoder.pth" }))
     assert.is_true(model:decode(z):allclose(pipe.vae:decode(z), { rtol = 1e-5, atol = 1e-5 }))
     local function refused(words, name, options)

@@ -9,6 +9,8 @@ local text_folder = require "spec.support.text_folder"
 
 local all = text_folder.read()
 local script = assert(io.popen "pwd"):read "l" .. "/lua/diffusion/cli.lua"
+local names = require "diffusion.command.settings"
+local opts = require "diffusion.opts"
 local root
 setup(function()
   root = child.folder()
@@ -34,6 +36,14 @@ end
 local function path(name) return root .. "/" .. name end
 local function same(a, b) return child.read(path(a)) == child.read(path(b)) end
 local function settings(name) return json.decode(assert(d.image.info(path(name))).text.diffusion) end
+
+-- Makes changed.png, a picture with other settings.
+local function changed(name, change)
+  local values = settings(name)
+  change(values)
+  assert(d.image.save(path "changed.png", assert(d.image.load(path(name))),
+    { text = { diffusion = json.encode(values) } }))
+end
 
 local function said(sentence, text, ok)
   assert(not ok, text)
@@ -72,6 +82,8 @@ describe("diffusion sample", function()
     assert.is_false(same("p-1.png", "p-2.png"))
     text, ok = line(from .. "--strength 0.5 -o q.png")
     assert(ok and text:find("q.png  30x20  seed 3", 1, true), text)
+    text, ok = line "replay q.png -o from.png"
+    said("--output: from.png is the picture of --init, which replay reads again", text, ok)
     assert(d.image.save(path "from.png", d.zeros(20, 30, 3)))
     text, ok = line "replay q.png -o q2.png"
     said("from.png: the picture was drawn from another file: checksum", text, ok)
@@ -88,8 +100,19 @@ describe("diffusion sample", function()
     assert.equal("whole/tokenizer", settings "w.png".flags.tokenizer)
     text, ok = line "replay w.png -o w2.png"
     assert(ok and same("w.png", "w2.png"), text)
+    changed("w.png", function(v) v.flags.tokenizer = "gone" end)
+    local _, message = d.command("replay", { path "changed.png" })
+    assert.equal("gone: no such file or folder; --tokenizer PATH says where it is", message)
+    text, ok = line "replay w.png -o w3.png --model whole"
+    assert(ok, text)
+    assert.is_nil(settings "w3.png".flags.tokenizer)
+    local tensors = assert(d.load(path "whole.safetensors"))
+    for key in pairs(opts.joined(tensors)) do tensors[key] = not key:find "^first" and tensors[key] or nil end
+    assert(d.save(path "bare.safetensors", tensors))
+    text, ok = line "sample bare.safetensors -p dog --steps 1 --tokenizer whole/tokenizer --size 16x16"
+    said("bare.safetensors: there is no autoencoder, so it draws latents and no pictures", text, ok)
     text, ok = line "sample whole.safetensors -p dog --steps 1"
-    said("there is no tokenizer; give one, as tokenizer = \"path\" of d.hub.load", text, ok)
+    said("--tokenizer is missing: whole.safetensors has none", text, ok)
   end)
 
   it("draws with adapters", function()
@@ -135,15 +158,20 @@ describe("diffusion sample", function()
       ["sample nothing -p x"] = "nothing: no such folder",
       ["sample model -p x --stepps 3"] = "unknown flag '--stepps'; did you mean '--steps'?",
       ["sample model -p x --steps three"] = "--steps: a whole number expected, got 'three'",
+      ["sample model -p x --lora a --lora=b"] = "sample: --lora is given twice",
       ["sample model -p x --steps"] = "--steps needs a value, N",
       ["sample model -p x --steps 0"] = "option 'steps': integer in [1, inf) expected, got 0",
+      ["sample model -p x --size 99999999999999999999x16"] = "--size: WIDTHxHEIGHT, as 512x512 expected, got '9999",
+      ["sample nothing -p x --lora-weight 2"] = "--lora-weight is a part of --lora, which is missing",
+      ["sample model -p x --init a.png -o a.png"] = "a.png is the picture of --init, which replay reads again",
       ["sample model -p x --size 16"] = "--size: WIDTHxHEIGHT, as 512x512 expected, got '16'",
       ["sample model -p x y"] = "'y' is a word too many; quote a text of several words",
       ["sample model -p x --mask m.png"] = "--mask is a part of --init, which is missing",
       ["sample model -p x --strength 0.5"] = "--strength is a part of --init, which is missing",
-      ["sample model -p x --lora-weight 2"] = "--lora-weight is a part of --lora, which is missing",
       ["sample model -p x --init none.png"] = "none.png: ",
       ["sample model -p x --scheduler DDIM"] = "unknown scheduler 'DDIM'; did you mean 'DDIMScheduler'?",
+      ["sample digits --class 3 --eta 0.5"] = "--eta: digits has no scheduler of diffusers; --sampler ddim takes it",
+      ["sample digits --class 3 --init a.png --mask a.png"] = "--mask: digits paints no parts of pictures",
       ["sample digits -p x"] = "digits has no text encoder; --class takes its classes",
       ["sample model -p x --sampler no"] = "unknown sampler 'no'",
       ["replay"] = "replay: PICTURE is missing",
@@ -158,6 +186,8 @@ describe("diffusion sample", function()
     end
     local text, ok = line "sample model -p x --steps 0"
     said("diffusion: --steps: integer in [1, inf) expected, got 0", text, ok)
+    text, ok = line "sample digits --class 3 --clip-skip 1"
+    said("diffusion: --clip-skip: this model has no use for it", text, ok)
     text, ok = line "sample --help"
     assert(ok and text:find("--clip-skip N", 1, true) and text:find("examples:\n  diffusion sample", 1, true), text)
     fails("name: one of replay, sample expected, got 'draw'", d.command, "draw", {})
@@ -179,12 +209,8 @@ describe("the output of a command", function()
 end)
 
 describe("diffusion replay", function()
-  -- A picture with other settings.
   local function picture(change)
-    local values = settings "base.png"
-    change(values)
-    assert(d.image.save(path "changed.png", assert(d.image.load(path "base.png")),
-      { text = { diffusion = json.encode(values) } }))
+    changed("base.png", change)
     return line "replay changed.png"
   end
 
@@ -207,21 +233,47 @@ describe("diffusion replay", function()
     assert(ok, text)
     text, ok = line "replay base.png --model model"
     assert(ok and same("base.png", "again.png"), text)
+    text, ok = line "replay base.png --init base.png"
+    said("replay: --init: the picture was drawn without one", text, ok)
+  end)
+
+  it("finds a model that has no name below the working folder only by --model", function()
+    assert.equal("elsewhere", names.name "..")
+    assert.equal("elsewhere", names.name "a/../..")
+    assert.equal("elsewhere", names.name "/")
+    assert.equal("b", names.name "/a/b/")
+    assert.equal("a/b", names.name "a/b/")
+    assert.equal("caf?.png", names.name "caf\xE4.png")
+    assert.equal("café.png", names.name "café.png")
   end)
 
   it("trusts no settings that the command wouldn't write", function()
-    for sentence, change in pairs {
-      ["their model is damaged"] = function(v) v.model.name = "/etc" end,
-      ["changed.png: its settings: their model is damaged"] = function(v) v.model.name = "a/../../b" end,
-      ["they are of form 2; this version reads up to 1"] = function(v) v.form = 2 end,
-      ["they are damaged"] = function(v) v.form = nil end,
-      ["their flags are damaged"] = function(v) v.flags = 3 end,
-      ["their 'init' is table"] = function(v) v.flags.init = { name = "/etc/passwd", sum = "0" } end,
-      ["their number of the image is damaged"] = function(v) v.image = -1 end,
-      ["--steps: integer"] = function(v) v.flags.steps = "x" end,
+    local model = "its settings: their model is damaged"
+    for _, case in ipairs {
+      { model, function(v) v.model.name = "/etc" end },
+      { model, function(v) v.model.name = "a/../../b" end },
+      { model, function(v) v.model.name = ".." end },
+      { model, function(v) v.model.name = "/" end },
+      { model, function(v) v.model.files = {} end },
+      { "they are of form 2; this version reads up to 1", function(v) v.form = 2 end },
+      { "they are damaged", function(v) v.form = nil end },
+      { "they are damaged", function(v) v.form = 1.5 end },
+      { "their flags are damaged", function(v) v.flags = 3 end },
+      { "their 'init' is table", function(v) v.flags.init = { name = "/etc/passwd", sum = "0" } end },
+      { "their 'init' is '/etc/passwd'", function(v) v.flags.init = "/etc/passwd" end },
+      { "their 'mask' is table", function(v) v.flags.mask = { name = "..", sum = "0" } end },
+      { "their 'size' is '16x16'", function(v) v.flags.size = "16x16" end },
+      { "their 'steps' is 'x'", function(v) v.flags.steps = "x" end },
+      { "their 'seed' is missing", function(v) v.flags.seed = nil end },
+      { "'output' is no flag of this version", function(v) v.flags.output = "b.png" end },
+      { "'later' is no flag of this version", function(v) v.flags.later = 1 end },
+      { "their number of the image is damaged", function(v) v.image = -1 end },
+      { "their number of the image is damaged", function(v) v.image = 1 << 40 end },
     } do
-      local text, ok = picture(change)
-      said(sentence, text, ok)
+      changed("base.png", case[2])
+      local text, message = d.command("replay", { path "changed.png" })
+      assert.is_nil(text)
+      assert(message:find(case[1], 1, true), message)
     end
     assert(d.image.save(path "bare.png", d.zeros(4, 4, 3)))
     local text, ok = line "replay bare.png"

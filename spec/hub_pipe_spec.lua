@@ -177,6 +177,7 @@ describe("a pipe", function()
       sampler = "euler" }
     assert.is_true(own:clamp(-1, 1):equal(pipe { steps = 4, seed = 1, sampler = "euler" }))
     fails("NoScheduler", pipe, { scheduler = "NoScheduler" })
+    fails('eta is an option of the sampler here: sampler = {"ddim", eta = 0.5}', pipe, { sampler = "ddim", eta = 0.5 })
     fails("unknown sampler 'nothing'", pipe, { sampler = "nothing" })
   end)
 
@@ -192,6 +193,8 @@ describe("a pipe", function()
     fails("the network has 5 classes; give class, from 1, or 0 for none", pipe, {})
     fails("no class is named 'goldfisch'; did you mean 'goldfish'?", pipe, { class = "goldfisch" })
     fails("class 6", pipe, { class = 6, steps = 1 })
+    fails("'crane' names classes 1 and 4; give a number", with_classes { ["0"] = "crane", ["3"] = "cock, crane" },
+      { class = "crane" })
     fails("class is [2] for 3 samples", pipe, { class = { 1, 2 }, n = 3, steps = 1 })
     fails("class 'hen' is a name, but the pipe has no names of classes", with_classes(), { class = "hen" })
     local named = assert(d.hub.load(root, { labels = { "a", "b", "c" }, steps = 3 }))

@@ -260,6 +260,8 @@ describe("an option for something else than what is found", function()
     assert(tostring(pipe):find("vae        AutoencoderTiny", 1, true))
     refused({ "vae = '" .. root .. "/unet': ToyModel, which is no autoencoder" }, root .. "/unet",
       { vae = root .. "/unet" })
+    refused({ "tiny = '" .. root .. "/unet': ToyModel, which is no autoencoder" }, root .. "/unet",
+      { vae = vae, tiny = root .. "/unet" })
     refused({ vae .. ": vae = '" .. vae .. "' has no use next to AutoencoderTiny" }, vae, { vae = vae })
   end)
 end)

@@ -59,9 +59,16 @@ local function written(name, change)
   return path, folder
 end
 
+local NONE = {} -- the value of an option that is left out
+
 local function options(name, folder, more)
   local own = all.cases[name].parts.text_encoder and "/tokenizer" or "/tokenizer_2"
-  return opts.joined({ text_heads = 2, groups = 4, image = 16, tokenizer = folder .. own }, cases[name][2], more or {})
+  local usual = { text_heads = 2, groups = 4, image = 16, tokenizer = folder .. own }
+  local o = opts.joined(usual, cases[name][2], more or {})
+  for key, value in pairs(opts.joined(o)) do
+    if value == NONE then o[key] = nil end
+  end
+  return o
 end
 
 local function opened(name, more, change)
@@ -244,6 +251,13 @@ describe("d.hub.load of a single file", function()
     end
   end))
 
+  it("reads keys that stand below others", exactly(function()
+    local pipe = opened("xl", nil, function(tensors)
+      for key, x in pairs(opts.joined(tensors)) do tensors[key], tensors["model.state_dict." .. key] = nil, x end
+    end)
+    assert(off("xl", pipe) < 1e-4)
+  end))
+
   it("reads PyTorch's files, with what training left in them", exactly(function()
     local tensors = tensors_of "sd1_pndm"
     local _, folder = written "sd1_pndm"
@@ -314,6 +328,7 @@ describe("d.hub.load of a single file", function()
     local own = d.process { schedule = usual, predict = "x0" }
     assert.equal(own, opened("sd2_v", { process = own }).process)
     assert.equal("PNDMScheduler", opened("sd2_v", { predict = "eps" }).scheduler._class_name)
+    assert.equal("x0", opened("sd1_pndm", { predict = "x0" }).process.predict)
     assert.same({ 1, 32, 24, 3 }, opened("sd1_pndm", { image = { 32, 24 } }) { prompt = "a", steps = 1 }:shape())
     assert.equal("v", opened("sd2_v", { schedule = "cosine", T = 50 }).process.predict)
   end)
@@ -340,19 +355,18 @@ describe("d.hub.load of a single file", function()
     local inputs, without = whole:encode_prompt { prompt = CAT.prompt }
     local z = d.sample { model = whole.unet, process = whole.process, shape = { 1, 8, 8, 4 }, steps = 2, seed = 1,
       inputs = inputs }
-    local pipe = opened("sd1_pndm", nil, keep "^model%.")
+    local pipe = opened("sd1_pndm", { text_heads = NONE, scaling_factor = NONE }, keep "^model%.")
     assert.is_nil(pipe.vae or pipe.text)
     assert.same({ 1, 2, 2, 4 }, pipe { prompt = inputs, negative = without, steps = 2 }:shape())
     fails("has no text encoder", function() pipe(CAT) end)
     assert(whole.unet(z, 5, inputs):equal(pipe.unet(z, 5, inputs)))
     local path, folder = written("sd1_pndm", keep "^first")
-    local o = options("sd1_pndm", folder)
-    o.tokenizer = nil
+    local o = options("sd1_pndm", folder, { tokenizer = NONE, heads = NONE, text_heads = NONE, image = NONE })
     local alone = assert(d.hub.load(path, o))
     assert.equal("AutoencoderKL", alone.class)
     assert.is_true(alone:decode(z):equal(whole:decode(z)))
-    assert.is_true(opened("sd1_pndm", { text = false }):decode(z):equal(whole:decode(z)))
-    assert.is_nil(opened("sd1_pndm", { vae = false }).vae)
+    assert.is_true(opened("sd1_pndm", { text = false, text_heads = NONE }):decode(z):equal(whole:decode(z)))
+    assert.is_nil(opened("sd1_pndm", { vae = false, scaling_factor = NONE }).vae)
   end))
 
   it("is an autoencoder for other pipes, with the scale of their latents", exactly(function()
@@ -378,6 +392,16 @@ describe("d.hub.load of a single file", function()
     none, message = d.hub.load(folder, { vae = text })
     assert.is_nil(none)
     assert(message:find(text .. ": its keys are those of no network that is known here", 1, true), message)
+    local denoiser = root .. "/denoiser.safetensors"
+    tensors = tensors_of "sd1_pndm"
+    for key in pairs(tensors) do tensors[key] = key:find "^model%." and tensors[key] or nil end
+    assert(d.save(denoiser, tensors))
+    none, message = d.hub.load(folder, { vae = denoiser })
+    assert.is_nil(none)
+    assert.equal(denoiser .. ": a denoiser of latent diffusion without its autoencoder", message)
+    none, message = d.hub.load(folder, { vae = folder .. "/vae/diffusion_pytorch_model.safetensors" })
+    assert.is_nil(none)
+    assert(message:find("a network of diffusers; open its folder, which has config.json", 1, true), message)
   end))
 
   it("has no tokenizer, which a prompt says", function()
@@ -395,6 +419,20 @@ describe("d.hub.load of a single file", function()
     local none, message = d.hub.load(path, o)
     assert.is_nil(none)
     assert(message:find(folder .. "/none", 1, true), message)
+  end)
+
+  it("is the refiner only without a second text encoder", function()
+    local p = plan.new("file", {}, { ["label_emb.0.0.weight"] = { 8, 16 + 6 * 10 } }, {}, {})
+    assert.same({ "xl", 6 }, { ldm_unet.kind(p, 16, true) })
+    assert.same({ "refiner", 5 }, { ldm_unet.kind(p, 16) })
+  end)
+
+  it("refuses options that no part of it needs", function()
+    for name, value in pairs { classes = 3, precondition = "edm", variance = "learned", qkv_order = "new",
+      sigma_data = 1, T = 10, time = "t", rescale_timesteps = true, version = "1", head_channels = 4 } do
+      refused(("option '%s' isn't needed"):format(name), "sd1_pndm", { [name] = value })
+    end
+    refused("option 'text_heads' isn't needed", "sd1_pndm", { text = false })
   end)
 
   it("refuses networks that it can't run, in a sentence", function()

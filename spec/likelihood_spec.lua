@@ -72,6 +72,22 @@ describe("the bound", function()
     assert.near(vlb(grey, coarse, images, { seed = 1 }).total, listed.total, 1e-9)
   end)
 
+  it("passes the inputs of a network on, one row for each sample", function()
+    local shift, seen = d.tensor { { 1, 0 }, { 0, -1 }, { 0.5, 0.5 } }, 0
+    local x0 = d.randn({ 3, 2 }, { seed = 1 }) + shift
+    local function net(xt, _, o)
+      seen = math.max(seen, xt:size(1))
+      return xt * 0.5 + o.shift * 0.3
+    end
+    local function closed(xt) return xt * 0.5 + d.cat({ shift, shift }, 1):narrow(1, 1, xt:size(1)) * 0.3 end
+    local o = { seed = 1, decoder = "gaussian", inputs = { shift = shift } }
+    assert.equal(vlb(closed, coarse, x0, { seed = 1, decoder = "gaussian" }).total, vlb(net, coarse, x0, o).total)
+    local a = ode(net, coarse, x0, { inputs = o.inputs, rtol = 1e-3, atol = 1e-3 })
+    assert.is_true(a.nats:equal(ode(closed, coarse, x0, { rtol = 1e-3, atol = 1e-3 }).nats))
+    assert.equal(6, seen)
+    fails("input 'shift' is [3,2] for 2 samples", vlb, net, coarse, x0:narrow(1, 1, 2), o)
+  end)
+
   it("clips only when asked, and passes the class on", function()
     local clipping = d.process { schedule = coarse.schedule, predict = "x0", clip = 1 }
     local function far(xt, _, o)

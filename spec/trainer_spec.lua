@@ -177,6 +177,9 @@ describe("a loss that is no number", function()
     o.on_step = function(step) if step == 2 then p[1][1] = math.huge end end
     named(fault_of(o), "step 3", "the weights '" .. name .. "'")
     assert.equal(2, o.opt.steps)
+    local model = o.model
+    o = parts(3, nil, { model = function(...) return model(...) end, opt = d.adamw(model) })
+    named(fault_of(o), "the loss is", "at step 1")
   end)
 
   it("is traced to the layer that overflows", function()

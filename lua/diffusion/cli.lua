@@ -53,16 +53,24 @@ local function run(path, ...)
   if not ok then fail(fault) end
 end
 
-local function flag_of(name) return ("--%s:"):format(name:gsub("_", "-")) end
+local others = { height = "size", width = "size" } -- flags of other names than their options
+
+local function flag_of(name) return ("--%s:"):format((others[name] or name):gsub("_", "-")) end
+
+-- The sentence about a flag whose option a pipe doesn't have.
+local function unused(name) return flag_of(name) .. " this model has no use for it" end
 
 -- The sentence of an error without the function that checked it. It names the flag that set an option.
 local function plainly(message)
   local text = message:gsub("^[^\n:]*%.lua:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
+  text = text:gsub("^unknown option '([%l_]+)'.*", unused)
   return (text:gsub("^option '([%l_]+)':", flag_of))
 end
 
+local function called(name, words) return require "diffusion".command(name, words) end
+
 local function command(name, ...)
-  local ok, text, message = pcall(require "diffusion".command, name, { ... })
+  local ok, text, message = pcall(called, name, { ... })
   if not ok then fail(plainly(tostring(text))) end
   if not text then fail(message) end
   print(printable(text))

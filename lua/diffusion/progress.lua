@@ -23,7 +23,7 @@ function progress.new(total, options)
   local now = core.clock()
   return setmetatable({ total = total, first = o.done or 0, unit = o.unit or "images",
     out = o.out or io.stderr, every = o.every or 30, began = now, shown = -math.huge, items = 0,
-    live = core.isatty(2) }, Progress)
+    live = core.isatty(2), open = false }, Progress)
 end
 
 local function bar(share, width)
@@ -41,7 +41,7 @@ function Progress:update(step, text, items)
   local last = step >= self.total
   local due = self.live and 0.1 or self.every
   if not last and now - self.shown < due then return end
-  self.shown = now
+  self.shown, self.open = now, not last
   local passed = math.max(now - self.began, 1e-9)
   local left = passed / math.max(1, step - self.first) * (self.total - step)
   local line = legible.line(legible.format("step %d/%d  %s  %s %s/s  %s left", step, self.total, text,
@@ -54,10 +54,13 @@ function Progress:update(step, text, items)
   self.out:flush()
 end
 
---- Ends the bar's line if the loop ends early.
+--- Ends the bar's line if the loop ended early.
 function Progress:close()
-  if self.live then self.out:write "\n" end
+  if self.live and self.open then self.out:write "\n" end
+  self.open = false
 end
+
+Progress.__close = Progress.close
 
 --- Items per second so far.
 function Progress:rate() return self.items / math.max(core.clock() - self.began, 1e-9) end

@@ -27,16 +27,22 @@ local function tostring_trainer(self) return ("trainer: %s; %s"):format(self.bat
 
 -- ==== a loss that isn't finite ===============================================================
 
+-- The parameters of a model by name. A denoiser that is a function tells none.
+local function named(model)
+  if networks.has_parameters(model) then return model:parameters() end
+  return function() end
+end
+
 -- The name under which a model has a parameter.
 local function name_of(model, parameter)
-  for name, p in model:parameters() do
+  for name, p in named(model) do
     if core.same_tensor(p, parameter) then return name end
   end
 end
 
 -- The first place of a value that isn't finite: in the weights, or in a layer's output.
 local function first_nonfinite(model, xt, t, given)
-  for name, p in model:parameters() do
+  for name, p in named(model) do
     if not p:isfinite():all() then return ("the weights '%s'"):format(name) end
   end
   core.watch_start()
@@ -80,7 +86,7 @@ local PATIENCE = 10
 -- The last parameter whose gradient isn't finite, which is the nearest to the loss.
 local function nonfinite_gradient(model)
   local last
-  for name, p in model:parameters() do
+  for name, p in named(model) do
     if p.grad and not p.grad:isfinite():all() then last = name end
   end
   return last
@@ -93,7 +99,7 @@ local function careful_step(self, state, step)
   state.refused = norm - norm == 0 and 0 or state.refused + 1
   if state.refused == PATIENCE then
     error(legible.said("trainer: the gradient's norm is NaN or infinite in %d steps in a row, the last is step %d; "
-      .. "the loss is finite; check the gradient of '%s'", PATIENCE, step, tostring(name)), 0)
+      .. "the loss is finite%s", PATIENCE, step, name and ("; check the gradient of '%s'"):format(name) or ""), 0)
   end
   return norm
 end

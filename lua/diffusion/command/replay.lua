@@ -1,4 +1,5 @@
 -- `diffusion replay`: draws a picture again from the settings in its PNG.
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local images = require "diffusion.image"
 local legible = require "diffusion.legible"
@@ -60,19 +61,32 @@ local function file_of(key, given, told)
   return told.name
 end
 
+-- Leaves out flags for opening a model that is of another form than the given one: a file, or a folder.
+local function drop_others(path, flags)
+  if core.place(path) == "file" then flags.variant = nil
+  else flags.tokenizer, flags.predict = nil, nil end
+end
+
 -- The flags of the settings. Image k of a seed is the same in any batch that has it.
 local function flags_of(values, given)
   local flags = {}
   for key, value in pairs(values.flags) do flags[key] = value end
   for _, key in ipairs(sample.files) do
+    if not flags[key] and given[key] then
+      fail.raise("replay: --%s: the picture was drawn without one", key)
+    end
     if flags[key] then
       local path, message = file_of(key, given[key], flags[key])
       if not path then return nil, message end
       flags[key] = path
     end
   end
+  if given.model then drop_others(given.model, flags) end
   flags.tokenizer = given.tokenizer or flags.tokenizer
-  if values.image and values.image > 1 then flags.n = values.image end
+  if flags.tokenizer and core.place(flags.tokenizer) == "new" then
+    return legible.refused("%s: no such file or folder; --tokenizer PATH says where it is", flags.tokenizer)
+  end
+  if values.image > 1 then flags.n = values.image end
   return flags
 end
 
@@ -89,17 +103,18 @@ function replay.run(list)
   if wrong then return nil, wrong end
   local info, message = images.info(places[1])
   local values = info
-  if info then values, message = settings.read(info, places[1]) end
+  if info then values, message = settings.read(info, places[1], sample.kinds) end
   if not values then return nil, message end
   local flags, one, name
   flags, message = flags_of(values, given)
   if not flags then return nil, message end
+  sample.check_output(flags, output)
   one, name = model_of(given.model, values, flags)
   if not one then return nil, name end
   local x, told = sample.draw(one, name, flags)
   if not x then return nil, told end
   told.flags.n = values.flags.n
-  x = x:narrow(1, values.image or 1, 1)
+  x = x:narrow(1, values.image, 1)
   local paths
   paths, message = sample.write(output, x, told, values.image)
   if not paths then return nil, message end

@@ -51,8 +51,37 @@ sample.examples = {
 
 sample.files = { "init", "mask", "lora" } -- flags of files whose checksums are kept
 
+--- The kinds of the flags that settings have, by their keys.
+sample.kinds = { tokenizer = "path" }
+for _, one in ipairs(sample.flags) do
+  if one.kind ~= "file" then sample.kinds[one.key] = one.kind end
+end
+for _, key in ipairs(sample.files) do sample.kinds[key] = "summed" end
+
 local COPIED = { "negative", "class", "steps", "guidance", "rescale", "n", "sampler", "scheduler", "eta", "clip_skip",
   "strength" }
+
+-- Flags that are of no use without another one, in the order of their errors.
+local PARTS = { { "mask", "init" }, { "strength", "init" }, { "lora_weight", "lora" } }
+
+local function check_parts(flags)
+  for _, pair in ipairs(PARTS) do
+    if flags[pair[1]] and not flags[pair[2]] then
+      fail.raise("sample: --%s is a part of --%s, which is missing", pair[1]:gsub("_", "-"), pair[2])
+    end
+  end
+end
+
+--- Raises if the picture would take the place of one that replay reads again.
+---@param flags table
+---@param output string
+function sample.check_output(flags, output)
+  for _, key in ipairs { "init", "mask" } do
+    if flags[key] == output then
+      fail.raise("--output: %s is the picture of --%s, which replay reads again; name another one", output, key)
+    end
+  end
+end
 
 --- Opens the model of a command.
 ---@param name string
@@ -60,6 +89,7 @@ local COPIED = { "negative", "class", "steps", "guidance", "rescale", "n", "samp
 ---@return diffusion.pipe|nil pipe nil with a message
 ---@return string|nil message
 function sample.open(name, flags)
+  check_parts(flags)
   local o = { variant = flags.variant, tokenizer = flags.tokenizer, predict = flags.predict }
   return load_pipeline(name, next(o) and o or nil)
 end
@@ -84,6 +114,7 @@ end
 
 -- Adds the pictures to the options of a call.
 local function with_pictures(own, flags, o)
+  if flags.mask and not own.prompted then fail.raise("sample: --mask: %s paints no parts of pictures", own.class) end
   local height, width = size_of(own, flags)
   if not height then return nil, width end
   local x, message = picture(flags.init, own.prompted and 3 or own.image.C, height, width)
@@ -100,14 +131,10 @@ end
 
 -- ==== a call ============================================================================
 
--- Flags that are of no use without another one, in the order of their errors.
-local PARTS = { { "mask", "init" }, { "strength", "init" }, { "lora_weight", "lora" } }
-
-local function check_parts(flags)
-  for _, pair in ipairs(PARTS) do
-    if flags[pair[1]] and not flags[pair[2]] then
-      fail.raise("sample: --%s is a part of --%s, which is missing", pair[1]:gsub("_", "-"), pair[2])
-    end
+-- Raises if a text encoder has no tokenizer, as those of a single file.
+local function check_tokenizers(own, name)
+  if own.text and not own.tokenizer or own.text2 and not own.tokenizer2 then
+    fail.raise("sample: --tokenizer is missing: %s has none; give that of a folder, or a list of merges", name)
   end
 end
 
@@ -116,6 +143,10 @@ local function options_of(own, flags)
   local o = { seed = flags.seed, prompt = flags.prompt }
   for _, key in ipairs(COPIED) do o[key] = flags[key] end
   if flags.size then o.width, o.height = flags.size.width, flags.size.height end
+  if o.eta and not (o.sampler or own.scheduler) then
+    fail.raise("sample: --eta: %s has no scheduler of diffusers; --sampler ddim takes it", own.class)
+  end
+  if o.sampler and o.eta then o.sampler, o.eta = { o.sampler, eta = o.eta }, nil end
   if own.prompted and not o.prompt then fail.raise "sample: --prompt is missing: what to draw" end
   if o.prompt and not own.prompted then
     fail.raise("sample: --prompt: %s has no text encoder; --class takes its classes", own.class)
@@ -126,12 +157,8 @@ end
 
 local function drawn(one, o)
   local run = one:steps(o)
-  local bar, n, done = progress.new(#run.grid, { unit = "steps" }), run.x:size(1), 0
-  for step in run do
-    done = step.i
-    bar:update(step.i, ("%d %s"):format(n, n == 1 and "picture" or "pictures"), 1)
-  end
-  if done < #run.grid then bar:close() end
+  local bar <close>, n = progress.new(#run.grid, { unit = "steps" }), run.x:size(1)
+  for step in run do bar:update(step.i, ("%d %s"):format(n, n == 1 and "picture" or "pictures"), 1) end
   return one:decode(run.x)
 end
 
@@ -169,7 +196,10 @@ end
 ---@return table|string settings of all, or the message
 function sample.draw(one, name, flags)
   local own = pipe.parts(one)
-  check_parts(flags)
+  if latents.are_bare(own) then
+    return legible.refused("%s: there is no autoencoder, so it draws latents and no pictures", name)
+  end
+  check_tokenizers(own, name)
   if flags.lora then
     local fine, why = one:load_lora(flags.lora, { weight = flags.lora_weight })
     if not fine then return nil, why end
@@ -236,6 +266,7 @@ function sample.run(list)
   if flags.help then return words.help(sample) end
   if not places[1] then fail.raise "sample: MODEL is missing; `diffusion sample --help` shows how" end
   local output = flags.output or "out.png"
+  sample.check_output(flags, output)
   local wrong = sample.misplaced(output)
   if wrong then return nil, wrong end
   local one, message = sample.open(places[1], flags)

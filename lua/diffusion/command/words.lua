@@ -25,7 +25,8 @@ end
 -- WIDTHxHEIGHT, as programs for pictures write it.
 function read.size(value)
   local width, height = value:match "^(%d+)[xX](%d+)$"
-  return width and { width = math.tointeger(width), height = math.tointeger(height) } or nil, "WIDTHxHEIGHT, as 512x512"
+  width, height = math.tointeger(tonumber(width)), math.tointeger(tonumber(height)) -- nil if they are too large
+  return width and height and { width = width, height = height } or nil, "WIDTHxHEIGHT, as 512x512"
 end
 
 -- A number or a name.
@@ -70,6 +71,7 @@ function words.read(command, list)
     if name == "--help" or name == "-h" then out.help = true
     elseif name:find "^%-." then
       local flag = flag_of(command, name)
+      if out[flag.key] ~= nil then fail.raise("%s: %s is given twice", command.name, flag.name) end
       if value == nil then i, value = i + 1, list[i + 1] end
       out[flag.key] = valued(command, flag, value)
     else places[#places + 1] = list[i] end

@@ -36,7 +36,9 @@ end
 ---@return function u
 ---@return function c
 local function answers(name, o, model, xt, t, given)
-  if not (given and (given.class or o.without)) then fail.raise("%s: guidance %g needs a class", name, o.scale) end
+  if not (given and (given.class or o.without)) then
+    fail.raise("%s: guidance %g needs a class, or option without with inputs of the unconditional call", name, o.scale)
+  end
   local function ask(how) return strength.answer(name, (model(xt, t, how)), xt) end
   local bare = conditions.with(strength.without_class(given), o.without or {})
   return function() return ask(bare) end, function() return ask(given) end

@@ -74,7 +74,13 @@ local function own_way(where, process, sampler, o)
   return of_sampler(process, sampler, o, o.steps)
 end
 
+-- Samplers of this library take the option eta themselves.
+local function refuse_eta(where, eta)
+  if eta then fail.raise("%s: eta is an option of the sampler here: sampler = {\"ddim\", eta = %g}", where, eta) end
+end
+
 local function by_scheduler(where, own, o, config)
+  if o.sampler then refuse_eta(where, o.eta) end
   local steps = steps_of(own, o, config)
   local process, sampler, grid, wrap, facts = schedulers.scheduler(config, scheduling(own, o, config, steps))
   if not process then fail.raise("%s: %s", where, sampler) end
@@ -89,7 +95,7 @@ local function by_scheduler(where, own, o, config)
 end
 
 local function by_process(where, process, o)
-  if o.eta then fail.raise("%s: eta is an option of the sampler here: sampler = {\"ddim\", eta = %g}", where, o.eta) end
+  refuse_eta(where, o.eta)
   return own_way(where, process, o.sampler, o)
 end
 

@@ -29,15 +29,26 @@ function labels.written(names)
   return out
 end
 
-local function class_of(where, names, wanted)
-  local all = {}
+-- All names, and the classes that have the wanted one.
+local function found(names, wanted)
+  local all, classes = {}, {}
   for k, text in pairs(names or {}) do
     for name in text:gmatch "[^,]+" do
       name = name:match "^%s*(.-)%s*$"
-      if name == wanted then return k end
+      if name == wanted and classes[#classes] ~= k then classes[#classes + 1] = k end
       all[#all + 1] = name
     end
   end
+  table.sort(classes)
+  return all, classes
+end
+
+local function class_of(where, names, wanted)
+  local all, classes = found(names, wanted)
+  if #classes > 1 then
+    fail.raise("%s: '%s' names classes %s; give a number", where, wanted, table.concat(classes, " and "))
+  end
+  if classes[1] then return classes[1] end
   if #all == 0 then fail.raise("%s: class '%s' is a name, but the pipe has no names of classes", where, wanted) end
   local near = opts.nearest(wanted, all)
   fail.raise("%s: no class is named '%s'%s", where, wanted, near and ("; did you mean '%s'?"):format(near) or "")

@@ -110,26 +110,27 @@ local function part_of(here, path, index, names, i, o)
   return m, nil, own
 end
 
-local function in_folder(o)
+local function in_folder(o, option)
   local there, message = folder.find(o.vae, o)
   if not there then return nil, message end
   local m, why, info = component.load(there, o.class_name, o)
   if m and info.role ~= "vae" then
-    return legible.refused("vae = '%s': %s, which is no autoencoder", o.vae, info.class)
+    return legible.refused("%s = '%s': %s, which is no autoencoder", option, o.vae, info.class)
   end
   return m, why, info
 end
 
 -- The option `vae` names a folder, or a file of TAESD or latent diffusion. Such a file doesn't tell the latents'
 -- scale, but the pipeline does.
-local function other_vae(o, known)
-  if core.place(o.vae) ~= "file" then return in_folder(o) end
-  return foreign.vae(o.vae, opts.joined({ scaling_factor = known and known.factor }, o))
+local function other_vae(o, known, option)
+  option = option or "vae"
+  if core.place(o.vae) ~= "file" then return in_folder(o, option) end
+  return foreign.vae(o.vae, opts.joined({ scaling_factor = known and known.factor }, o), option)
 end
 
 -- The same of a folder, whose own class and revision other options name.
-local function vae_for(o, known)
-  return other_vae(opts.joined(o, { class_name = false, revision = false }), known)
+local function vae_for(o, known, option)
+  return other_vae(opts.joined(o, { class_name = false, revision = false }), known, option)
 end
 
 local function vae_of(here, path, index, names, o, known)
@@ -156,10 +157,9 @@ end
 -- Another autoencoder, for previews.
 local function tiny_of(parts, o)
   if not o.tiny then return true end
-  local there, message, info = folder.find(o.tiny, o)
-  if there then parts.tiny, message, info = component.load(there, nil, opts.joined(o, { class_name = false })) end
-  if not parts.tiny then return nil, message end
-  parts.classes.tiny = info.class
+  local tiny, message, info = vae_for(opts.joined(o, { vae = o.tiny }), nil, "tiny")
+  if not tiny then return nil, message end
+  parts.tiny, parts.classes.tiny = tiny, info.class
   return true
 end
 

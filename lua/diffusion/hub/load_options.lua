@@ -27,7 +27,7 @@ load_options.rules = opts.declare("hub_load", opts.joined(foreign.rules, {
   text = { "boolean", default = true, text = "false leaves text encoders out; prompts are then given encoded" },
   tokenizer = { "path", default_text = "that of the folder",
     text = "a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer" },
-  tiny = { "path", default_text = "none", text = "the folder of an AutoencoderTiny, for pipe:preview" },
+  tiny = { "path", default_text = "none", text = "a small autoencoder for pipe:preview: a folder, or a file of TAESD" },
   class_name = { "string", default_text = "that of the config", text = "class of a component whose config names none" },
   cache = { "path", default_text = "HF_HUB_CACHE, or $HF_HOME/hub, or ~/.cache/huggingface/hub",
     text = "folder of a cache of huggingface_hub, in which a name is looked up" },

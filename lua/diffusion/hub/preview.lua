@@ -28,10 +28,19 @@ local function fitted(own, C)
   return core.linalg.solve(square, x:t():matmul(y))
 end
 
+-- The widths of the autoencoders whose maps are known.
+local WIDTHS = "128,256,512,512"
+
+-- The factor of known latents; nil for those of other autoencoders, which may have the same one.
+local function factor_of(own)
+  if not own.vae then return own.factor or 0.18215 end
+  local c = own.vae:config()
+  return c.block_out_channels and table.concat(c.block_out_channels, ",") == WIDTHS and c.scaling_factor or nil
+end
+
 -- The map of a pipe, found once.
 local function map_of(own, C)
-  local c = own.vae and own.vae:config() or {}
-  local rows = C == 4 and known[c.scaling_factor or 0.18215]
+  local rows = C == 4 and known[factor_of(own)]
   if rows then
     rows = { table.unpack(rows) }
     rows[5] = { 0, 0, 0 }

@@ -534,7 +534,7 @@ local d = {}
 ---@field text? boolean false leaves text encoders out; prompts are then given encoded; default true
 ---@field text_heads? integer in a file of latent diffusion, the number of heads of each attention of its text encoders; range >= 1; default one for 64 channels
 ---@field time? "t"|"log_snr"|"c_noise" the network's time: timesteps, ln of the SNR, or EDM's c_noise; default that of the file
----@field tiny? string the folder of an AutoencoderTiny, for pipe:preview
+---@field tiny? string a small autoencoder for pipe:preview: a folder, or a file of TAESD
 ---@field tokenizer? string a tokenizer for a single file of Stable Diffusion, which has none; see d.tokenizer; default that of the folder
 ---@field vae? string|false the folder of another autoencoder, or a file of TAESD or of latent diffusion; false for none; default that of the folder
 ---@field variance? "fixed_small"|"fixed_large"|"learned"|"learned_range" variance of the reverse step; default that of the file
@@ -620,6 +620,7 @@ local d = {}
 ---@field dequantise? boolean|diffusion.likelihood_dequantise_options images: adds uniform noise to their levels; default false
 ---@field divergence? "auto"|"exact"|"hutchinson" "exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions; default "auto"
 ---@field from? number level at which the ODE begins; range >= 1; default 1
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field most? integer steps after which the run is an error; range >= 1; default 10000
 ---@field probes? integer random vectors of Hutchinson's estimate; range >= 1; default 1
 ---@field rtol? number tolerance relative to the sample's size; range >= 0; default 1e-5
@@ -631,6 +632,7 @@ local d = {}
 ---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
 ---@field clip? boolean clips the predicted x0 as the process does; default false
 ---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field t? integer|integer[] n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted; range >= 1; default all of 1..T
 

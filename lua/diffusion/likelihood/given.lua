@@ -1,5 +1,5 @@
 -- The arguments of both likelihoods, and their common arithmetic.
-local classes = require "diffusion.classes"
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
@@ -45,7 +45,7 @@ function given.options(where, rules, model, process, x0, options)
   trained.check(where, model, process)
   samples.constant(where, "x0", x0)
   o.B, o.D = x0:size(1), x0:numel() // x0:size(1)
-  classes.of(where, o.class, o.B)
+  conditions.of(where, o.class, o.inputs, o.B)
   o.model, o.process, o.x0 = model, process, x0
   return o
 end

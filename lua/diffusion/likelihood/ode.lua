@@ -1,6 +1,7 @@
 -- ln p(x0) of the probability-flow ODE, by the change of variables along its trajectory to noise
 -- (Song et al. 2021, score SDE, section 4.3 and appendix D.2).
 local classes = require "diffusion.classes"
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local gradient = require "diffusion.gradient"
 local answer = require "diffusion.answer"
@@ -23,7 +24,7 @@ local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e
   divergence = { one_of = { "auto", "exact", "hutchinson" }, default = "auto",
     text = '"exact" takes D gradients, "hutchinson" estimates; "auto" is exact to 64 dimensions' },
   probes = { "integer", default = 1, min = 1, text = "random vectors of Hutchinson's estimate" },
-  seed = measure.seed, class = classes.rule,
+  seed = measure.seed, class = classes.rule, inputs = conditions.rule,
   dequantise = { "boolean|table", default = false,
     as = "boolean|diffusion.likelihood_dequantise_options", text = "images: adds uniform noise to their levels" },
   from = { "number", default = 1, min = 1, text = "level at which the ODE begins" },
@@ -41,11 +42,20 @@ local function copied(class, n)
   return out
 end
 
+-- The conditions of n copies of the batch.
+local function conditions_of(o, n)
+  local out = { class = copied(o.class, n) }
+  for name, x in pairs(o.inputs or {}) do
+    out[name] = n == 1 and x or core.ops.cat(each(n, function() return x end), 1)
+  end
+  return out
+end
+
 -- dz/dphi = (a eps - s x0)/r = v/r, at one level per sample: {n B,D} to {n B,D}.
 local function field(o, at, n)
   local rows, predict, shape = n * o.B, o.process.predict, o.x0:shape()
   local function of(what) return each(rows, function(k) return at[(k - 1) % o.B + 1][what] end) end
-  local t, r, model_opts = of "t", of "r", { class = copied(o.class, n) }
+  local t, r, model_opts = of "t", of "r", conditions_of(o, n)
   local inverse = each(rows, function(k) return 1 / r[k] end)
   shape[1] = rows
   return function(z)

@@ -1,5 +1,6 @@
 -- The variational bound on -ln p(x0), term by term: Ho et al. 2020, eq. 5.
 local classes = require "diffusion.classes"
+local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local samples = require "diffusion.samples"
 local answer = require "diffusion.answer"
@@ -19,7 +20,7 @@ local where = "likelihood.vlb"
 local rules = opts.declare("likelihood_vlb", {
   t = { "integer|table", min = 1, as = "integer|integer[]", default_text = "all of 1..T",
     text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
-  seed = measure.seed, decoder = decoder.rule, class = classes.rule,
+  seed = measure.seed, decoder = decoder.rule, class = classes.rule, inputs = conditions.rule,
   bins = { "integer", default = 256, min = 2, text = "levels of an image" },
   clip = { "boolean", default = false, text = "clips the predicted x0 as the process does" },
 })
@@ -258,6 +259,6 @@ end
 return function(model, process, x0, options)
   local o = given.options(where, rules, model, process, x0, options)
   if o.decoder ~= "gaussian" then given.within(where, x0, 'decoder = "gaussian" is for other data') end
-  o.model_opts = { class = o.class }
+  o.model_opts = conditions.with(o.inputs or {}, { class = o.class })
   return gradient.no_grad(bound, o)
 end

@@ -89,8 +89,10 @@ local function read(path, o)
   local other = others.find(shapes)
   if other then fault("%s: %s", path, other) end
   local found = ldm.find(path, shapes)
-  if found then return ldm.read(path, all, shapes, facts, o.only_vae and { vae = found.vae } or found, o) end
-  return read_one(path, all, shapes, facts, o)
+  if not found then return read_one(path, all, shapes, facts, o) end
+  if not o.only_vae then return ldm.read(path, all, shapes, facts, found, o) end
+  if not found.vae then fault("%s: a denoiser of latent diffusion without its autoencoder", path) end
+  return ldm.read(path, all, shapes, facts, { vae = found.vae }, o)
 end
 
 --- The parts of a pipe from a file of another library.
@@ -103,17 +105,18 @@ function foreign.load(path, o) return parser.run(read, path, o) end
 --- The autoencoder of a file of latent diffusion or of TAESD.
 ---@param path string
 ---@param o table options of d.hub.load: copy, dtype, frozen, groups, scaling_factor, shift_factor
+---@param option string the option that names it
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
 ---@return table|nil info {class, files}
-function foreign.vae(path, o)
+function foreign.vae(path, o, option)
   local own = { only_vae = true }
   for _, name in ipairs { "copy", "dtype", "frozen", "groups", "scaling_factor", "shift_factor" } do
     own[name] = o[name]
   end
   local parts, message = foreign.load(path, own)
   if not parts then return nil, message end
-  if not parts.vae then return legible.refused("vae = '%s': %s, which is no autoencoder", path, parts.class) end
+  if not parts.vae then return legible.refused("%s = '%s': %s, which is no autoencoder", option, path, parts.class) end
   return parts.vae, nil, { class = parts.classes.vae, files = { path } }
 end
 

@@ -4,6 +4,7 @@ local source = require "diffusion.hub.foreign.source"
 local denoiser = require "diffusion.hub.foreign.ldm_unet"
 local autoencoder = require "diffusion.hub.foreign.ldm_vae"
 local encoder = require "diffusion.hub.foreign.ldm_text"
+local opts = require "diffusion.opts"
 local parser = require "diffusion.file.parser"
 local pipelines = require "diffusion.hub.pipelines"
 local plan = require "diffusion.hub.foreign.plan"
@@ -55,7 +56,8 @@ end
 function ldm.find(path, shapes)
   local out = { unet = prefix_of(path, shapes, denoiser), vae = prefix_of(path, shapes, autoencoder) }
   if not (out.unet or out.vae) then return nil end
-  out.text, out.text2 = encoder.find(shapes)
+  local base = (out.unet or ""):match "^(.*)model%.diffusion_model%.$" -- training may put the file's keys under others
+  out.text, out.text2 = encoder.find(shapes, base or "")
   return out
 end
 
@@ -69,12 +71,13 @@ function File:plan(prefix)
   local inside, sizes = source.below(self.path, self.all, self.shapes, prefix)
   local p = plan.new(self.path, inside, sizes, self.o, source.outer(self.all, self.facts, prefix))
   p.missing, p.asked = self.missing, self.asked
+  self.plans[#self.plans + 1] = p
   return p
 end
 
 -- The averages of a network's values, which stand under keys without dots.
 local function averages(file, p, prefix)
-  for key in pairs(p.tensors) do
+  for _, key in ipairs(opts.names(p.tensors)) do
     local own = "model_ema." .. (prefix .. key):gsub("^model%.", ""):gsub("%.", "")
     p.tensors[key] = file.shapes[own] and file.all[own]
       or fault("%s: ema = true: there is no average of '%s'", file.path, prefix .. key)
@@ -99,10 +102,10 @@ local function read_unet(file, found)
   local pooled = found.text2 and encoder.pooled(file.shapes, found.text2)
     or found.text and encoder.pooled(file.shapes, found.text)
   if not p:shape "label_emb.0.0.weight" then pooled = nil end
-  local kind, numbers = denoiser.kind(p, pooled)
+  local kind, numbers = denoiser.kind(p, pooled, found.text ~= nil and found.text2 ~= nil)
   local version = versions[kind]
   if kind == "refiner" then found.text2, found.text = found.text2 or found.text, nil end
-  if file.o.ema then averages(file, p, found.unet) end
+  if p.o.ema then averages(file, p, found.unet) end
   local target = schedule.target(p, kind, file)
   local one = denoiser.read(p, size_of(p, kind, target, factor_of(file, found)), numbers, pooled)
   return { network = denoiser, found = one, class = denoiser.class }, version, schedule.of(p, kind, target, file)
@@ -156,6 +159,16 @@ local function add_version(file, out, list, version, process)
   add_tokenizers(file, out, version)
 end
 
+-- Options that another autoencoder takes, whose path is an option too.
+local OF_A_VAE = { "groups", "scaling_factor", "shift_factor" }
+
+-- Refuses options that no part of the file needed.
+local function check_used(p, file, what)
+  for _, one in ipairs(file.plans) do p:joins(one) end
+  for _, name in ipairs(file.o.vae and OF_A_VAE or {}) do p.used[name] = true end
+  p:check_used(what)
+end
+
 --- The parts of a pipe from a file.
 ---@param path string
 ---@param all table<string, any> its tensors
@@ -166,13 +179,15 @@ end
 ---@return table parts for pipe.new
 function ldm.read(path, all, shapes, facts, found, o)
   local file = setmetatable({ path = path, all = all, shapes = shapes, facts = facts, o = o, missing = {},
-    asked = {} }, File)
+    asked = {}, plans = {} }, File)
   schedule.refuse_others(file)
   local list, version, process = read_all(file, found)
   local p = plan.new(path, {}, {}, o, {})
   p.missing = file.missing
-  local questions = p:questions(version and "a network of " .. version.title or "an autoencoder of latent diffusion")
+  local what = version and "a network of " .. version.title or "an autoencoder of latent diffusion"
+  local questions = p:questions(what)
   if questions then fault("%s", questions) end
+  check_used(p, file, what)
   local out = { class = autoencoder.class, path = path, classes = {} }
   for _, name in ipairs { "unet", "vae", "text", "text2" } do
     local one = list[name]

@@ -63,6 +63,7 @@ local function scheduler_of(p, kind, target, file)
     num_train_timesteps = T, prediction_type = TARGETS[target], steps_offset = 1 }
   if kind == "sd1" or kind == "sd2" then
     if kind == "sd2" and target == "eps" then config._class_name = CLASSES.sd1 end
+    if target == "x0" then config._class_name = CLASSES.sd2 end -- PNDM takes no images
     config.set_alpha_to_one, config.skip_prk_steps, config.clip_sample = false, true, false
   else
     config.timestep_spacing = "leading"

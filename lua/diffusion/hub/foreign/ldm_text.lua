@@ -16,8 +16,9 @@ local FORMS = {
   { "model.token_embedding.weight", "model.", "open_clip" },
 }
 
-local function encoder_at(shapes, stems)
-  for _, stem in ipairs(stems) do
+local function encoder_at(shapes, base, stems)
+  for _, own in ipairs(stems) do
+    local stem = base .. own
     for _, form in ipairs(FORMS) do
       if shapes[stem .. form[1]] then return { prefix = stem .. form[2], form = form[3], stem = stem } end
     end
@@ -26,11 +27,12 @@ end
 
 --- The text encoders of a file: {prefix of the keys, form, stem}, nil for none.
 ---@param shapes table<string, any> by key
+---@param base string before all keys of the file
 ---@return table|nil first
 ---@return table|nil second
-function text.find(shapes)
-  return encoder_at(shapes, { "cond_stage_model.", "conditioner.embedders.0." }),
-    encoder_at(shapes, { "cond_stage_model.1.", "conditioner.embedders.1." })
+function text.find(shapes, base)
+  return encoder_at(shapes, base, { "cond_stage_model.", "conditioner.embedders.0." }),
+    encoder_at(shapes, base, { "cond_stage_model.1.", "conditioner.embedders.1." })
 end
 
 -- ==== names ==============================================================================

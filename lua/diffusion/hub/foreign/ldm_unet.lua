@@ -109,13 +109,15 @@ local function read_channels(p, o)
   o.in_channels, o.out_channels = inp, out
 end
 
---- Finds the version of a network by its keys: "sd1", "sd2", "xl" or "refiner". A refiner has five numbers about
---- sizes.
+local ADDED = { { 5, "refiner" }, { 6, "xl" } } -- versions by their number of numbers about sizes
+
+--- Finds the version of a network by its keys: "sd1", "sd2", "xl" or "refiner".
 ---@param p table a plan
 ---@param pooled integer|nil width of the embedding of a whole text, if the file has its encoder
+---@param both boolean|nil true if the file has two text encoders, which a refiner doesn't have
 ---@return string kind
 ---@return integer|nil numbers about sizes
-function unet.kind(p, pooled)
+function unet.kind(p, pooled, both)
   if not p:shape "label_emb.0.0.weight" then
     if p:shape "label_emb.weight" then
       p:refuse "its denoiser is conditioned on a class, as upscalers are; it isn't run here"
@@ -123,7 +125,8 @@ function unet.kind(p, pooled)
     return #(p:shape "middle_block.1.proj_in.weight" or {}) == 2 and "sd2" or "sd1"
   end
   local rest = p:size("label_emb.0.0.weight", 2) - (pooled or 1280)
-  for numbers, kind in pairs { [5] = "refiner", [6] = "xl" } do
+  for i = both and 2 or 1, #ADDED do
+    local numbers, kind = table.unpack(ADDED[i])
     if rest > 0 and rest % numbers == 0 and (pooled or rest == numbers * WAVES) then return kind, numbers end
   end
   p:refuse("its label_emb reads %d numbers, which isn't the embedding of Stable Diffusion XL",

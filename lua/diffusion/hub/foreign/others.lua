@@ -14,6 +14,7 @@ local marks = {
   { "joint_blocks%.%d+%.", "a transformer of Stable Diffusion 3" },
   { "^text_model%.", "a CLIP text encoder" },
   { "^vision_model%.", "a CLIP image encoder" },
+  { "^encoder%.down_blocks%.%d+%.", "a network of diffusers; open its folder, which has config.json" },
   { "^down_blocks%.%d+%.", "a network of diffusers; open its folder, which has config.json" },
   { "^transformer_blocks%.%d+%.", "a network of diffusers; open its folder, which has config.json" },
 }

@@ -76,6 +76,12 @@ function plan.new(path, tensors, shapes, o, outer)
     asked = {}, options = o, used = used }, Plan)
 end
 
+--- Counts the options that another plan of the same file used.
+---@param other table
+function Plan:joins(other)
+  for name in pairs(other.used) do self.used[name] = true end
+end
+
 --- Refuses the file if an option was given that isn't needed, since it may contradict the file.
 ---@param what string "a network of ..."
 function Plan:check_used(what)
