@@ -109,7 +109,7 @@ describe("a file of adapters for a pipe", function()
     assert(d.save(path, { ["lora_unet_x.hada_w1_a"] = d.zeros(1) }))
     refused("LoHa", pipe:load_lora(path))
     assert(d.save(path, { x = d.zeros(1) }))
-    refused("1 keys are no adapters", pipe:load_lora(path))
+    refused("1 key is of no adapter", pipe:load_lora(path))
     refused("nowhere", pipe:load_lora(root .. "/nowhere.safetensors"))
   end)
 end)
@@ -193,6 +193,31 @@ describe("new adapters of a pipe", function()
     local again, unet, text = gradients { vae = false, recompute = true }
     assert.is_true(unet and text)
     for name, g in pairs(plain) do assert.is_true(g:equal(again[name])) end
+  end)
+
+  it("are on all networks or on none, which then train as before", function()
+    local pipe = assert(d.hub.load(root .. "/sd1", { vae = false }))
+    local function trainable() return select(2, pipe.unet:count()) end
+    local all, before = trainable(), lora_text.output(pipe)
+    fails("no linear layer or convolution matches 'nothing'", pipe.add_lora, pipe, { text = true, text_on = "nothing" })
+    assert.equal(all, trainable())
+    local path = root .. "/half.safetensors"
+    local one = pipe:add_lora { rank = 2, text = true, seed = 1 }
+    for _, part in ipairs { one.unet, one.text } do stir(part, 0.3) end
+    assert(one:save(path))
+    local tensors = {}
+    for name, x in pairs(assert(d.load(path))) do
+      tensors[name] = name:find "^text_encoder.*lora_B" and d.zeros(3, x:size(2)) or x:clone()
+    end
+    assert(d.save(path, tensors))
+    pipe = assert(d.hub.load(root .. "/sd1", { vae = false }))
+    pipe.unet:freeze "conv_in"
+    all = trainable()
+    refused("is [3,2]", pipe:load_lora(path))
+    assert.equal(all, trainable())
+    d.adamw(pipe.unet, { lr = 1e-3 })
+    assert.equal(all, trainable())
+    assert.is_true(before:equal(lora_text.output(pipe)))
   end)
 
   it("take options that are known", function()

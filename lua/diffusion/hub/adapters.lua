@@ -167,8 +167,14 @@ local function network(where, own, field)
   fail.raise("%s: adapters are for models, but the pipe's %s is a %s", where, field, kind.of(net))
 end
 
-local function remove_all(loras)
-  for _, one in pairs(loras) do one:remove() end
+-- Calls make(loras, ...), which fills in the adapters by network. If it fails, the networks are as before.
+local function all_or_none(make, ...)
+  local loras = {}
+  local fine, made, message = pcall(make, loras, ...)
+  if fine and made then return loras end
+  for _, one in pairs(loras) do lora.undo(one) end
+  if fine then return nil, message end
+  error(made, 0)
 end
 
 local function new(own, name, loras, weight)
@@ -210,6 +216,18 @@ local function stem(path)
   return (path:gsub("/+$", ""):match "[^/]*$":gsub("%.[^.]*$", ""))
 end
 
+-- Adds the adapters of a file to networks, by the parts of the file.
+local function from_file(loras, where, own, path, parts)
+  for _, field in ipairs(FIELDS) do
+    if parts[field] then
+      local message
+      loras[field], message = lora.lora(network(where, own, field), { load = path, part = parts[field] })
+      if not loras[field] then return nil, message end
+    end
+  end
+  return true
+end
+
 --- Loads adapters of a file.
 ---@param own table the private state of a pipe
 ---@param path string
@@ -224,16 +242,8 @@ function adapters.load(own, path, options)
   local name = check_name(where, own, o.name or stem(path))
   local fields, message = wanted(own, path, o.parts)
   if not fields then return nil, message end
-  local loras = {}
-  for _, field in ipairs(FIELDS) do
-    if fields[field] then
-      loras[field], message = lora.lora(network(where, own, field), { load = path, part = fields[field] })
-      if not loras[field] then
-        remove_all(loras)
-        return nil, message
-      end
-    end
-  end
+  local loras, why = all_or_none(from_file, where, own, path, fields)
+  if not loras then return nil, why end
   return new(own, name, loras, o.weight)
 end
 
@@ -249,6 +259,19 @@ local add_rules = opts.declare("pipe_add_lora", opts.joined(lora.rules, {
     text = "the same for the text encoders" },
 }))
 
+-- Adds new adapters to networks.
+local function drawn(loras, where, own, o)
+  for _, field in ipairs(o.text and FIELDS or { "unet" }) do
+    if own[field] then
+      local on = o.on or ATTENTION.unet
+      if field ~= "unet" then on = o.text_on or ATTENTION.text end
+      loras[field] = lora.lora(network(where, own, field), { rank = o.rank, alpha = o.alpha, dropout = o.dropout,
+        init = o.init, seed = o.seed, on = on })
+    end
+  end
+  return true
+end
+
 --- Makes adapters to be trained.
 ---@param own table the private state of a pipe
 ---@param options table|nil
@@ -257,16 +280,7 @@ function adapters.add(own, options)
   local where = "pipe:add_lora"
   local o = opts.check(where, options, add_rules)
   check_name(where, own, o.name)
-  local loras = {}
-  for _, field in ipairs(o.text and FIELDS or { "unet" }) do
-    if own[field] then
-      local is_text = field ~= "unet"
-      local on = is_text and (o.text_on or ATTENTION.text) or not is_text and (o.on or ATTENTION.unet)
-      loras[field] = lora.lora(network(where, own, field), { rank = o.rank, alpha = o.alpha, dropout = o.dropout,
-        init = o.init, seed = o.seed, on = on })
-    end
-  end
-  return new(own, o.name, loras, 1)
+  return new(own, o.name, all_or_none(drawn, where, own, o), 1)
 end
 
 --- The adapters of a name.
