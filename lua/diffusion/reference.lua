@@ -5931,7 +5931,7 @@ return {
   },
   ["pipe:encode_set"] = {
     signature = "pipe:encode_set([set], [options])",
-    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.",
+    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. A call that was interrupted goes on from the parts in \"PATH.parts\". Without a set, the file is read.",
     params = {
       { name = "set", type = "diffusion.set|nil", text = "pictures, with captions or without", optional = true },
       { name = "options", type = "diffusion.pipe_encode_set_options?", optional = true },

@@ -6,7 +6,7 @@ local opts = require "diffusion.opts"
 
 local freezing = {}
 
-local private = object.private -- {home, later = names of parameters that training will copy, or nil}
+local private = object.private -- also `later`: the names of parameters that training will copy
 
 -- ==== parameters of a file ===============================================================
 
@@ -99,7 +99,7 @@ end
 
 -- ==== as it was =========================================================================
 
---- What trains now, for freezing.restore.
+--- The parameters that train now, for freezing.restore.
 ---@param m table
 ---@return table
 function freezing.kept(m)

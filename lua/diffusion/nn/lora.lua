@@ -125,7 +125,7 @@ local function detach(self, own)
   for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
 end
 
---- Takes away adapters that were made in vain. What they froze trains again.
+--- Takes away adapters that were made in vain. The model trains again as it did before them.
 ---@param one diffusion.lora
 function lora.undo(one)
   local own = private[one]

@@ -1,6 +1,6 @@
 -- Files of low-rank adapters. Their names are those of diffusers and peft:
 --   unet.PATH.lora_A.weight {rank, in} or {rank, in, k, k}, unet.PATH.lora_B.weight {out, rank} ...
--- The metadata has a config. Files of peft itself have it beside, in adapter_config.json. Older names are
+-- The metadata has a config. A file of peft itself has it next to it, in adapter_config.json. Older names are
 -- read too. Paths are those of other libraries; see nn/lora_names.
 local any_file = require "diffusion.file.tensors"
 local core = require "diffusion.core"
@@ -14,7 +14,7 @@ local warning = require "diffusion.warning"
 
 local files = {}
 
--- The files of a folder: that of diffusers, that of its older versions, and those of peft.
+-- A folder's file is that of diffusers, of its older versions, or of peft.
 local FILES = { "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin", "adapter_model.safetensors",
   "adapter_model.bin" }
 local CONFIG, MOST = "adapter_config.json", 1 << 24 -- the config of peft's files, and its greatest size in bytes
@@ -206,7 +206,7 @@ end
 
 -- ---- the config in a file ------------------------------------------------------------------
 
--- The config next to a file of peft, or the one in the metadata of another.
+-- The config of a file: peft's is next to it, others are in the metadata.
 local function config_of(metadata, file)
   if file:find "adapter_model%.[^/.]*$" then
     local beside = file:gsub("[^/]*$", CONFIG)
@@ -236,7 +236,7 @@ local function is_for(key, path)
   return path == key or path:sub(-#key - 1) == "." .. key
 end
 
--- Of several keys for a path the first by name counts, as in diffusers, whose files have them sorted.
+-- If several keys are for a path, the first by name counts, as in diffusers, whose files have them sorted.
 local function alpha_of(facts, path)
   local pattern = type(facts.alpha_pattern) == "table" and facts.alpha_pattern or {}
   for _, key in ipairs(opts.names(pattern)) do
