@@ -117,6 +117,10 @@ describe("diffusion sample", function()
     assert(ok and not same("style.png", "style2.png"), text)
     text, ok = line(words .. "no.png --lora none")
     said("none", text, ok)
+    assert(os.rename(path "style/pytorch_lora_weights.safetensors", path "style/adapter_model.safetensors"))
+    child.write(path "style/adapter_config.json", '{"peft_type": "LORA", "r": 2, "lora_alpha": 2}')
+    text, ok = line(words .. "peft.png --lora style --lora-weight 0.5")
+    assert(ok and same("peft.png", "style2.png"), text)
   end)
 
   it("draws classes with a network that comes with the library", function()
@@ -136,6 +140,7 @@ describe("diffusion sample", function()
       ["sample model -p x --stepps 3"] = "unknown flag '--stepps'; did you mean '--steps'?",
       ["sample model -p x --steps three"] = "--steps: a whole number expected, got 'three'",
       ["sample model -p x --steps"] = "--steps needs a value, N",
+      ["sample model -p x --lora a --lora=b"] = "sample: --lora is given twice",
       ["sample model -p x --steps 0"] = "option 'steps': integer in [1, inf) expected, got 0",
       ["sample model -p x --size 16"] = "--size: WIDTHxHEIGHT, as 512x512 expected, got '16'",
       ["sample model -p x y"] = "'y' is a word too many; quote a text of several words",

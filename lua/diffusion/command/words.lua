@@ -71,6 +71,7 @@ function words.read(command, list)
     elseif name:find "^%-." then
       local flag = flag_of(command, name)
       if value == nil then i, value = i + 1, list[i + 1] end
+      if out[flag.key] ~= nil then fail.raise("%s: %s is given twice", command.name, flag.name) end
       out[flag.key] = valued(command, flag, value)
     else places[#places + 1] = list[i] end
     i = i + 1

@@ -24,8 +24,10 @@ local function within(path, name) return path:gsub("/*$", "") .. "/" .. name end
 -- The file itself, for a path that may be a folder.
 local function file_of(path) return core.list(path) and within(path, FILES[1]) or path end
 
--- The same for reading.
-local function file_in(path)
+--- The file of adapters that is read for a path, which may be a folder.
+---@param path string
+---@return string
+function files.found(path)
   for _, name in ipairs(core.list(path) and FILES or {}) do
     if core.place(within(path, name)) == "file" then return within(path, name) end
   end
@@ -320,7 +322,7 @@ end
 
 -- The tensors of a file, its metadata, and its path if that was a folder's.
 local function opened(path)
-  local file = file_in(path)
+  local file = files.found(path)
   local tensors, metadata = any_file.load(file)
   if not tensors then return nil, metadata end
   if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
