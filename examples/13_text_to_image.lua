@@ -2,7 +2,7 @@
 -- low-rank adapters.
 -- Run: lua5.4 examples/13_text_to_image.lua [FOLDER [PICTURES]]     FOLDER is one of diffusers, or a name in
 -- the cache of huggingface_hub. Without it, a small one is made first, which knows "the digit three" and the
--- like. One of full size takes hours and about 8 GB. PICTURES is a folder with captions that shows a style;
+-- like. One of full size takes hours. PICTURES is a folder with captions that shows a style;
 -- without it, digits in orange are one.
 -- Writes text_to_image.png and the folders lesson13/model, lesson13/style and lesson13/lora.
 local d = require "diffusion"
