@@ -45,6 +45,8 @@ function container.write_parts(path, kind, lists, facts)
   return safetensors.write(path, lists, described(kind, facts))
 end
 
+local function with_article(kind) return (kind:find "^[aeiou]" and "an " or "a ") .. kind end
+
 --- Reads a file of a kind.
 ---@param path string
 ---@param kind string
@@ -52,7 +54,7 @@ end
 ---@return table|nil tensors nil with a message if it isn't a good file of the kind
 ---@return table|string facts or the message
 function container.read(path, kind, options)
-  local tensors, metadata = safetensors.read(path, options, "a " .. kind)
+  local tensors, metadata = safetensors.read(path, options, with_article(kind))
   if not tensors then return nil, metadata end
   if metadata.format ~= "diffusion" then
     return legible.refused("%s: not a file of this library; d.load reads any safetensors file", path)
@@ -63,7 +65,7 @@ function container.read(path, kind, options)
       path, tostring(metadata.version), VERSION)
   end
   if metadata.kind ~= kind then
-    return legible.refused("%s: a %s, not a %s; %s", path, tostring(metadata.kind), kind,
+    return legible.refused("%s: %s, not %s; %s", path, with_article(tostring(metadata.kind)), with_article(kind),
       READER[metadata.kind] or "nothing here reads it")
   end
   local unread = arrays.trouble(tensors)

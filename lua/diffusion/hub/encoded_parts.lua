@@ -29,8 +29,9 @@ local function found(path, sums)
   if tensors and type(facts.sums) == "table" and is_same(facts.sums, sums) then return tensors, facts end
 end
 
--- Makes the folder of parts. The one in which it lies must be there, as for the file of the set.
+-- Makes the folder of parts, if the file of the set can be written. The folder in which both lie must be there.
 local function prepare(path, folder)
+  need(core.place(path))
   local above = path:match "^(.*)/[^/]*$"
   local names, why = core.list(above == "" and "/" or above or ".")
   if not names then parser.fault() ("%s: can't be written: %s", path, why) end
