@@ -59,6 +59,43 @@ describe("a file of adapters for a pipe", function()
     end))
   end
 
+  -- Diffusers loses some of several alphas, so the sums are made here.
+  it("has as many alphas as kohya's scripts gave it, and the rank where there is none", exactly(function()
+    local pipe, path, tensors, changes = pipes.xl, root .. "/alphas.safetensors", {}, {}
+    for i, row in ipairs {
+      { "unet", "mid_block.attentions.0.transformer_blocks.1.attn1.q",
+        "lora_unet_middle_block_1_transformer_blocks_1_attn1_to_q", 2, 0.5 },
+      { "unet", "down_blocks.0.resnets.0.one.conv", "lora_unet_input_blocks_1_0_in_layers_2", 3, 8 },
+      { "unet", "conv_in", "lora_unet_input_blocks_0_0", 2 },
+      { "text", "encoder.layers.1.mlp.fc1", "lora_te1_text_model_encoder_layers_1_mlp_fc1", 2, 3 },
+      { "text2", "encoder.layers.0.mlp.fc1", "lora_te2_text_model_encoder_layers_0_mlp_fc1", 4, 1 },
+    } do
+      local net, ours, theirs, rank, alpha = table.unpack(row)
+      local w = pipe[net]:state()[ours .. ".weight"]
+      local shape = w:dim() == 4 and w:permute(1, 4, 2, 3):shape() or w:shape()
+      local up = d.randn({ shape[1], rank }, { seed = i })
+      local down = d.randn({ rank, table.unpack(shape, 2) }, { seed = 9 + i })
+      tensors[theirs .. ".lora_down.weight"] = down
+      tensors[theirs .. ".lora_up.weight"] = w:dim() == 4 and up:reshape(shape[1], rank, 1, 1) or up
+      tensors[theirs .. ".alpha"] = alpha and d.full({}, alpha)
+      local product = up:matmul(down:reshape(rank, -1)):reshape(shape) * (0.5 * (alpha or rank) / rank)
+      changes[w] = w:dim() == 4 and product:permute(1, 3, 4, 2) or product
+    end
+    assert(d.save(path, tensors))
+    local before = lora_text.output(pipe)
+    local one = assert(pipe:load_lora(path, { weight = 0.5 }))
+    local with = lora_text.output(pipe)
+    one:remove()
+    for w, change in pairs(changes) do
+      changes[w] = w:clone()
+      w:add_(change)
+    end
+    assert_near(with, lora_text.output(pipe), "alphas")
+    for w, old in pairs(changes) do w:copy_(old) end
+    assert.is_true(gap(before, with) > 0.05)
+    assert.is_true(before:equal(lora_text.output(pipe)))
+  end))
+
   it("adds its effect to those of others, by their weights", exactly(function()
     local pipe, first = file_of "peft"
     local _, second = file_of "kohya"
