@@ -257,6 +257,22 @@ describe("new adapters of a pipe", function()
     assert.is_true(before:equal(lora_text.output(pipe)))
   end)
 
+  it("are saved with averages of theirs alone, and do nothing once removed", function()
+    local pipe, path = pipes.sd1, root .. "/averages.safetensors"
+    local one, other = pipe:add_lora { rank = 2, seed = 1 }, pipe:add_lora { name = "b", rank = 3, seed = 1 }
+    local function wrong(sentence, weights) fails(sentence, one.save, one, path, { weights = weights }) end
+    wrong("save: weights: unknown network 'text'", { text = d.ema(one.unet) })
+    wrong("save: weights of unet: lora or ema expected, got 5", { unet = 5 })
+    wrong("save: weights are of other adapters", { unet = d.ema(other.unet) })
+    fails("save: weights are of other adapters", one.unet.save, one.unet, path, { weights = d.ema(pipe.unet) })
+    assert(one:save(path, { weights = { unet = d.ema(one.unet) } }))
+    one:remove()
+    other:remove()
+    for _, name in ipairs { "merge", "unmerge", "enable", "disable", "save" } do
+      fails(name .. ": these adapters were removed from their networks", one[name], one, path)
+    end
+  end)
+
   it("take options that are known", function()
     local pipe = pipes.sd1
     fails("unknown option 'ranks'", pipe.add_lora, pipe, { ranks = 4 })

@@ -41,14 +41,19 @@ end
 local weight_rule = { "number|table", as = "number|table<string, number>", default = 1,
   text = "factor of their effect, or {unet =, text =, text2 =}" }
 
+-- Checks a table by network.
+local function check_each(what, given, known, one)
+  for field, value in pairs(given) do
+    local is_known = false
+    for _, name in ipairs(known) do is_known = is_known or field == name end
+    if not is_known then fail.raise("%s: %s", what, opts.unknown("network", field, known)) end
+    opts.held(("%s of %s"):format(what, field), value, one)
+  end
+end
+
 local function check_weight(weight)
   opts.held("lora: weight", weight, weight_rule)
-  for field, one in pairs(type(weight) == "table" and weight or {}) do
-    if not (field == "unet" or field == "text" or field == "text2") then
-      fail.raise("lora: weight: %s", opts.unknown("network", field, FIELDS))
-    end
-    opts.held("lora: weight of " .. field, one, { "number" })
-  end
+  if type(weight) == "table" then check_each("lora: weight", weight, FIELDS, { "number" }) end
   return weight
 end
 
@@ -66,10 +71,18 @@ local function is_merged(own)
   return merged
 end
 
+-- The private state of adapters, of which some are on their networks.
+local function check_there(self, method)
+  local own, any = private[self], false
+  each(own, function() any = true end)
+  if not any then fail.raise("%s: these adapters were removed from their networks", method) end
+  return own
+end
+
 -- A method that does the same to the adapters of each network.
 local function all(name)
   return function(self)
-    each(private[self], function(one) one[name](one) end)
+    each(check_there(self, name), function(one) one[name](one) end)
     return self
   end
 end
@@ -121,12 +134,12 @@ end
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Adapters:save(path, options)
-  local o, own, list = opts.check("save", options, save_rules, 2), private[self], {}
+  local o, own, list = opts.check("save", options, save_rules, 2), check_there(self, "save"), {}
   opts.path("save", path)
+  check_each("save: weights", o.weights or {}, opts.names(own.loras), { "lora|ema" })
   each(own, function(one, field)
     list[#list + 1] = { prefix_of(own, field, o.form), one, o.weights and o.weights[field] }
   end)
-  if #list == 0 then fail.raise "save: these adapters were removed from their networks" end
   return lora.write(path, o.form, list)
 end
 

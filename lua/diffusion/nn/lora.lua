@@ -207,9 +207,17 @@ local save_rules = opts.declare("lora_save", {
   weights = { "lora|ema", default_text = "the adapters'", text = "an average whose values are saved" },
 })
 
+-- The values of adapters, or of an average of them.
+local function values_of(self, weights)
+  local state = (weights or self):state()
+  local trouble = weights and model.mismatch(self:parameters(), state)
+  if trouble then fail.raise("save: weights are of other adapters: %s", (trouble:gsub("^state: ", ""))) end
+  return state
+end
+
 -- The adapters as a file has them, with the values of an average if one is given.
 local function as_part(self, prefix, weights)
-  local own, state, list = private[self], (weights or self):state(), {}
+  local own, state, list = private[self], values_of(self, weights), {}
   for i, a in ipairs(own.adapters) do
     list[i] = { name = names.theirs(own.base, a.path), flat = names.flat(own.base, a.path), rank = a.rank,
       alpha = a.alpha, down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
