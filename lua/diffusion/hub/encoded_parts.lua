@@ -8,7 +8,7 @@ local parser = require "diffusion.file.parser"
 local encoded_parts = {}
 
 local KIND = "part of an encoded set"
-local NAME = "^%l+%-[%d-]+%.safetensors$"
+local NAME = "^%l+%-[%d-]+%.safetensors" -- a file that is being written has an ending after it
 
 local need = parser.need
 

@@ -291,7 +291,11 @@ function encoded_set.of(own, given, options)
   if given == nil and not o.path then fail.raise("%s: a set, or the path of a file, is needed", WHERE) end
   if given ~= nil then check(own, given, o) end
   local sums = fingerprint.of(own, given, o)
-  if o.path and (given == nil or core.place(o.path) == "file") then return read(o.path, sums) end
+  if o.path and (given == nil or core.place(o.path) == "file") then
+    local one, message = read(o.path, sums)
+    if one and given ~= nil then encoded_parts.clear(o.path) end -- a run may have been stopped before it did
+    return one, message
+  end
   return parser.run(gradient.no_grad, made, own, given, o, sums)
 end
 
