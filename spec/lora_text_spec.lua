@@ -129,6 +129,24 @@ describe("a file of adapters for a pipe", function()
     fails("parts", pipe.load_lora, pipe, path, { parts = { "vae" } })
   end)
 
+  it("may be for one network that its names don't tell, as peft's files are", function()
+    local pipe, path = pipes.xl, root .. "/bare.safetensors"
+    local one, tensors = pipe:add_lora { rank = 2, text = true, seed = 1 }, {}
+    stir(one.text2, 0.3)
+    local with = lora_text.output(pipe)
+    assert(one.text2:save(path))
+    one:remove()
+    for name, x in pairs(assert(d.load(path))) do
+      tensors[name:gsub("^text_encoder%.text_model", "base_model.model")] = x:clone()
+    end
+    assert(d.save(path, tensors))
+    refused("adapters fit no layer", pipe:load_lora(path))
+    one = assert(pipe:load_lora(path, { parts = { "text2" } }))
+    assert.is_true(one.text2 ~= nil and one.text == nil and one.unet == nil)
+    assert.is_true(with:allclose(lora_text.output(pipe), { rtol = 1e-4, atol = 1e-5 }))
+    one:remove()
+  end)
+
   it("is refused as a whole if one of its networks doesn't fit", function()
     local pipe, path = file_of "kohya"
     local tensors = {}

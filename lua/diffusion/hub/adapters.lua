@@ -17,6 +17,7 @@ local FIELDS = { "unet", "text", "text2" }
 
 -- The fields of a pipe by the parts that a file of adapters names.
 local PARTS = { unet = "unet", text_encoder = "text", text_encoder_2 = "text2" }
+local PART_OF = { unet = "unet", text = "text_encoder", text2 = "text_encoder_2" }
 
 --- Adapters of a pipe under one name.
 ---@class diffusion.pipe_lora
@@ -124,7 +125,7 @@ local save_rules = opts.declare("pipe_lora_save", {
 -- The names of a network's adapters in a file.
 local function prefix_of(own, field, form)
   if field == "unet" then return form == "kohya" and "lora_unet" or lora_names.part(own.pipe.unet) end
-  if form == "diffusers" then return field == "text" and "text_encoder" or "text_encoder_2" end
+  if form == "diffusers" then return PART_OF[field] end
   return field == "text2" and "lora_te2" or own.pipe.joins and "lora_te1" or "lora_te"
 end
 
@@ -208,9 +209,10 @@ local load_rules = opts.declare("pipe_load_lora", {
 
 -- The fields of a pipe for which a file has adapters, with their parts there.
 local function wanted(own, path, given)
-  local found, message = files.parts(path)
-  if not found then return nil, message end
+  local found, bare = files.parts(path)
+  if not found then return nil, bare end
   local out, chosen = {}, {}
+  if bare and given and #given == 1 then found = { PART_OF[given[1]] } end -- as peft's files are
   for _, field in ipairs(given or FIELDS) do chosen[field] = true end
   for _, part in ipairs(found) do
     local field = PARTS[part]

@@ -348,13 +348,16 @@ end
 --- The parts of a pipeline of which a file has adapters, sorted by name. "unet" stands for any denoiser.
 ---@param path string
 ---@return string[]|nil parts nil with a message
----@return string|nil message
+---@return boolean|string bare whether no name has a part, or the message
 function files.parts(path)
   local tensors, metadata = opened(path)
   if not tensors then return nil, metadata end
-  local found = {}
-  for name in pairs(tensors) do found[select(2, without_part(name)) or "unet"] = true end
-  return opts.names(found)
+  local found, bare = {}, true
+  for name in pairs(tensors) do
+    local part = select(2, without_part(name))
+    found[part or "unet"], bare = true, bare and not part
+  end
+  return opts.names(found), bare
 end
 
 return files
