@@ -2,7 +2,8 @@
 -- low-rank adapters.
 -- Run: lua5.4 examples/13_text_to_image.lua [FOLDER [PICTURES]]     FOLDER is one of diffusers, or a name in
 -- the cache of huggingface_hub. Without it, a small one is made first, which knows "the digit three" and the
--- like. PICTURES is a folder with captions that shows a style; without it, digits in orange are one.
+-- like. One of full size takes hours. PICTURES is a folder with captions that shows a style;
+-- without it, digits in orange are one.
 -- Writes text_to_image.png and the folders lesson13/model, lesson13/style and lesson13/lora.
 local d = require "diffusion"
 
@@ -105,7 +106,7 @@ if not arg[1] then make_folder() end
 
 -- ==== texts ==============================================================================
 
-local pipe = assert(d.hub.load(folder))
+local pipe = assert(d.hub.load(folder, { recompute = arg[1] ~= nil })) -- training takes less memory so
 print(pipe)
 local grid = {}
 
@@ -129,7 +130,8 @@ local from, none = pipe:encode_prompt { prompt = prompts[2] }
 local to, between = pipe:encode_prompt { prompt = prompts[8] }, {}
 for k = 1, 10 do
   local u = (k - 1) / 9
-  local prompt = { context = from.context * (1 - u) + to.context * u }
+  local prompt = {}
+  for name, x in pairs(from) do prompt[name] = x * (1 - u) + to[name] * u end
   between[k] = pipe:text2image(call { prompt = prompt, negative = none })
 end
 row(d.cat(between, 1))
@@ -165,7 +167,7 @@ print(style)
 local net, objective = pipe:denoiser(), d.objective { process = pipe.process }
 local ema = d.ema(style.unet, { decay = 0.98 })
 local opt = d.adamw(style.unet, { lr = 2e-3, clip = 1, ema = ema })
-local batches = shown:batches { size = 16, steps = 300, seed = 1 }
+local batches = shown:batches { size = arg[1] and 1 or 16, steps = 300, seed = 1 }
 for step, z in batches do
   local loss = d.record(objective, net, z, { inputs = pipe:inputs(batches, { drop = 0.1 }) })
   loss:backward()

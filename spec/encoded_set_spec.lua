@@ -1,8 +1,10 @@
 -- Sets of latents and texts' states: they hold what the pipe's networks say, and are refused for others.
 local d = require "diffusion"
 local child = require "spec.support.child"
+local core = require "diffusion.core"
 local exactly = require "spec.support.exactly"
 local fails = require "spec.support.fails"
+local latents = require "diffusion.hub.latents"
 local lora_text = require "spec.support.lora_text"
 
 local root, pipes, pictures
@@ -149,6 +151,80 @@ describe("an encoded set", function()
     pipe.text:state()["encoder.layers.0.mlp.fc1.bias"]:add_(1)
     other "text encoder"
     pipe.text:state()["encoder.layers.0.mlp.fc1.bias"]:sub_(1)
+  end)
+
+  it("is refused where the config of a network, a class or a picture's place has changed", function()
+    local pipe, path = assert(d.hub.load(root .. "/sd1")), root .. "/facts.safetensors"
+    assert(pipe:encode_set(folder(), { path = path, size = 2 }))
+    assert(pipe:encode_set(folder(), { path = path, size = 3 })) -- the same, in other parts
+    local function other(what, set)
+      refused("it was made with other " .. what, pipe:encode_set(set or folder(), { path = path }))
+    end
+    for field, change in pairs { vae = { scaling_factor = 0.25 }, text = { hidden_act = "gelu" } } do
+      local net = pipe[field]
+      local config = net:config()
+      for key, value in pairs(change) do config[key] = value end
+      local make = d[config.kind]
+      config.kind = nil
+      pipe[field] = make(config):load_state(net:state())
+      other(field == "vae" and "autoencoder" or "text encoder")
+      pipe[field] = net
+    end
+    local classes = { "a", "b" }
+    for k, name in ipairs(classes) do
+      assert(os.execute(("mkdir -p '%s/%s/%s'; cp '%s/%d.png' '%s/%s/%s'"):format(root, "classes", name, pictures, k,
+        root, "classes", name)))
+    end
+    local function classed() return assert(d.data.folder(root .. "/classes", { size = 16, captions = tostring })) end
+    path = root .. "/classes.safetensors"
+    assert(pipe:encode_set(classed(), { path = path }))
+    assert(os.execute(("mv '%s/classes/b' '%s/classes/c'; mkdir '%s/classes/b'"):format(root, root, root)))
+    local swapped = { ["a/1.png"] = "a/1.png", ["c/2.png"] = "b/2.png" }
+    local set = assert(d.data.folder(root .. "/classes", { size = 16, captions = swapped }))
+    other("pictures", set)
+  end)
+
+  it("goes on after the part at which it was interrupted", exactly(function()
+    local pipe, path, set = pipes.sd1, root .. "/parts.safetensors", folder()
+    local whole = root .. "/whole.safetensors"
+    assert(pipe:encode_set(set, { path = whole, size = 1 }))
+    local moments, count, most = latents.moments, 0, 3
+    latents.moments = function(...) -- luacheck: ignore 122
+      count = count + 1
+      if count > most then error "interrupted" end
+      return moments(...)
+    end
+    local fine, why = pcall(pipe.encode_set, pipe, set, { path = path, size = 1 })
+    assert.is_true(not fine and why:find "interrupted" ~= nil and d.load(path) == nil)
+    child.write(path .. ".parts/pictures-1-1-1.safetensors", "damaged")
+    child.write(path .. ".parts/pictures-1-2-2.safetensors.77-0", "half")
+    count, most = 0, 100
+    assert(pipe:encode_set(set, { path = path, size = 1 }))
+    latents.moments = moments -- luacheck: ignore 122
+    assert.equal(5 - 3 + 1, count)
+    assert.equal(child.read(whole), child.read(path))
+    assert.is_nil(core.list(path .. ".parts"))
+    assert(os.execute(("mkdir '%s.parts'"):format(path)))
+    child.write(path .. ".parts/texts-1-1.safetensors", "left")
+    assert(pipe:encode_set(set, { path = path }))
+    assert.is_nil(core.list(path .. ".parts"))
+  end))
+
+  it("takes no part that was made of other networks, and says where it can't write", function()
+    local pipe, path, set = pipes.sd1, root .. "/other_parts.safetensors", folder()
+    assert(os.execute(("mkdir '%s.parts'"):format(path)))
+    local one = assert(pipe:encode_set(set, { path = path, size = 5 }))
+    assert(os.execute(("mkdir '%s.parts'; cp '%s' '%s.parts/pictures-1-1-3.safetensors'"):format(path, path, path)))
+    os.remove(path)
+    local two = assert(pipe:encode_set(set, { path = path, size = 5 }))
+    local function first(of) return select(2, of:batches { size = 2, seed = 1 }()) end
+    assert.is_true(first(one):equal(first(two)))
+    child.write(root .. "/a_file", "x")
+    refused("a_file/set.safetensors", pipe:encode_set(set, { path = root .. "/a_file/set.safetensors" }))
+    refused("it is a folder", pipe:encode_set(set, { path = pictures }))
+    assert.is_nil(core.list(pictures .. ".parts"))
+    refused("1.png: a PNG, not an encoded set", pipe:encode_set(set, { path = pictures .. "/1.png" }))
+    refused("nowhere/set.safetensors", pipe:encode_set(set, { path = root .. "/nowhere/set.safetensors" }))
   end)
 
   it("isn't made of a damaged file", function()

@@ -161,4 +161,18 @@ describe("lesson", function()
     assert.truthy(assert(d.load(folder .. "/lesson13/lora/pytorch_lora_weights.safetensors"))
       ["unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight"])
   end)
+
+  it("13, of a folder of SDXL and of pictures with captions that the user has", function()
+    require "spec.support.lora_text".pipe(folder, "xl", true)
+    assert(os.execute("mkdir " .. child.quote(folder .. "/cats")))
+    for k = 1, 2 do
+      assert(d.image.save(("%s/cats/%d.png"):format(folder, k), d.rand({ 20, 24, 3 }, { seed = k })))
+      child.write(("%s/cats/%d.txt"):format(folder, k), "a red cat")
+    end
+    local out = lesson("13_text_to_image", { "d.manual_seed(1)", 'd.manual_seed(1) arg[1], arg[2] = "xl", "cats"',
+      "= 20, 1,", "= 2, 1,", "steps = 300", "steps = 4", "step % 100", "step % 2" })
+    assert.truthy(out:find("StableDiffusionXLPipeline of xl", 1, true), out)
+    assert.truthy(out:find "step    4   loss %d.*pictures are the same to the bit: true", out)
+    is_picture "text_to_image.png"
+  end)
 end)

@@ -281,6 +281,53 @@ describe("a file of adapters", function()
     check({ ["text_encoder.lora_alpha"] = 4, ["unet.lora_alpha"] = json.null }, {}, 1)
   end)
 
+  it("may be a folder of peft, whose config is a file of its own", function()
+    local m, folder = unet(), child.folder()
+    local lora = moved(m, { on = "^mid.attention", rank = 2, alpha = 5 })
+    local with = m(x, 5)
+    assert(lora:save(path))
+    lora:remove()
+    assert(d.save(folder .. "/adapter_model.safetensors", renamed(contents(), function(name)
+      return (name:gsub("^unet", "base_model.model"))
+    end)))
+    local function load(config, name)
+      child.write(folder .. "/adapter_config.json", config)
+      return nn.lora(m, { load = folder .. (name or "") })
+    end
+    local config = '{"peft_type": "LORA", "r": 2, "lora_alpha": 5, "rank_pattern": {".*to_q": 2}}'
+    for _, name in ipairs { "", "/", "/adapter_model.safetensors" } do
+      local again = assert(load(config, name))
+      assert.is_true(m(x, 5):allclose(with, { rtol = 1e-5, atol = 1e-5 }))
+      again:remove()
+    end
+    os.remove(folder .. "/adapter_config.json")
+    local messages = {}
+    d.warnings(function(message) messages[#messages + 1] = message end)
+    assert(nn.lora(m, { load = folder })):remove()
+    d.warnings(true)
+    assert.equal(1, #messages)
+    assert.is_truthy(messages[1]:find("no adapter_config.json next to it", 1, true))
+    refused("adapters are of the kind LOHA, which is not read", load '{"peft_type": "LOHA", "r": 2}')
+    refused("adapters are DoRA's", load '{"peft_type": "LORA", "use_dora": true}')
+    refused("alpha_pattern has the regular expression '.*to_q'", load '{"alpha_pattern": {".*to_q": 2}}')
+    refused("adapter_config.json: ", load "{")
+    child.remove(folder)
+  end)
+
+  it("takes the first by name of several patterns of alpha, as diffusers does", function()
+    local m = unet()
+    local lora = moved(m, { on = "^mid.one.one", rank = 4, alpha = 2 })
+    local with = m(x, 5)
+    assert(lora:save(path))
+    lora:remove()
+    local pattern, given = {}, renamed(contents(), function(name) return name end)
+    for _, start in ipairs { "mid_block.resnets.0.", "resnets.0.", "0.", "" } do pattern[start .. "conv1"] = 7 end
+    pattern["0.conv1"] = 2
+    assert(d.save(path, given, { lora_adapter_metadata = json.encode { ["unet.alpha_pattern"] = pattern } }))
+    assert(nn.lora(m, { load = path }))
+    assert.is_true(m(x, 5):allclose(with, { rtol = 1e-5, atol = 1e-5 }))
+  end)
+
   it("may hold f16, and kernels of 1 as matrices", function()
     local m = nn.model(nn.sequence(nn.conv(3, 4, { kernel = 1, pad = 0 }), nn.linear(4, 2)))
     local images = d.randn({ 1, 2, 2, 3 }, { seed = 1 })
@@ -327,7 +374,27 @@ describe("a file of adapters", function()
     save(pair "text_encoder.layers.1.q")
     refused("it has no adapters of a unet", load())
     save(pair(q, { [q .. ".lora_magnitude_vector"] = b }))
-    refused("1 keys are no adapters of rank r; the first is '" .. q .. ".lora_magnitude_vector', DoRA", load())
+    refused("1 key is of no adapter of rank r; the first is '" .. q .. ".lora_magnitude_vector', DoRA", load())
+    for what, name in pairs { DoRA = "dora_scale", LoHa = "hada_w1_a", LoKr = "lokr_w1", IA3 = "on_input",
+      OFT = "oft_blocks", GLoRA = "a1.weight", ["a LoCon core"] = "lora_mid.weight", ["a full difference"] = "diff_b",
+      ["a difference of a norm"] = "w_norm", ["an adapter of an embedding"] = "lora_embedding_A" } do
+      save { [q .. "." .. name] = a }
+      refused("1 key is of no adapter of rank r; the first is '" .. q .. "." .. name .. "', " .. what, load())
+    end
+    save { ["model.diffusion_model.out.2.weight"] = a }
+    local _, message = load()
+    assert.is_truthy(message:find "the first is 'model.diffusion_model.out.2.weight'$")
+    save(pair(q, { [q .. ".alpha"] = d.ones(2) }))
+    refused("the alpha of 'mid_block.attentions.0.to_q' isn't a finite number", load())
+    save { [q .. ".lora_A.weight"] = d.zeros(0, 16), [q .. ".lora_B.weight"] = d.zeros(16, 0) }
+    refused("'" .. q .. ".lora_A.weight' is [0,16], of rank 0", load())
+    save(pair(q, { ["lora_unet_mid_block_attentions_0_to_q.lora_down.weight"] = a,
+      ["lora_unet_mid_block_attentions_0_to_q.lora_up.weight"] = b }))
+    refused("'mid_block_attentions_0_to_q' and 'mid_block.attentions.0.to_q' are for one layer", load())
+    for text, sentence in pairs { ["{"] = "its lora_adapter_metadata: json", ["[1]"] = "an object of JSON expected" } do
+      save(pair(q), { lora_adapter_metadata = text })
+      refused(sentence, load())
+    end
     save { [q .. ".lora_A.weight"] = a }
     refused("'mid_block.attentions.0.to_q' has no lora_B or up", load())
     save { [q .. ".lora_A.weight"] = a, [q .. ".lora_B.weight"] = d.zeros(16, 3) }
@@ -343,8 +410,6 @@ describe("a file of adapters", function()
     refused("its alpha_pattern has the regular expression 'mid.*q'; paths are read", load())
     save(pair(q), { lora_adapter_metadata = '{"unet.use_dora": true}' })
     refused("its adapters are DoRA's, which are not read", load())
-    save(pair(q), { lora_adapter_metadata = "[1" })
-    load():remove()
     refused("No such file", nn.lora(m, { load = path .. ".none" }))
     local fine, why = pcall(nn.lora, m, { load = path, rank = 3 })
     assert.is_false(fine)

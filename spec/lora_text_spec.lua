@@ -59,6 +59,43 @@ describe("a file of adapters for a pipe", function()
     end))
   end
 
+  -- Diffusers loses some of several alphas, so the sums are made here.
+  it("has as many alphas as kohya's scripts gave it, and the rank where there is none", exactly(function()
+    local pipe, path, tensors, changes = pipes.xl, root .. "/alphas.safetensors", {}, {}
+    for i, row in ipairs {
+      { "unet", "mid_block.attentions.0.transformer_blocks.1.attn1.q",
+        "lora_unet_middle_block_1_transformer_blocks_1_attn1_to_q", 2, 0.5 },
+      { "unet", "down_blocks.0.resnets.0.one.conv", "lora_unet_input_blocks_1_0_in_layers_2", 3, 8 },
+      { "unet", "conv_in", "lora_unet_input_blocks_0_0", 2 },
+      { "text", "encoder.layers.1.mlp.fc1", "lora_te1_text_model_encoder_layers_1_mlp_fc1", 2, 3 },
+      { "text2", "encoder.layers.0.mlp.fc1", "lora_te2_text_model_encoder_layers_0_mlp_fc1", 4, 1 },
+    } do
+      local net, ours, theirs, rank, alpha = table.unpack(row)
+      local w = pipe[net]:state()[ours .. ".weight"]
+      local shape = w:dim() == 4 and w:permute(1, 4, 2, 3):shape() or w:shape()
+      local up = d.randn({ shape[1], rank }, { seed = i })
+      local down = d.randn({ rank, table.unpack(shape, 2) }, { seed = 9 + i })
+      tensors[theirs .. ".lora_down.weight"] = down
+      tensors[theirs .. ".lora_up.weight"] = w:dim() == 4 and up:reshape(shape[1], rank, 1, 1) or up
+      tensors[theirs .. ".alpha"] = alpha and d.full({}, alpha)
+      local product = up:matmul(down:reshape(rank, -1)):reshape(shape) * (0.5 * (alpha or rank) / rank)
+      changes[w] = w:dim() == 4 and product:permute(1, 3, 4, 2) or product
+    end
+    assert(d.save(path, tensors))
+    local before = lora_text.output(pipe)
+    local one = assert(pipe:load_lora(path, { weight = 0.5 }))
+    local with = lora_text.output(pipe)
+    one:remove()
+    for w, change in pairs(changes) do
+      changes[w] = w:clone()
+      w:add_(change)
+    end
+    assert_near(with, lora_text.output(pipe), "alphas")
+    for w, old in pairs(changes) do w:copy_(old) end
+    assert.is_true(gap(before, with) > 0.05)
+    assert.is_true(before:equal(lora_text.output(pipe)))
+  end))
+
   it("adds its effect to those of others, by their weights", exactly(function()
     local pipe, first = file_of "peft"
     local _, second = file_of "kohya"
@@ -92,6 +129,24 @@ describe("a file of adapters for a pipe", function()
     fails("parts", pipe.load_lora, pipe, path, { parts = { "vae" } })
   end)
 
+  it("may be for one network that its names don't tell, as peft's files are", function()
+    local pipe, path = pipes.xl, root .. "/bare.safetensors"
+    local one, tensors = pipe:add_lora { rank = 2, text = true, seed = 1 }, {}
+    stir(one.text2, 0.3)
+    local with = lora_text.output(pipe)
+    assert(one.text2:save(path))
+    one:remove()
+    for name, x in pairs(assert(d.load(path))) do
+      tensors[name:gsub("^text_encoder%.text_model", "base_model.model")] = x:clone()
+    end
+    assert(d.save(path, tensors))
+    refused("adapters fit no layer", pipe:load_lora(path))
+    one = assert(pipe:load_lora(path, { parts = { "text2" } }))
+    assert.is_true(one.text2 ~= nil and one.text == nil and one.unet == nil)
+    assert.is_true(with:allclose(lora_text.output(pipe), { rtol = 1e-4, atol = 1e-5 }))
+    one:remove()
+  end)
+
   it("is refused as a whole if one of its networks doesn't fit", function()
     local pipe, path = file_of "kohya"
     local tensors = {}
@@ -109,7 +164,7 @@ describe("a file of adapters for a pipe", function()
     assert(d.save(path, { ["lora_unet_x.hada_w1_a"] = d.zeros(1) }))
     refused("LoHa", pipe:load_lora(path))
     assert(d.save(path, { x = d.zeros(1) }))
-    refused("1 keys are no adapters", pipe:load_lora(path))
+    refused("1 key is of no adapter", pipe:load_lora(path))
     refused("nowhere", pipe:load_lora(root .. "/nowhere.safetensors"))
   end)
 end)
@@ -193,6 +248,47 @@ describe("new adapters of a pipe", function()
     local again, unet, text = gradients { vae = false, recompute = true }
     assert.is_true(unet and text)
     for name, g in pairs(plain) do assert.is_true(g:equal(again[name])) end
+  end)
+
+  it("are on all networks or on none, which then train as before", function()
+    local pipe = assert(d.hub.load(root .. "/sd1", { vae = false }))
+    local function trainable() return select(2, pipe.unet:count()) end
+    local all, before = trainable(), lora_text.output(pipe)
+    fails("no linear layer or convolution matches 'nothing'", pipe.add_lora, pipe, { text = true, text_on = "nothing" })
+    assert.equal(all, trainable())
+    local path = root .. "/half.safetensors"
+    local one = pipe:add_lora { rank = 2, text = true, seed = 1 }
+    for _, part in ipairs { one.unet, one.text } do stir(part, 0.3) end
+    assert(one:save(path))
+    local tensors = {}
+    for name, x in pairs(assert(d.load(path))) do
+      tensors[name] = name:find "^text_encoder.*lora_B" and d.zeros(3, x:size(2)) or x:clone()
+    end
+    assert(d.save(path, tensors))
+    pipe = assert(d.hub.load(root .. "/sd1", { vae = false }))
+    pipe.unet:freeze "conv_in"
+    all = trainable()
+    refused("is [3,2]", pipe:load_lora(path))
+    assert.equal(all, trainable())
+    d.adamw(pipe.unet, { lr = 1e-3 })
+    assert.equal(all, trainable())
+    assert.is_true(before:equal(lora_text.output(pipe)))
+  end)
+
+  it("are saved with averages of theirs alone, and do nothing once removed", function()
+    local pipe, path = pipes.sd1, root .. "/averages.safetensors"
+    local one, other = pipe:add_lora { rank = 2, seed = 1 }, pipe:add_lora { name = "b", rank = 3, seed = 1 }
+    local function wrong(sentence, weights) fails(sentence, one.save, one, path, { weights = weights }) end
+    wrong("save: weights: unknown network 'text'", { text = d.ema(one.unet) })
+    wrong("save: weights of unet: lora or ema expected, got 5", { unet = 5 })
+    wrong("save: weights are of other adapters", { unet = d.ema(other.unet) })
+    fails("save: weights are of other adapters", one.unet.save, one.unet, path, { weights = d.ema(pipe.unet) })
+    assert(one:save(path, { weights = { unet = d.ema(one.unet) } }))
+    one:remove()
+    other:remove()
+    for _, name in ipairs { "merge", "unmerge", "enable", "disable", "save" } do
+      fails(name .. ": these adapters were removed from their networks", one[name], one, path)
+    end
   end)
 
   it("take options that are known", function()

@@ -6,6 +6,7 @@ local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local averages = require "diffusion.ema"
 local gradient = require "diffusion.gradient"
+local freezing = require "diffusion.nn.freezing"
 local model = require "diffusion.nn.model"
 local warning = require "diffusion.warning"
 
@@ -290,7 +291,7 @@ local function survey(models, groups)
     if not model.has_parameters(m) then
       fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(m))
     end
-    model.trains(m)
+    freezing.trains(m)
     local home = model.home(m)
     homes[i] = home
     for j = 1, home:count() do

@@ -46,6 +46,10 @@ for _, kind in ipairs { "sd1", "xl" } do
       theirs("run", kind, path))
     one:remove()
   end
+  local folder = ("%s/%s_peft"):format(root, kind)
+  local output = theirs("peft", kind, folder)
+  assert(pipe:load_lora(folder))
+  compare(kind .. ", a folder of peft's own", lora_text.output(pipe), output)
 end
 
 local pipe, rows = lora_text.pipe(root, "sd1"), d.randn({ 3, 8 }, { seed = 4 })

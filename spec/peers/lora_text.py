@@ -3,6 +3,7 @@
     build/peers/bin/python spec/peers/lora_text.py                  writes the fixture of spec/lora_text_spec.lua
     build/peers/bin/python spec/peers/lora_text.py run KIND FILE    the output of the denoiser with FILE's adapters
     build/peers/bin/python spec/peers/lora_text.py words KIND FILE WORD   the states of a text with FILE's word
+    build/peers/bin/python spec/peers/lora_text.py peft KIND FOLDER       writes FOLDER with peft alone, and its output
 
 The networks are those of make_text_pipelines.py, with the values of values.py. A file of adapters has such
 values too, so that the fixture holds names and shapes alone, and outputs.
@@ -20,7 +21,7 @@ import make_text_pipelines as tiny  # noqa: E402
 import values  # noqa: E402
 import diffusers  # noqa: E402
 import transformers.integrations.peft  # noqa: E402
-from peft import LoraConfig  # noqa: E402
+from peft import LoraConfig, get_peft_model  # noqa: E402
 from peft.utils import get_peft_model_state_dict  # noqa: E402
 
 # This version asks for a peft that isn't published yet, but runs with the present one.
@@ -273,9 +274,19 @@ def run(kind, path):
     save_file({"y": output(loaded(pipe_of(kind), path))}, path + ".out")
 
 
+def peft_folder(kind, path):
+    pipe = pipe_of(kind)
+    torch.manual_seed(0)
+    pipe.unet = get_peft_model(pipe.unet, LoraConfig(
+        r=3, lora_alpha=7, use_rslora=kind == "xl", rank_pattern={"attn2.to_q": 1}, alpha_pattern={"to_v": 2},
+        target_modules=["to_q", "to_v", "conv1", "conv_in"], init_lora_weights=False))
+    pipe.unet.save_pretrained(path)
+    save_file({"y": output(pipe)}, path + ".out")
+
+
 def word(kind, path, word):
     save_file({"y": output(with_word(pipe_of(kind), path, word), WITH_WORD.replace("<toy>", word))}, path + ".out")
 
 
 if __name__ == "__main__":
-    {"run": run, "word": word}[sys.argv[1]](*sys.argv[2:]) if len(sys.argv) > 1 else fixture()
+    {"run": run, "word": word, "peft": peft_folder}[sys.argv[1]](*sys.argv[2:]) if len(sys.argv) > 1 else fixture()

@@ -4,7 +4,7 @@ local d = require "diffusion"
 local cases = require "spec.support.peer_cases"
 local core = require "diffusion.core"
 local foreign = require "diffusion.hub.foreign"
-local model = require "diffusion.nn.model"
+local freezing = require "diffusion.nn.freezing"
 local values = require "spec.support.peer_values"
 
 local M = {}
@@ -124,7 +124,7 @@ function M.compare(case, given)
   local net = read(with_buffers(case, values.filled(case.shapes)), given).unet
   local probe = read(with_buffers(case, each(case.shapes, function(_, shape) return values.uniform(shape, PROBE) end)),
     given).unet:state()
-  model.trains(net)
+  freezing.trains(net)
   net:eval() -- no class is forgotten
   local x, t, extra = M.inputs(case, net)
   local y

@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local json = require "diffusion.file.json"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
+local lora_file = require "diffusion.nn.lora_file"
 local opts = require "diffusion.opts"
 
 local settings = {}
@@ -37,7 +38,7 @@ local function is_plain(name) return type(name) == "string" and settings.name(na
 ---@return string|nil sum nil with a message if it can't be read
 ---@return string|nil message
 function settings.sum(path)
-  local file <close>, message = core.map(core.list(path) and path .. "/pytorch_lora_weights.safetensors" or path)
+  local file <close>, message = core.map(lora_file.found(path))
   if not file then return nil, message end
   return ("%08x"):format(file:crc())
 end

@@ -2,6 +2,7 @@
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
 local decays = require "diffusion.ema.decay"
+local freezing = require "diffusion.nn.freezing"
 local model = require "diffusion.nn.model"
 local trained = require "diffusion.nn.trained"
 local fail = require "diffusion.fail"
@@ -176,7 +177,7 @@ local function new(of, options)
     fail.raise("bad argument #1 to 'ema' (model expected, got %s)", kind.of(of))
   end
   local o = opts.check("ema", options, rules, 2)
-  model.trains(of)
+  freezing.trains(of)
   local rate, text, own = decays.resolve(o.decay, o.warmup)
   local ema = object.new(class, setmetatable({ model = of, decay = text, rate = rate, options = own, lent = false,
                                                core = core.ema(model.home(of)) }, lending))

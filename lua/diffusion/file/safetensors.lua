@@ -61,6 +61,35 @@ local function check_metadata(metadata)
   end
 end
 
+local function listed(x) return core.is_tensor(x) and { x } or x end
+
+-- The shape of tensors whose rows follow one another.
+local function shape_of(list)
+  local shape = list[1]:shape()
+  for i = 2, #list do shape[1] = shape[1] + list[i]:size(1) end
+  return shape
+end
+
+--- The same as save, for tensors and metadata that are right. A list in place of a tensor has tensors of one type whose
+--- rows follow one another.
+---@param path string
+---@param tensors table<string, diffusion.tensor|diffusion.tensor[]>
+---@param metadata table<string, string>|nil
+---@return true|nil done nil with a message
+---@return string|nil message
+function safetensors.write(path, tensors, metadata)
+  local list, parts = {}, {}
+  for name, x in pairs(tensors) do
+    local rows = listed(x)
+    list[#list + 1] = { name = name, dtype = WRITTEN[rows[1]:dtype()], shape = shape_of(rows) }
+  end
+  parts[1] = header.write(list, metadata)
+  for _, t in ipairs(list) do
+    for _, x in ipairs(listed(tensors[t.name])) do parts[#parts + 1] = x:contiguous() end
+  end
+  return core.write_file(path, parts)
+end
+
 --- Writes tensors as a safetensors file. It is written next to the old file, flushed to the
 --- disk, then renamed over it, so the file is always whole.
 ---@param path string
@@ -72,13 +101,7 @@ function safetensors.save(path, tensors, metadata)
   opts.path("save", path)
   safetensors.check(tensors)
   check_metadata(metadata)
-  local list, parts = {}, {}
-  for name, x in pairs(tensors) do
-    list[#list + 1] = { name = name, dtype = WRITTEN[x:dtype()], shape = x:shape() }
-  end
-  parts[1] = header.write(list, metadata)
-  for i, t in ipairs(list) do parts[i + 1] = tensors[t.name]:contiguous() end
-  return core.write_file(path, parts)
+  return safetensors.write(path, tensors, metadata)
 end
 
 -- The kind as which a tensor is read, and the type to which it is converted then (nil: none).

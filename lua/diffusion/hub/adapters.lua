@@ -17,6 +17,7 @@ local FIELDS = { "unet", "text", "text2" }
 
 -- The fields of a pipe by the parts that a file of adapters names.
 local PARTS = { unet = "unet", text_encoder = "text", text_encoder_2 = "text2" }
+local PART_OF = { unet = "unet", text = "text_encoder", text2 = "text_encoder_2" }
 
 --- Adapters of a pipe under one name.
 ---@class diffusion.pipe_lora
@@ -41,14 +42,19 @@ end
 local weight_rule = { "number|table", as = "number|table<string, number>", default = 1,
   text = "factor of their effect, or {unet =, text =, text2 =}" }
 
+-- Checks a table by network.
+local function check_each(what, given, known, one)
+  for field, value in pairs(given) do
+    local is_known = false
+    for _, name in ipairs(known) do is_known = is_known or field == name end
+    if not is_known then fail.raise("%s: %s", what, opts.unknown("network", field, known)) end
+    opts.held(("%s of %s"):format(what, field), value, one)
+  end
+end
+
 local function check_weight(weight)
   opts.held("lora: weight", weight, weight_rule)
-  for field, one in pairs(type(weight) == "table" and weight or {}) do
-    if not (field == "unet" or field == "text" or field == "text2") then
-      fail.raise("lora: weight: %s", opts.unknown("network", field, FIELDS))
-    end
-    opts.held("lora: weight of " .. field, one, { "number" })
-  end
+  if type(weight) == "table" then check_each("lora: weight", weight, FIELDS, { "number" }) end
   return weight
 end
 
@@ -66,10 +72,18 @@ local function is_merged(own)
   return merged
 end
 
+-- The private state of adapters, of which some are on their networks.
+local function check_there(self, method)
+  local own, any = private[self], false
+  each(own, function() any = true end)
+  if not any then fail.raise("%s: these adapters were removed from their networks", method) end
+  return own
+end
+
 -- A method that does the same to the adapters of each network.
 local function all(name)
   return function(self)
-    each(private[self], function(one) one[name](one) end)
+    each(check_there(self, name), function(one) one[name](one) end)
     return self
   end
 end
@@ -111,7 +125,7 @@ local save_rules = opts.declare("pipe_lora_save", {
 -- The names of a network's adapters in a file.
 local function prefix_of(own, field, form)
   if field == "unet" then return form == "kohya" and "lora_unet" or lora_names.part(own.pipe.unet) end
-  if form == "diffusers" then return field == "text" and "text_encoder" or "text_encoder_2" end
+  if form == "diffusers" then return PART_OF[field] end
   return field == "text2" and "lora_te2" or own.pipe.joins and "lora_te1" or "lora_te"
 end
 
@@ -121,12 +135,12 @@ end
 ---@return true|nil done nil with a message if the file can't be written
 ---@return string|nil message
 function Adapters:save(path, options)
-  local o, own, list = opts.check("save", options, save_rules, 2), private[self], {}
+  local o, own, list = opts.check("save", options, save_rules, 2), check_there(self, "save"), {}
   opts.path("save", path)
+  check_each("save: weights", o.weights or {}, opts.names(own.loras), { "lora|ema" })
   each(own, function(one, field)
     list[#list + 1] = { prefix_of(own, field, o.form), one, o.weights and o.weights[field] }
   end)
-  if #list == 0 then fail.raise "save: these adapters were removed from their networks" end
   return lora.write(path, o.form, list)
 end
 
@@ -167,8 +181,14 @@ local function network(where, own, field)
   fail.raise("%s: adapters are for models, but the pipe's %s is a %s", where, field, kind.of(net))
 end
 
-local function remove_all(loras)
-  for _, one in pairs(loras) do one:remove() end
+-- Calls make(loras, ...), which fills in the adapters by network. If it fails, the networks are as before.
+local function all_or_none(make, ...)
+  local loras = {}
+  local fine, made, message = pcall(make, loras, ...)
+  if fine and made then return loras end
+  for _, one in pairs(loras) do lora.undo(one) end
+  if fine then return nil, message end
+  error(made, 0)
 end
 
 local function new(own, name, loras, weight)
@@ -189,9 +209,10 @@ local load_rules = opts.declare("pipe_load_lora", {
 
 -- The fields of a pipe for which a file has adapters, with their parts there.
 local function wanted(own, path, given)
-  local found, message = files.parts(path)
-  if not found then return nil, message end
+  local found, bare = files.parts(path)
+  if not found then return nil, bare end
   local out, chosen = {}, {}
+  if bare and given and #given == 1 then found = { PART_OF[given[1]] } end -- as peft's files are
   for _, field in ipairs(given or FIELDS) do chosen[field] = true end
   for _, part in ipairs(found) do
     local field = PARTS[part]
@@ -210,6 +231,18 @@ local function stem(path)
   return (path:gsub("/+$", ""):match "[^/]*$":gsub("%.[^.]*$", ""))
 end
 
+-- Adds the adapters of a file to networks, by the parts of the file.
+local function from_file(loras, where, own, path, parts)
+  for _, field in ipairs(FIELDS) do
+    if parts[field] then
+      local message
+      loras[field], message = lora.lora(network(where, own, field), { load = path, part = parts[field] })
+      if not loras[field] then return nil, message end
+    end
+  end
+  return true
+end
+
 --- Loads adapters of a file.
 ---@param own table the private state of a pipe
 ---@param path string
@@ -224,16 +257,8 @@ function adapters.load(own, path, options)
   local name = check_name(where, own, o.name or stem(path))
   local fields, message = wanted(own, path, o.parts)
   if not fields then return nil, message end
-  local loras = {}
-  for _, field in ipairs(FIELDS) do
-    if fields[field] then
-      loras[field], message = lora.lora(network(where, own, field), { load = path, part = fields[field] })
-      if not loras[field] then
-        remove_all(loras)
-        return nil, message
-      end
-    end
-  end
+  local loras, why = all_or_none(from_file, where, own, path, fields)
+  if not loras then return nil, why end
   return new(own, name, loras, o.weight)
 end
 
@@ -249,6 +274,19 @@ local add_rules = opts.declare("pipe_add_lora", opts.joined(lora.rules, {
     text = "the same for the text encoders" },
 }))
 
+-- Adds new adapters to networks.
+local function drawn(loras, where, own, o)
+  for _, field in ipairs(o.text and FIELDS or { "unet" }) do
+    if own[field] then
+      local on = o.on or ATTENTION.unet
+      if field ~= "unet" then on = o.text_on or ATTENTION.text end
+      loras[field] = lora.lora(network(where, own, field), { rank = o.rank, alpha = o.alpha, dropout = o.dropout,
+        init = o.init, seed = o.seed, on = on })
+    end
+  end
+  return true
+end
+
 --- Makes adapters to be trained.
 ---@param own table the private state of a pipe
 ---@param options table|nil
@@ -257,16 +295,7 @@ function adapters.add(own, options)
   local where = "pipe:add_lora"
   local o = opts.check(where, options, add_rules)
   check_name(where, own, o.name)
-  local loras = {}
-  for _, field in ipairs(o.text and FIELDS or { "unet" }) do
-    if own[field] then
-      local is_text = field ~= "unet"
-      local on = is_text and (o.text_on or ATTENTION.text) or not is_text and (o.on or ATTENTION.unet)
-      loras[field] = lora.lora(network(where, own, field), { rank = o.rank, alpha = o.alpha, dropout = o.dropout,
-        init = o.init, seed = o.seed, on = on })
-    end
-  end
-  return new(own, o.name, loras, 1)
+  return new(own, o.name, all_or_none(drawn, where, own, o), 1)
 end
 
 --- The adapters of a name.

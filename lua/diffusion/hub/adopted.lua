@@ -1,7 +1,7 @@
 -- A file's tensors become the parameters of a network of some family.
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
-local model = require "diffusion.nn.model"
+local freezing = require "diffusion.nn.freezing"
 local opts = require "diffusion.opts"
 local peers = require "diffusion.nn.peers"
 
@@ -33,7 +33,7 @@ function adopted.network(known, entry, options, tensors, o)
   local m, message = fail.try(peers.model, known, given, adoptable(tensors),
     { frozen = o.frozen ~= false, entry = entry })
   if not m then return nil, plainly(message) end
-  if o.frozen == nil then model.defer(m) end
+  if o.frozen == nil then freezing.defer(m) end
   return m
 end
 

@@ -2,6 +2,7 @@
 -- text. They may be kept in a file, which is mapped when read and refused for other networks or pictures.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
+local encoded_parts = require "diffusion.hub.encoded_parts"
 local fail = require "diffusion.fail"
 local fingerprint = require "diffusion.hub.fingerprint"
 local gradient = require "diffusion.gradient"
@@ -9,6 +10,7 @@ local kind = require "diffusion.kind"
 local latents = require "diffusion.hub.latents"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local parser = require "diffusion.file.parser"
 local set = require "diffusion.data.set"
 local text = require "diffusion.hub.text"
 
@@ -19,20 +21,37 @@ local KIND = "encoded set"
 
 -- ==== encoding ==========================================================================
 
--- Tensors of a bucket: mean and std of its pictures' latents, in parts of `size` pictures.
-local function moments(own, bucket, o)
-  local means, stds, crops = {}, {}, {}
-  for first = 1, bucket.n, o.size do
-    local n = math.min(o.size, bucket.n - first + 1)
-    local mean, std = gradient.scope(function()
-      local x0, corners = bucket.source(core.arange(first, first + n - 1):to "i64", {})
-      for i, corner in ipairs(corners or {}) do crops[first + i - 1] = corner end
-      local mean, std = latents.moments(own, x0, o.tile)
-      return latents.scaled(own, mean):to(o.dtype), std and latents.spread(own, std):to(o.dtype)
-    end)
-    means[#means + 1], stds[#stds + 1] = mean, std
+-- The latents of some pictures of a bucket, as {mean, std}, and the corners of their crops.
+local function moments(own, bucket, o, first, last)
+  local corners
+  local mean, std = gradient.scope(function()
+    local x0, crops = bucket.source(core.arange(first, last):to "i64", {})
+    corners = crops
+    local mean, std = latents.moments(own, x0, o.tile)
+    return latents.scaled(own, mean):to(o.dtype), std and latents.spread(own, std):to(o.dtype)
+  end)
+  return { mean = mean, std = std }, { crops = corners }
+end
+
+-- Adds tensors to lists of those before, whose rows they follow.
+local function follow(lists, tensors, ending)
+  for name, x in pairs(tensors) do
+    name = name .. ending
+    lists[name] = lists[name] or {}
+    table.insert(lists[name], x)
   end
-  return core.ops.cat(means, 1), stds[1] and core.ops.cat(stds, 1), crops
+end
+
+-- Adds a bucket's latents, and gives the corners of its crops. `part` is of encoded_parts.
+local function add_bucket(lists, k, own, bucket, o, part)
+  local crops = {}
+  for first = 1, bucket.n, o.size do
+    local last = math.min(first + o.size - 1, bucket.n)
+    local tensors, facts = part(("pictures-%d-%d-%d"):format(k, first, last), moments, own, bucket, o, first, last)
+    follow(lists, tensors, "." .. k)
+    table.move(facts.crops or {}, 1, last - first + 1, #crops + 1, crops)
+  end
+  return #crops > 0 and crops or nil
 end
 
 -- The different texts of a list, and the number of each one's place among them.
@@ -48,7 +67,7 @@ local function distinct(list)
   return texts, numbers
 end
 
--- The states of some texts: their names, and the tensors in the same order.
+-- The states of some texts by name.
 local function states(own, texts, o)
   local names
   local values = { gradient.scope(function()
@@ -57,50 +76,48 @@ local function states(own, texts, o)
     for i, name in ipairs(names) do out[i] = given[name]:to(o.dtype) end
     return table.unpack(out)
   end) }
-  return names, values
+  local out = {}
+  for i, name in ipairs(names) do out["text." .. name] = values[i] end
+  return out, {}
 end
 
--- Adds the states of texts to tensors, under names with a prefix.
-local function add_states(tensors, prefix, own, texts, o)
-  local parts = {}
-  for first = 1, #texts, o.size do
-    local some = table.move(texts, first, math.min(first + o.size - 1, #texts), 1, {})
-    local names, values = states(own, some, o)
-    for i, name in ipairs(names) do
-      parts[name] = parts[name] or {}
-      table.insert(parts[name], values[i])
-    end
+-- Adds the states of no text, as the pipe takes it.
+local function add_none(lists, own, o)
+  for name, x in pairs((states(own, { "" }, o))) do
+    lists[name:gsub("^text", "none")] = { own.zeros and core.zeros(x:shape(), { dtype = x:dtype() }) or x }
   end
-  for name, list in pairs(parts) do tensors[prefix .. name] = core.ops.cat(list, 1) end
 end
 
-local function add_texts(tensors, facts, own, captions, o)
+local function add_texts(lists, facts, own, captions, o, part)
   local texts, numbers = distinct(captions)
-  tensors.caption = core.tensor(numbers, { dtype = "i64" })
-  add_states(tensors, "text.", own, texts, o)
-  add_states(tensors, "none.", own, { "" }, o)
-  facts.texts = texts
-  if not own.zeros then return end
-  for name, x in pairs(tensors) do
-    if name:find "^none%." then tensors[name] = core.zeros(x:shape(), { dtype = x:dtype() }) end
+  lists.caption = { core.tensor(numbers, { dtype = "i64" }) }
+  for first = 1, #texts, o.size do
+    local last = math.min(first + o.size - 1, #texts)
+    local some = table.move(texts, first, last, 1, {})
+    follow(lists, (part(("texts-%d-%d"):format(first, last), states, own, some, o)), "")
   end
+  add_none(lists, own, o)
+  facts.texts = texts
 end
 
--- The tensors and facts of a set.
-local function encoded(own, given, o)
-  local tensors = {}
+-- The tensors of a set, as lists whose rows follow one another, and its facts.
+local function encoded(own, given, o, part)
+  local lists = { class = given.class and { given.class } }
   local facts = { name = given.name, n = given.n, names = given.names, classes = given.classes,
     buckets = {}, sizes = given.sizes }
-  if given.class then tensors.class = given.class end
   for k, bucket in ipairs(set.parts(given)) do
-    local mean, std, crops = moments(own, bucket, o)
-    tensors["mean." .. k], tensors["std." .. k] = mean, std
     facts.buckets[k] = { n = bucket.n, height = bucket.height, width = bucket.width, members = bucket.members,
-      crops = #crops > 0 and crops or nil }
+      crops = add_bucket(lists, k, own, bucket, o, part) }
   end
   facts.captions = not o.texts and given.captions or nil
-  if given.captions and o.texts then add_texts(tensors, facts, own, given.captions, o) end
-  return tensors, facts
+  if given.captions and o.texts then add_texts(lists, facts, own, given.captions, o, part) end
+  return lists, facts
+end
+
+local function joined(lists)
+  local out = {}
+  for name, list in pairs(lists) do out[name] = core.ops.cat(list, 1) end
+  return out
 end
 
 -- ==== as a set ==========================================================================
@@ -253,6 +270,16 @@ local function check(own, given, o)
   if given.captions and o.texts and not reads then fail.raise("%s: the pipe has no text encoder", WHERE) end
 end
 
+-- Encodes a set, and reads it back from its file if it is kept.
+local function made(own, given, o, sums)
+  local lists, facts = encoded(own, given, o, encoded_parts.keeper(o.path, sums))
+  if not o.path then return as_set(joined(lists), facts) end
+  facts.sums = sums
+  parser.need(container.write_parts(o.path, KIND, lists, facts))
+  encoded_parts.clear(o.path)
+  return read(o.path, sums)
+end
+
 --- A set of latents and states of texts.
 ---@param own table the private state of a pipe
 ---@param given diffusion.set|nil nil reads the file
@@ -264,13 +291,12 @@ function encoded_set.of(own, given, options)
   if given == nil and not o.path then fail.raise("%s: a set, or the path of a file, is needed", WHERE) end
   if given ~= nil then check(own, given, o) end
   local sums = fingerprint.of(own, given, o)
-  if o.path and (given == nil or core.place(o.path) == "file") then return read(o.path, sums) end
-  local tensors, facts = gradient.no_grad(encoded, own, given, o)
-  if not o.path then return as_set(tensors, facts) end
-  facts.sums = sums
-  local done, message = container.write(o.path, KIND, tensors, facts)
-  if not done then return nil, message end
-  return read(o.path, sums)
+  if o.path and (given == nil or core.place(o.path) == "file") then
+    local one, message = read(o.path, sums)
+    if one and given ~= nil then encoded_parts.clear(o.path) end -- a run may have been stopped before it did
+    return one, message
+  end
+  return parser.run(gradient.no_grad, made, own, given, o, sums)
 end
 
 return encoded_set

@@ -26,10 +26,29 @@ end
 
 local function shown(sum) return ("%012x"):format(sum) end
 
--- A network with its adapters and the tokens that were added.
+local PLAIN = { number = true, string = true, boolean = true }
+
+-- Values of a config: equal tables have equal sums. How often blocks are computed changes no result.
+local function of_value(sum, value)
+  local is = type(value)
+  if is ~= "table" then
+    return of_text(sum, is == "number" and ("%.17g"):format(value) or PLAIN[is] and tostring(value) or is)
+  end
+  local keys = {}
+  for key in pairs(value) do keys[#keys + 1] = tostring(key) end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    local one = value[key]
+    if one == nil then one = value[math.tointeger(tonumber(key))] end
+    if key ~= "recompute" then sum = of_value(of_text(sum, key .. "="), one) end
+  end
+  return of_text(sum, ";")
+end
+
+-- A network with its config, its adapters and the tokens that were added.
 local function of_network(net)
   if not model.is_model(net) then return nil end
-  local sum = 0
+  local sum = of_value(0, net:config())
   for name, p in net:parameters() do sum = of_weight(of_text(sum, name), p) end
   for _, rows in ipairs(net:config().kind == "cliptext" and net.added or {}) do sum = of_weight(sum, rows) end
   for _, lora in ipairs(private[net].loras or {}) do
@@ -39,25 +58,29 @@ local function of_network(net)
   return shown(sum)
 end
 
-local function of_pictures(given, size)
-  local sum = given.n
+-- Pictures with what is kept of each: its class, its size before and the corner of its crop.
+local function of_pictures(given)
+  local sum = of_value(given.n, { given.sizes or "none", given.names or "none" })
+  if given.class then sum = of_tensor(sum, given.class) end
   for _, bucket in ipairs(set.parts(given)) do
-    sum = joined(joined(joined(sum, bucket.n), bucket.height), bucket.width)
-    for first = 1, bucket.n, size do
-      local last = math.min(first + size - 1, bucket.n)
-      sum = of_tensor(sum, (bucket.source(core.arange(first, last):to "i64", {})))
+    sum = of_value(sum, { bucket.n, bucket.height, bucket.width, bucket.members or "all" })
+    for i = 1, bucket.n do
+      local x, crops = bucket.source(core.arange(i, i):to "i64", {})
+      sum = of_value(of_tensor(sum, x), crops or "whole")
     end
   end
   return shown(sum)
 end
 
--- The ids of captions, by the tokenizers of a pipe.
+-- Captions, and the ids that tokenizers of a pipe give to them and to no text.
 local function of_captions(own, list)
   local sum = 0
+  for _, caption in ipairs(list) do sum = joined(of_text(sum, caption), -1) end
   for _, ending in ipairs { "", "2" } do
     local tokenizer = own["tokenizer" .. ending]
-    for _, caption in ipairs(tokenizer and list or {}) do
-      for _, id in ipairs(fail.call(tokenizer.encode, tokenizer, caption)) do sum = joined(sum, id) end
+    if tokenizer then sum = of_value(sum, { tokenizer.bos, tokenizer.eos, tokenizer.pad, tokenizer.length }) end
+    for i = 0, tokenizer and #list or -1 do
+      for _, id in ipairs(fail.call(tokenizer.encode, tokenizer, list[i] or "")) do sum = joined(sum, id) end
       sum = joined(sum, -1)
     end
   end
@@ -67,7 +90,7 @@ end
 --- Checksums of the parts of a pipe and of a set. Those of parts that aren't there are absent.
 ---@param own table the private state of a pipe
 ---@param given diffusion.set|nil
----@param o table {size, dtype, clip_skip, tile, texts}
+---@param o table {dtype, clip_skip, tile, texts}
 ---@return table<string, string>
 function fingerprint.of(own, given, o)
   local out = {}
@@ -75,10 +98,11 @@ function fingerprint.of(own, given, o)
     out[field] = own[field] and (o.texts or field == "vae") and of_network(own[field]) or nil
   end
   if given then
-    out.pictures = of_pictures(given, o.size)
+    out.pictures = of_pictures(given)
     out.captions = given.captions and of_captions(own, given.captions) or "none"
     local tile = type(o.tile) == "table" and ("%s %s"):format(o.tile.size, o.tile.overlap) or tostring(o.tile)
-    out.how = ("%s, %s, tile %s"):format(o.dtype, o.texts and "clip_skip " .. o.clip_skip or "no states", tile)
+    out.how = ("%s, %s, tile %s%s"):format(o.dtype, o.texts and "clip_skip " .. o.clip_skip or "no states", tile,
+      o.texts and own.zeros and ", no text is zeros" or "")
   end
   return out
 end

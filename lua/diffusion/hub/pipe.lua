@@ -137,7 +137,8 @@ function Pipe:inputs(batch, options) return inputs.of(private[self], batch, opti
 
 --- A set of latents and texts' states, which are computed once. Its batches are latents, drawn again
 --- each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused
---- if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.
+--- if the pipe's networks, the pictures or the captions have changed. A call that was interrupted goes on from
+--- the parts in "PATH.parts". Without a set, the file is read.
 ---@param set diffusion.set|nil pictures, with captions or without
 ---@param options diffusion.pipe_encode_set_options?
 ---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written

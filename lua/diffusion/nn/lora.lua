@@ -3,6 +3,7 @@
 local core = require "diffusion.core"
 local files = require "diffusion.nn.lora_file"
 local fail = require "diffusion.fail"
+local freezing = require "diffusion.nn.freezing"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local merge = require "diffusion.nn.merge"
@@ -124,6 +125,14 @@ local function detach(self, own)
   for i, other in ipairs(list) do if other == self then table.remove(list, i) end end
 end
 
+--- Takes away adapters that were made in vain. The model trains again as it did before them.
+---@param one diffusion.lora
+function lora.undo(one)
+  local own = private[one]
+  detach(one, own)
+  freezing.restore(own.base, own.before)
+end
+
 --- Removes the adapters from the model, which stays frozen. Merged ones stay in its weights for good.
 ---@return diffusion.model model without them
 function Lora:remove()
@@ -198,9 +207,17 @@ local save_rules = opts.declare("lora_save", {
   weights = { "lora|ema", default_text = "the adapters'", text = "an average whose values are saved" },
 })
 
+-- The values of adapters, or of an average of them.
+local function values_of(self, weights)
+  local state = (weights or self):state()
+  local trouble = weights and model.mismatch(self:parameters(), state)
+  if trouble then fail.raise("save: weights are of other adapters: %s", (trouble:gsub("^state: ", ""))) end
+  return state
+end
+
 -- The adapters as a file has them, with the values of an average if one is given.
 local function as_part(self, prefix, weights)
-  local own, state, list = private[self], (weights or self):state(), {}
+  local own, state, list = private[self], values_of(self, weights), {}
   for i, a in ipairs(own.adapters) do
     list[i] = { name = names.theirs(own.base, a.path), flat = names.flat(own.base, a.path), rank = a.rank,
       alpha = a.alpha, down = names.turned(own.base, a.path, state[join(a.path, "lora_A.weight")]:detach()),
@@ -256,7 +273,10 @@ local function placed(m, list)
   local found, lost = names.places(m, list), {}
   local by_path = {}
   for i, a in ipairs(list) do
-    if found[i] then by_path[found[i].path] = a else lost[#lost + 1] = a.name end
+    local path = found[i] and found[i].path
+    local other = path and by_path[path]
+    if other then return nil, ("its adapters '%s' and '%s' are for one layer"):format(other.name, a.name) end
+    if path then by_path[path] = a else lost[#lost + 1] = a.name end
   end
   if #lost > 0 then
     return nil, ("%d of its %d adapters fit no layer of this network; the first is for '%s'"):format(#lost, #list,
@@ -436,6 +456,7 @@ local function attach(self, own)
   local list = private[own.base].loras or {}
   list[#list + 1], private[own.base].loras = self, list
   trained.wrap(self, own.base)
+  own.before = freezing.kept(own.base)
   own.base:freeze()
   refresh(own)
 end

@@ -1,7 +1,7 @@
 -- Files of low-rank adapters. Their names are those of diffusers and peft:
 --   unet.PATH.lora_A.weight {rank, in} or {rank, in, k, k}, unet.PATH.lora_B.weight {out, rank} ...
--- The metadata has a config. Older names are read too. Paths are those of other libraries; see
--- nn/lora_names.
+-- The metadata has a config. A file of peft itself has it next to it, in adapter_config.json. Older names are
+-- read too. Paths are those of other libraries; see nn/lora_names.
 local any_file = require "diffusion.file.tensors"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
@@ -10,21 +10,28 @@ local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
 local safetensors = require "diffusion.file.safetensors"
+local warning = require "diffusion.warning"
 
 local files = {}
 
-local FOLDERS_FILE, OLDER_FILE = "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin"
+-- A folder's file is that of diffusers, of its older versions, or of peft.
+local FILES = { "pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin", "adapter_model.safetensors",
+  "adapter_model.bin" }
+local CONFIG, MOST = "adapter_config.json", 1 << 24 -- the config of peft's files, and its greatest size in bytes
+
+local function within(path, name) return path:gsub("/*$", "") .. "/" .. name end
 
 -- The file itself, for a path that may be a folder.
-local function file_of(path)
-  return core.list(path) and path:gsub("/*$", "") .. "/" .. FOLDERS_FILE or path
-end
+local function file_of(path) return core.list(path) and within(path, FILES[1]) or path end
 
--- The same for reading. Older versions of diffusers wrote PyTorch's form.
-local function file_in(path)
-  local file = file_of(path)
-  local older = file ~= path and path:gsub("/*$", "") .. "/" .. OLDER_FILE
-  return older and core.place(file) == "new" and core.place(older) == "file" and older or file
+--- The file of adapters that is read for a path, which may be a folder.
+---@param path string
+---@return string
+function files.found(path)
+  for _, name in ipairs(core.list(path) and FILES or {}) do
+    if core.place(within(path, name)) == "file" then return within(path, name) end
+  end
+  return file_of(path)
 end
 
 -- ---- writing ------------------------------------------------------------------------------
@@ -128,9 +135,12 @@ local ENDS = {
   { "%.lora_down%.weight$", "%.lora_up%.weight$" },
 }
 
--- Other kinds of adapters, by a part of their names.
-local FOREIGN = { dora = "DoRA", magnitude = "DoRA", hada = "LoHa", lokr = "LoKr", lora_mid = "a LoCon core",
-  ["lora_B%.bias"] = "a bias of B", ["%.diff"] = "a full difference" }
+-- Other kinds of adapters, by patterns of their names.
+local FOREIGN = { { "%.dora_scale$", "DoRA" }, { "%.lora_magnitude_vector", "DoRA" }, { "%.hada_", "LoHa" },
+  { "%.lokr_", "LoKr" }, { "%.lora_mid%.", "a LoCon core" }, { "%.lora_B%..*bias$", "a bias of B" },
+  { "%.diff$", "a full difference" }, { "%.diff_b$", "a full difference" }, { "%.on_input$", "IA3" },
+  { "%.oft_", "OFT" }, { "%.[ab][12]%.weight$", "GLoRA" }, { "%.[wb]_norm$", "a difference of a norm" },
+  { "%.lora_embedding_[AB]", "an adapter of an embedding" }, { "^bundle_emb%.", "a word of textual inversion" } }
 
 -- Parts of a pipeline. A file may call a unet a transformer, and the other way round.
 local PARTS = { unet = "unet", transformer = "unet", prior = "prior", vae = "vae", text_encoder = "text_encoder",
@@ -164,7 +174,7 @@ local function split(name, is_text)
 end
 
 local function foreign_of(name)
-  for part, what in pairs(FOREIGN) do if name:find(part) then return what end end
+  for _, pair in ipairs(FOREIGN) do if name:find(pair[1]) then return pair[2] end end
 end
 
 -- Whether names without a part are of the part that is wanted: those of a denoiser are, next to other parts.
@@ -198,11 +208,24 @@ end
 
 -- ---- the config in a file ------------------------------------------------------------------
 
+-- The config of a file: peft's is next to it, others are in the metadata.
+local function config_of(metadata, file)
+  if file:find "adapter_model%.[^/.]*$" then
+    local beside = file:gsub("[^/]*$", CONFIG)
+    if core.place(beside) == "file" then return json.read(beside, "a config of adapters", MOST) end
+    warning.once({}, "alpha", "%s: no %s next to it, so alpha is taken as the rank", file, CONFIG)
+  end
+  local text = metadata.lora_adapter_metadata
+  if text == nil then return {} end
+  local given, why = json.decode(text)
+  if type(given) == "table" and #given == 0 then return given end
+  return legible.refused("%s: its lora_adapter_metadata: %s", file, why or "an object of JSON expected")
+end
+
 -- The fields of the network's LoraConfig, without the part of the pipeline.
-local function described(text, part)
-  local given = text and json.decode(text)
+local function described(given, part)
   local out = {}
-  for key, value in pairs(type(given) == "table" and given or {}) do
+  for key, value in pairs(given) do
     local rest, own = without_part(key)
     if (own == nil or own == PARTS[part]) and value ~= json.null then out[rest] = value end
   end
@@ -215,27 +238,39 @@ local function is_for(key, path)
   return path == key or path:sub(-#key - 1) == "." .. key
 end
 
+-- If several keys are for a path, the first by name counts, as in diffusers, whose files have them sorted.
 local function alpha_of(facts, path)
-  for key, alpha in pairs(type(facts.alpha_pattern) == "table" and facts.alpha_pattern or {}) do
-    if is_for(key, path) then return alpha end
+  local pattern = type(facts.alpha_pattern) == "table" and facts.alpha_pattern or {}
+  for _, key in ipairs(opts.names(pattern)) do
+    if is_for(key, path) then return pattern[key] end
   end
   return facts.lora_alpha
 end
 
+-- Ranks are those of the tensors, so a rank_pattern may be of any form.
 local function fault_of(facts)
-  for _, name in ipairs { "rank_pattern", "alpha_pattern" } do
-    for key in pairs(type(facts[name]) == "table" and facts[name] or {}) do
-      if key:find "[%[%]%(%)%*%+%?|\\%$]" then
-        return ("its %s has the regular expression '%s'; paths are read"):format(name, key)
-      end
+  local pattern = facts.alpha_pattern
+  for key in pairs(type(pattern) == "table" and pattern or {}) do
+    if type(key) ~= "string" or key:find "[%[%]%(%)%*%+%?|\\%$]" then
+      return ("its alpha_pattern has the regular expression '%s'; paths are read"):format(key)
     end
+  end
+  if facts.peft_type ~= nil and facts.peft_type ~= "LORA" then
+    return ("its adapters are of the kind %s, which is not read"):format(tostring(facts.peft_type))
   end
   if facts.use_dora == true then return "its adapters are DoRA's, which are not read" end
 end
 
+-- The number that a file has as an alpha, or nil.
+local function number_of(x)
+  if core.is_tensor(x) and x:numel() == 1 then return x:item() end
+  return type(x) == "number" and x or nil
+end
+
 -- B A's factor times the rank.
-local function settled_alpha(facts, path, rank, given)
-  local alpha = given or alpha_of(facts, path) or rank
+local function settled_alpha(tensors, facts, path, g, rank)
+  local alpha
+  if g.alpha then alpha = number_of(tensors[g.alpha]) else alpha = alpha_of(facts, path) or rank end
   if type(alpha) ~= "number" or alpha - alpha ~= 0 then return nil end
   return facts.use_rslora == true and alpha * math.sqrt(rank) or alpha
 end
@@ -259,19 +294,19 @@ local function adapter(tensors, facts, path, g)
     return nil, ("'%s' is %s, but '%s' is %s: their ranks differ"):format(g.down, kind.shape_text(tensors[g.down]),
       g.up, kind.shape_text(tensors[g.up]))
   end
-  local alpha = settled_alpha(facts, path, rank, g.alpha and tensors[g.alpha]:numel() == 1 and tensors[g.alpha]:item())
+  if rank == 0 then return nil, ("'%s' is %s, of rank 0"):format(g.down, kind.shape_text(tensors[g.down])) end
+  local alpha = settled_alpha(tensors, facts, path, g, rank)
   if not alpha then return nil, ("the alpha of '%s' isn't a finite number"):format(path) end
   return { name = path, kohya = g.kohya, rank = rank, alpha = alpha, down = down, up = up }
 end
 
 local function odd_keys(odd)
   local what = foreign_of(odd[1])
-  return ("%d keys are no adapters of rank r; the first is '%s'%s"):format(#odd, odd[1],
-    what and (", %s"):format(what) or "")
+  return ("%d %s of no adapter of rank r; the first is '%s'%s"):format(#odd, #odd == 1 and "key is" or "keys are",
+    odd[1], what and (", %s"):format(what) or "")
 end
 
-local function parsed(tensors, metadata, part)
-  local facts = described(metadata.lora_adapter_metadata, part)
+local function parsed(tensors, facts, part)
   local groups, order, odd = grouped(opts.names(tensors), part)
   local fault = #odd > 0 and odd_keys(odd) or fault_of(facts)
     or #order == 0 and ("it has no adapters of a %s"):format(part)
@@ -287,7 +322,7 @@ end
 
 -- The tensors of a file, its metadata, and its path if that was a folder's.
 local function opened(path)
-  local file = file_in(path)
+  local file = files.found(path)
   local tensors, metadata = any_file.load(file)
   if not tensors then return nil, metadata end
   if core.is_tensor(tensors) then return legible.refused("%s: one tensor, not adapters by name", file) end
@@ -303,7 +338,9 @@ end
 function files.read(path, part)
   local tensors, metadata, file = opened(path)
   if not tensors then return nil, metadata end
-  local list, why = fail.try(parsed, tensors, metadata, part)
+  local given, message = config_of(metadata, file)
+  if not given then return nil, message end
+  local list, why = fail.try(parsed, tensors, described(given, part), part)
   if not list then return legible.refused("%s%s", why:sub(1, #file) == file and "" or file .. ": ", why) end
   return list
 end
@@ -311,13 +348,16 @@ end
 --- The parts of a pipeline of which a file has adapters, sorted by name. "unet" stands for any denoiser.
 ---@param path string
 ---@return string[]|nil parts nil with a message
----@return string|nil message
+---@return boolean|string bare whether no name has a part, or the message
 function files.parts(path)
   local tensors, metadata = opened(path)
   if not tensors then return nil, metadata end
-  local found = {}
-  for name in pairs(tensors) do found[select(2, without_part(name)) or "unet"] = true end
-  return opts.names(found)
+  local found, bare = {}, true
+  for name in pairs(tensors) do
+    local part = select(2, without_part(name))
+    found[part or "unet"], bare = true, bare and not part
+  end
+  return opts.names(found), bare
 end
 
 return files

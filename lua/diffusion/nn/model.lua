@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local classes = require "diffusion.classes"
 local container = require "diffusion.file.container"
 local fail = require "diffusion.fail"
+local freezing = require "diffusion.nn.freezing"
 local kind = require "diffusion.kind"
 local lookup = require "diffusion.lookup"
 local legible = require "diffusion.legible"
@@ -64,32 +65,6 @@ end
 ---@param m table
 ---@return any
 function model.home(m) return private[m].home end
-
---- Marks the adopted values of a model as trainable once training begins: model.trains copies them
---- then. Until then they are windows on a file.
----@param m table
----@return table m
-function model.defer(m)
-  local own = private[m]
-  own.later = {}
-  for i = 1, own.home:count() do
-    if not own.home:trainable(i) then own.later[own.home:name(i)] = true end
-  end
-  return m
-end
-
---- Makes those values trainable. d.adamw and d.ema call it.
----@param m table
-function model.trains(m)
-  local own = private[m]
-  local later = own.later
-  own.later = nil
-  local list = {}
-  for i = 1, later and own.home:count() or 0 do
-    if later[own.home:name(i)] then list[#list + 1] = i end
-  end
-  own.home:set_trainable(list, true)
-end
 
 --- The number of classes of a network, or of an average of one. nil if it isn't known.
 ---@param m any
@@ -260,12 +235,8 @@ end
 ---@return integer total
 ---@return integer trainable
 function Model:count()
-  local own = private[self]
-  local total, trainable = own.home:elements()
-  for i = 1, own.later and own.home:count() or 0 do
-    if own.later[own.home:name(i)] then trainable = trainable + own.home:value(i):numel() end
-  end
-  return total, trainable
+  local total, trainable = private[self].home:elements()
+  return total, trainable + freezing.later(self)
 end
 
 --- The parameters by name, as windows on the model's values.
@@ -386,58 +357,16 @@ end
 
 -- ==== freezing ==========================================================================
 
--- The patterns of an argument: one, a list, or nil for all.
-local function patterns_of(method, given)
-  if given == nil then return { "" } end
-  local list = type(given) == "string" and { given } or given
-  if type(list) ~= "table" or #list == 0 then
-    fail.raise("bad argument #1 to '%s' (a pattern of Lua's or a list of them expected, got %s)", method,
-      kind.shown(given))
-  end
-  for _, pattern in ipairs(list) do
-    if not (type(pattern) == "string" and fail.pcall(string.find, "", pattern)) then
-      fail.raise("bad argument #1 to '%s' (a pattern of Lua's expected, got %s)", method, kind.shown(pattern))
-    end
-  end
-  return list
-end
-
--- The numbers of the parameters whose names match, in order. A pattern that matches none is a mistake.
-local function matching(home, method, patterns)
-  local chosen, list = {}, {}
-  for _, pattern in ipairs(patterns) do
-    local found = home:count() == 0
-    for i = 1, home:count() do
-      if home:name(i):find(pattern) then found, chosen[i] = true, true end
-    end
-    if not found then
-      fail.raise("%s: no parameter matches '%s'; the first is '%s'", method, pattern, home:name(1))
-    end
-  end
-  for i = 1, home:count() do
-    if chosen[i] then list[#list + 1] = i end
-  end
-  return list
-end
-
-local function set_trainable(m, method, given, on)
-  local home = private[m].home
-  local list = matching(home, method, patterns_of(method, given))
-  fail.call(home.set_trainable, home, list, on)
-  for _, i in ipairs(private[m].later and list or {}) do private[m].later[home:name(i)] = nil end
-  return m
-end
-
 --- Freezes the parameters whose names match. They get no gradient, no moments and no step. The model's
 --- accumulated gradients are dropped.
 ---@param pattern string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
-function Model:freeze(pattern) return set_trainable(self, "freeze", pattern, false) end
+function Model:freeze(pattern) return freezing.set(self, "freeze", pattern, false) end
 
 --- Undoes freeze. Adopted parameters are copied to f32 first.
 ---@param pattern string|string[]|nil a Lua pattern, or a list of them; all if nil
 ---@return diffusion.model self
-function Model:unfreeze(pattern) return set_trainable(self, "unfreeze", pattern, true) end
+function Model:unfreeze(pattern) return freezing.set(self, "unfreeze", pattern, true) end
 
 -- ==== dropout ===========================================================================
 
