@@ -86,6 +86,23 @@ describe("a text pipe", function()
     assert.same({ 4, 16, 16, 3 }, pipe:image2image(call { x0 = x }):shape())
   end)
 
+  it("takes an image for each prompt, and draws several of each", function()
+    local x0 = d.rand({ 2, 16, 16, 3 }, { seed = 3 }) * 2 - 1
+    local keep = d.cat({ d.ones(1, 16, 16, 1), d.zeros(1, 16, 16, 1) }, 1)
+    for method, more in pairs { image2image = {}, inpaint = { keep = keep } } do
+      local x = pipe[method](pipe, call(opts.joined(more, { prompt = { CAT, "the dog" }, n = 2, x0 = x0 })))
+      assert.same({ 4, 16, 16, 3 }, x:shape())
+      assert(gap(x:narrow(1, 1, 1), pipe[method](pipe, call { x0 = x0:narrow(1, 1, 1),
+        keep = more.keep and keep:narrow(1, 1, 1) })) < 1e-5, method)
+    end
+    local generator = {}
+    for k = 1, 4 do generator[k] = d.generator { kind = "torch", seed = k } end
+    local x = pipe:image2image { prompt = { CAT, "the dog" }, n = 2, x0 = x0, steps = 3, generator = generator }
+    local alone = pipe:image2image { prompt = "the dog", x0 = x0:narrow(1, 2, 1), steps = 3,
+      generator = d.generator { kind = "torch", seed = 4 } }
+    assert(gap(alone, x:narrow(1, 4, 1)) < 1e-5)
+  end)
+
   it("depends on its prompts, on guidance and on clip_skip", function()
     local x = pipe(call())
     for _, more in ipairs { { prompt = "the dog" }, { negative = "dog" }, { guidance = 3 }, { clip_skip = 1 },
@@ -201,6 +218,16 @@ describe("a text pipe", function()
     local text2image, image2image = pipe.text2image, pipe.image2image
     local function no(sentence, more, method) fails(sentence, method or text2image, pipe, call(more)) end
     fails("option 'prompt' is missing", text2image, pipe, {})
+    no("prompt 1 isn't UTF-8: its byte 4 is 0xE9", { prompt = "caf\xE9" })
+    no("negative 2 isn't UTF-8: its byte 1 is 0xFF", { prompt = { "a", "b" }, negative = { "a", "\xFF" } })
+    no("prompt is a table with 'text_embeds'; texts, or inputs {context = tensor} expected",
+      { prompt = { text_embeds = x0 } })
+    no("prompt2: a StableDiffusionPipeline has one text encoder, whose text is prompt", { prompt2 = "a" })
+    no("negative2: a StableDiffusionPipeline has one text encoder, whose text is negative", { negative2 = "a" })
+    no("clip_skip = 1 has no use, since prompt is encoded already",
+      { prompt = pipe:encode_prompt { prompt = CAT }, clip_skip = 1 })
+    no("rescale = 0.5 has no effect on a function as guidance",
+      { rescale = 0.5, guidance = function(net) return net end })
     fails("option 'num_inference_steps' is called 'steps' here", text2image, pipe, { num_inference_steps = 3 })
     no("prompt is an empty list; a text or more expected", { prompt = {} })
     no("prompt 2 must be a text, got 7", { prompt = { "a", 7 } })
@@ -213,7 +240,9 @@ describe("a text pipe", function()
     no("seed = 1 and a generator; one of the two expected", { generator = g })
     no("x0 is [1,15,16,3]; height and width must be multiples of 2", { x0 = d.zeros(1, 15, 16, 3) }, image2image)
     no("x0 is [16,16,3]; images {n, H, W, C} expected", { x0 = d.zeros(16, 16, 3) }, image2image)
-    no("x0 has 3 images for 2 that are drawn", { x0 = d.zeros(3, 16, 16, 3), n = 2 }, image2image)
+    no("pipe:image2image: x0 has 3 images for 2 that are drawn", { x0 = d.zeros(3, 16, 16, 3), n = 2 }, image2image)
+    no("x0 is [1,16,16,4]; images of 3 channels expected", { x0 = d.zeros(1, 16, 16, 4) }, image2image)
+    no("strength = 0.3 of 3 steps leaves no step to take", { x0 = x0, strength = 0.3 }, image2image)
     no("keep is [3,3,1]; {16, 16, 1} as x0, or x0's shape [1,16,16,3] expected", { x0 = x0, keep = d.ones(3, 3, 1) },
       pipe.inpaint)
     fails("takes no texts; pipe{ n =, class = } draws with it", d.load_pipeline("digits").text2image,

@@ -166,7 +166,7 @@ end
 local function made(parts, o)
   local fine, why = tiny_of(parts, o)
   if not fine then return nil, why end
-  parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
+  parts.steps, parts.asked, parts.labels = o.steps or parts.steps, o.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
   return one
