@@ -232,7 +232,9 @@ describe("a text pipe", function()
     no("prompt is an empty list; a text or more expected", { prompt = {} })
     no("prompt 2 must be a text, got 7", { prompt = { "a", 7 } })
     no("3 texts of negative for 2 prompts", { prompt = { "a", "b" }, negative = { "c", "d", "e" } })
-    no("clip_skip leaves out 3 layers, but the text encoder has 3", { clip_skip = 3 })
+    no("clip_skip = 4, but text has 3 layers, of which 3 at most can be left out", { clip_skip = 4 })
+    fails("clip_skip = 3, but text has 3 layers, of which 2 at most can be left out", text2image,
+      pipe_of(all.cases.xl), call { clip_skip = 3 })
     no("height = 7 must be a multiple of 2", { height = 7 })
     no("sizes: the network of a StableDiffusionPipeline takes none", { sizes = { crop = { 0, 0 } } })
     local g = d.generator { seed = 1 }

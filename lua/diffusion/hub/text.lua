@@ -59,6 +59,14 @@ local function tokens(where, own, tokenizer, encoder, list)
   return ids
 end
 
+-- Raises if more layers are left out than there are. SDXL leaves out one more.
+local function check_skip(where, own, which, encoder, skip)
+  local layers, more = encoder:config().num_hidden_layers, own.joins and 1 or 0
+  if skip <= layers then return end
+  fail.raise("%s: clip_skip = %d, but text%s has %d layers, of which %d at most can be left out", where, skip - more,
+    which, layers, layers - more)
+end
+
 -- The states of one encoder, and the embedding of whole texts if it has a projection.
 local function states(where, own, which, list, skip)
   local tokenizer, encoder = own["tokenizer" .. which], own["text" .. which]
@@ -67,10 +75,7 @@ local function states(where, own, which, list, skip)
       where, which)
   end
   local ids = tokens(where, own, tokenizer, encoder, list)
-  if skip >= encoder:config().num_hidden_layers then
-    fail.raise("%s: clip_skip leaves out %d layers, but the text encoder has %d", where, skip,
-      encoder:config().num_hidden_layers)
-  end
+  check_skip(where, own, which, encoder, skip)
   return encoder(ids, { skip = skip, norm = not own.joins })
 end
 
