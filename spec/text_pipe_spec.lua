@@ -167,6 +167,19 @@ describe("a text pipe", function()
     assert.is_true(pipe:decode(y):equal(pipe(call { prompt = inputs, guidance = 1, sampler = "euler" })))
   end)
 
+  it("begins a run that its denoiser, or that of another pipe, ends", function()
+    local run = pipe:steps(call { steps = 4, eta = 0 })
+    for step in run do
+      if step.i == 2 then break end
+    end
+    local half, rest = run.x:clone(), { run.grid[3][1], run.grid[4][1] }
+    local inputs, without = pipe:encode_prompt { prompt = CAT }
+    local z = d.sample { model = pipe:denoiser(), process = pipe.process, sampler = pipe.sampler, grid = rest,
+      init = half, inputs = inputs,
+      guidance = function(model) return d.guidance.cfg(model, { scale = 7.5, without = without }) end }
+    assert(gap(z, run:finish()) < 1e-5)
+  end)
+
   it("is edited by d.edit with the inputs of its prompts", function()
     local inputs, without = pipe:encode_prompt { prompt = CAT }
     local z = pipe:encode(d.rand({ 1, 16, 16, 3 }, { seed = 2 }) * 2 - 1)
@@ -277,6 +290,14 @@ describe("a text pipe that paints", function()
     assert(gap(run.x, other) > 1e-3)
     local again = pipe:inpaint(call { x0 = x0, keep = keep, how = "repaint", steps = 15 })
     assert.same({ 1, 16, 16, 3 }, again:shape())
+    local function counted(more)
+      local count = 0
+      pipe:inpaint(opts.joined({ prompt = CAT, seed = 1, x0 = x0, keep = keep, how = { "repaint", resample = 1 },
+        on_step = function() count = count + 1 end }, more))
+      return count
+    end
+    assert.equal(4, counted { grid = "karras", steps = 4 })
+    assert.equal(3, counted { grid = { 900, 500, 100 } })
   end)
 
   it("says what it can't do", function()
@@ -285,6 +306,10 @@ describe("a text pipe that paints", function()
       fails(sentence, pipe.inpaint, pipe, call(opts.joined({ x0 = x0, keep = keep }, more)))
     end
     no('how: "blend", "repaint" or {"repaint", jump =, resample =} expected, got \'paint\'', { how = "paint" })
+    no("repaint takes no init_latents: it draws its start by a seed",
+      { how = "repaint", init_latents = d.randn(1, 8, 8, 4) })
+    no("repaint takes no eta: it is an option of the sampler", { how = "repaint", eta = 0.5 })
+    no("steps = 3 and a grid of times; one of the two expected", { how = "repaint", grid = { 900, 500 } })
     no("repaint starts from noise; strength = 0.5 isn't 1", { how = "repaint", strength = 0.5 })
     no("unknown option 'jumps'", { how = { "repaint", jumps = 2 } })
     no("goes from data to noise", { sampler = "ddim_inversion" })

@@ -236,9 +236,15 @@ local function described(where, own, o)
   return call, course_of(where, own, o), start.draws(where, o, call.n)
 end
 
+-- Options that repainting has no use for, and why.
+local no_repaint = { generator = "it draws by a seed", init_latents = "it draws its start by a seed",
+  eta = "it is an option of the sampler, as sampler = {\"ddim\", eta = 1}" }
+
 -- x of a call whose kept part is repainted with jumps back.
 local function repainted(where, own, o, how)
-  if o.generator then fail.raise("%s: repaint draws by a seed, and no generator", where) end
+  for name, why in pairs(no_repaint) do
+    if o[name] then fail.raise("%s: repaint takes no %s: %s", where, name, why) end
+  end
   if o.strength ~= 1 then fail.raise("%s: repaint starts from noise; strength = %g isn't 1", where, o.strength) end
   local call, c, draws = described(where, own, o)
   local x0 = start.encoded(where, own, o.x0, draws, 1, spread(call, o))
