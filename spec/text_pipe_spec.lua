@@ -172,7 +172,8 @@ describe("a text pipe", function()
     for step in run do
       if step.i == 2 then break end
     end
-    local half, rest = run.x:clone(), { run.grid[3][1], run.grid[4][1] }
+    local half = run.x:clone()
+    local rest = d.grid.list(pipe.process, { run.grid[3][1], run.grid[4][1] }, { last = run.grid[4][2] })
     local inputs, without = pipe:encode_prompt { prompt = CAT }
     local z = d.sample { model = pipe:denoiser(), process = pipe.process, sampler = pipe.sampler, grid = rest,
       init = half, inputs = inputs,
