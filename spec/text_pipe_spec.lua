@@ -361,6 +361,18 @@ describe("a folder of a text pipeline", function()
     end
   end)
 
+  it("has images of 64 latents at least if diffusers wrote it before 0.9, as there", function()
+    for version, side in pairs { ["0.6.0"] = 64, ["0.8.0.dev0"] = 64, ["0.9.0"] = 8, ["0.30.1"] = 8 } do
+      local case = opts.joined(all.cases.sd1_ddim)
+      case.parts = opts.joined(case.parts, { unet = opts.joined(case.parts.unet, { _diffusers_version = version }) })
+      local folder = root .. "/version_" .. version
+      text_folder.write(folder, case, all)
+      local pipe = assert(d.hub.load(folder))
+      assert.equal(side, pipe.unet:config().sample_size, version)
+      assert.same({ 1, side, side, 4 }, pipe:steps(call { guidance = 1 }).x:shape())
+    end
+  end)
+
   it("may lack its text encoder, if it isn't needed", function()
     local folder = root .. "/bare"
     text_folder.write(folder, all.cases.sd1_ddim, all)

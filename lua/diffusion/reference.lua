@@ -5957,7 +5957,7 @@ return {
     },
     options = {
       { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
-      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image" },
       { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
       { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
       { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
@@ -5999,7 +5999,7 @@ return {
     options = {
       { name = "keep", type = "tensor", default = "required", text = "1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape" },
       { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
-      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image" },
       { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
       { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
       { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },

@@ -217,7 +217,7 @@ local function parts_of(here, path, index, known, o)
   if not scheduler then return nil, message end
   out.scheduler = scheduler
   add_files(out, here.path, { path })
-  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, o))
+  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, opts.joined(o, { side = known.side })))
   if not message and known.vae then
     message = placed(out, here.path, "vae", vae_of(here, path, index, names, o, known))
   end

@@ -1286,7 +1286,7 @@ local d = {}
 
 ---@class (exact) diffusion.pipe_image2image_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
----@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image
 ---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
 ---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
@@ -1310,7 +1310,7 @@ local d = {}
 ---@class (exact) diffusion.pipe_inpaint_options
 ---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
----@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image
 ---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
 ---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
