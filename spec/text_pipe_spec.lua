@@ -109,6 +109,10 @@ describe("a text pipe", function()
       { rescale = 0.7 }, { seed = 2 }, { eta = 1 } } do
       assert(gap(pipe(call(more)), x) > 1e-3, next(more))
     end
+    local large = pipe_of(all.cases.xl)
+    local y = large(call { negative2 = "dog" })
+    assert.is_true(y:equal(large(call { negative = "", negative2 = "dog" })))
+    assert(gap(y, large(call())) > 1e-3)
     local alone = pipe(call { guidance = 1 })
     assert.is_true(alone:equal(pipe(call { guidance = 0, negative = "dog" })))
   end)
@@ -247,6 +251,10 @@ describe("a text pipe", function()
     no("prompt 2 must be a text, got 7", { prompt = { "a", 7 } })
     no("3 texts of negative for 2 prompts", { prompt = { "a", "b" }, negative = { "c", "d", "e" } })
     no("clip_skip = 4, but text has 3 layers, of which 3 at most can be left out", { clip_skip = 4 })
+    for name, known in pairs { score = "xl", negative_score = "xl", target = "refiner", negative_target = "refiner" } do
+      fails("sizes: this network takes no " .. name, text2image, pipe_of(all.cases[known]),
+        call { sizes = { [name] = known == "xl" and 3 or { 8, 8 } } })
+    end
     fails("clip_skip = 3, but text has 3 layers, of which 2 at most can be left out", text2image,
       pipe_of(all.cases.xl), call { clip_skip = 3 })
     no("height = 7 must be a multiple of 2", { height = 7 })
