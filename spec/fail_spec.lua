@@ -35,6 +35,11 @@ describe("an error", function()
     assert.equal("not enough memory", refused(fail.pcall, error, "not enough memory", 0))
     assert.same({ false, "other" }, { fail.pcall(error, "other", 0) })
   end)
+
+  it("of Ctrl-C is nobody's answer, nor a fault of a file", function()
+    assert.equal("x.lua:3: interrupted!", refused(fail.try, error, "x.lua:3: interrupted!", 0))
+    assert.equal("interrupted!", refused(fail.pcall, error, "interrupted!", 0))
+  end)
 end)
 
 describe("a value in a message", function()

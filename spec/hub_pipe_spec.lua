@@ -5,6 +5,7 @@ local core = require "diffusion.core"
 local fails = require "spec.support.fails"
 local hub = require "spec.support.hub_folder"
 local json = require "diffusion.file.json"
+local opts = require "diffusion.opts"
 local peer = require "spec.support.peer_folder"
 
 local cases = assert(json.decode(assert(child.read "spec/fixtures/peers/pipelines.json")))
@@ -158,13 +159,37 @@ describe("a pipe", function()
     local count = 0
     pipe { init = x0, strength = 0.3, steps = 10, seed = 1, on_step = function() count = count + 1 end }
     assert.equal(3, count)
-    count = 0
-    pipe { init = x0, strength = 0.01, steps = 10, seed = 1, on_step = function() count = count + 1 end }
-    assert.equal(1, count)
+    for _, strength in ipairs { 0, 0.09 } do
+      fails(("pipe: strength = %g of 10 steps leaves no step to take; 0.1 or more takes one"):format(strength), pipe,
+        { init = x0, strength = strength, steps = 10 })
+    end
+    fails("pipe: height = 8 and width = 4, but init is [2,4,4,3]", pipe, { init = x0, height = 8, width = 4 })
+    fails("pipe: init is [0,4,4,3]; images {n, H, W, C} expected", pipe, { init = d.zeros(0, 4, 4, 3) })
     assert.same({ 2, 4, 4, 3 }, pipe { init = x0, strength = 0.5, steps = 4, seed = 1, sampler = "ddim" }:shape())
     fails("n = 3, but init has 2 images", pipe, { init = x0, n = 3 })
     fails("init is [4,4,3]; images {n, H, W, C} expected", pipe, { init = x0[1] })
     fails("tensor expected, got 'x'", pipe, { init = "x" })
+  end)
+
+  it("takes as many steps as are asked for, whatever makes the grid", function()
+    local x0 = pipe { n = 1, steps = 2, seed = 1 }
+    local function steps(more)
+      local run = pipe:steps(opts.joined({ seed = 1 }, more))
+      return #run.grid
+    end
+    local function karras(schedule, N) return d.grid.karras(schedule, N) end
+    for _, grid in ipairs { "karras", karras } do
+      assert.equal(4, steps { grid = grid, steps = 4 })
+      assert.equal(4, steps { grid = grid, steps = 4, sampler = "euler" })
+      assert.equal(50, steps { grid = grid, sampler = "euler" })
+      local run = pipe:steps { init = x0, strength = 0.5, grid = grid, steps = 6, sampler = "euler", seed = 1 }
+      assert(#run.grid < 6 and run.grid[1][1] == 500, tostring(run.grid))
+    end
+    assert.equal(3, steps { grid = { 900, 500, 100 } })
+    assert.equal(5, steps { init = x0, strength = 0.005, sampler = "euler" })
+    fails("pipe: steps = 4 and a grid of times; one of the two expected", pipe, { grid = { 900, 500, 100 }, steps = 4 })
+    fails('pipe: eta is an option of the sampler here: sampler = {"ddim", eta = 0.5}', pipe,
+      { sampler = "ddim", eta = 0.5 })
   end)
 
   it("can be drawn from by another scheduler or sampler", function()

@@ -86,12 +86,33 @@ describe("a text pipe", function()
     assert.same({ 4, 16, 16, 3 }, pipe:image2image(call { x0 = x }):shape())
   end)
 
+  it("takes an image for each prompt, and draws several of each", function()
+    local x0 = d.rand({ 2, 16, 16, 3 }, { seed = 3 }) * 2 - 1
+    local keep = d.cat({ d.ones(1, 16, 16, 1), d.zeros(1, 16, 16, 1) }, 1)
+    for method, more in pairs { image2image = {}, inpaint = { keep = keep } } do
+      local x = pipe[method](pipe, call(opts.joined(more, { prompt = { CAT, "the dog" }, n = 2, x0 = x0 })))
+      assert.same({ 4, 16, 16, 3 }, x:shape())
+      assert(gap(x:narrow(1, 1, 1), pipe[method](pipe, call { x0 = x0:narrow(1, 1, 1),
+        keep = more.keep and keep:narrow(1, 1, 1) })) < 1e-5, method)
+    end
+    local generator = {}
+    for k = 1, 4 do generator[k] = d.generator { kind = "torch", seed = k } end
+    local x = pipe:image2image { prompt = { CAT, "the dog" }, n = 2, x0 = x0, steps = 3, generator = generator }
+    local alone = pipe:image2image { prompt = "the dog", x0 = x0:narrow(1, 2, 1), steps = 3,
+      generator = d.generator { kind = "torch", seed = 4 } }
+    assert(gap(alone, x:narrow(1, 4, 1)) < 1e-5)
+  end)
+
   it("depends on its prompts, on guidance and on clip_skip", function()
     local x = pipe(call())
     for _, more in ipairs { { prompt = "the dog" }, { negative = "dog" }, { guidance = 3 }, { clip_skip = 1 },
       { rescale = 0.7 }, { seed = 2 }, { eta = 1 } } do
       assert(gap(pipe(call(more)), x) > 1e-3, next(more))
     end
+    local large = pipe_of(all.cases.xl)
+    local y = large(call { negative2 = "dog" })
+    assert.is_true(y:equal(large(call { negative = "", negative2 = "dog" })))
+    assert(gap(y, large(call())) > 1e-3)
     local alone = pipe(call { guidance = 1 })
     assert.is_true(alone:equal(pipe(call { guidance = 0, negative = "dog" })))
   end)
@@ -159,6 +180,20 @@ describe("a text pipe", function()
     assert.is_true(pipe:decode(y):equal(pipe(call { prompt = inputs, guidance = 1, sampler = "euler" })))
   end)
 
+  it("begins a run that its denoiser, or that of another pipe, ends", function()
+    local run = pipe:steps(call { steps = 4, eta = 0 })
+    for step in run do
+      if step.i == 2 then break end
+    end
+    local half = run.x:clone()
+    local rest = d.grid.list(pipe.process, { run.grid[3][1], run.grid[4][1] }, { last = run.grid[4][2] })
+    local inputs, without = pipe:encode_prompt { prompt = CAT }
+    local z = d.sample { model = pipe:denoiser(), process = pipe.process, sampler = pipe.sampler, grid = rest,
+      init = half, inputs = inputs,
+      guidance = function(model) return d.guidance.cfg(model, { scale = 7.5, without = without }) end }
+    assert(gap(z, run:finish()) < 1e-5)
+  end)
+
   it("is edited by d.edit with the inputs of its prompts", function()
     local inputs, without = pipe:encode_prompt { prompt = CAT }
     local z = pipe:encode(d.rand({ 1, 16, 16, 3 }, { seed = 2 }) * 2 - 1)
@@ -210,11 +245,27 @@ describe("a text pipe", function()
     local text2image, image2image = pipe.text2image, pipe.image2image
     local function no(sentence, more, method) fails(sentence, method or text2image, pipe, call(more)) end
     fails("option 'prompt' is missing", text2image, pipe, {})
+    no("prompt 1 isn't UTF-8: its byte 4 is 0xE9", { prompt = "caf\xE9" })
+    no("negative 2 isn't UTF-8: its byte 1 is 0xFF", { prompt = { "a", "b" }, negative = { "a", "\xFF" } })
+    no("prompt is a table with 'text_embeds'; texts, or inputs {context = tensor} expected",
+      { prompt = { text_embeds = x0 } })
+    no("prompt2: a StableDiffusionPipeline has one text encoder, whose text is prompt", { prompt2 = "a" })
+    no("negative2: a StableDiffusionPipeline has one text encoder, whose text is negative", { negative2 = "a" })
+    no("clip_skip = 1 has no use, since prompt is encoded already",
+      { prompt = pipe:encode_prompt { prompt = CAT }, clip_skip = 1 })
+    no("rescale = 0.5 has no effect on a function as guidance",
+      { rescale = 0.5, guidance = function(net) return net end })
     fails("option 'num_inference_steps' is called 'steps' here", text2image, pipe, { num_inference_steps = 3 })
     no("prompt is an empty list; a text or more expected", { prompt = {} })
     no("prompt 2 must be a text, got 7", { prompt = { "a", 7 } })
     no("3 texts of negative for 2 prompts", { prompt = { "a", "b" }, negative = { "c", "d", "e" } })
-    no("clip_skip leaves out 3 layers, but the text encoder has 3", { clip_skip = 3 })
+    no("clip_skip = 4, but text has 3 layers, of which 3 at most can be left out", { clip_skip = 4 })
+    for name, known in pairs { score = "xl", negative_score = "xl", target = "refiner", negative_target = "refiner" } do
+      fails("sizes: this network takes no " .. name, text2image, pipe_of(all.cases[known]),
+        call { sizes = { [name] = known == "xl" and 3 or { 8, 8 } } })
+    end
+    fails("clip_skip = 3, but text has 3 layers, of which 2 at most can be left out", text2image,
+      pipe_of(all.cases.xl), call { clip_skip = 3 })
     no("height = 7 must be a multiple of 2", { height = 7 })
     no("sizes: the network of a StableDiffusionPipeline takes none", { sizes = { crop = { 0, 0 } } })
     local g = d.generator { seed = 1 }
@@ -222,7 +273,9 @@ describe("a text pipe", function()
     no("seed = 1 and a generator; one of the two expected", { generator = g })
     no("x0 is [1,15,16,3]; height and width must be multiples of 2", { x0 = d.zeros(1, 15, 16, 3) }, image2image)
     no("x0 is [16,16,3]; images {n, H, W, C} expected", { x0 = d.zeros(16, 16, 3) }, image2image)
-    no("x0 has 3 images for 2 that are drawn", { x0 = d.zeros(3, 16, 16, 3), n = 2 }, image2image)
+    no("pipe:image2image: x0 has 3 images for 2 that are drawn", { x0 = d.zeros(3, 16, 16, 3), n = 2 }, image2image)
+    no("x0 is [1,16,16,4]; images of 3 channels expected", { x0 = d.zeros(1, 16, 16, 4) }, image2image)
+    no("strength = 0.3 of 3 steps leaves no step to take", { x0 = x0, strength = 0.3 }, image2image)
     no("keep is [3,3,1]; {16, 16, 1} as x0, or x0's shape [1,16,16,3] expected", { x0 = x0, keep = d.ones(3, 3, 1) },
       pipe.inpaint)
     fails("takes no texts; pipe{ n =, class = } draws with it", d.load_pipeline("digits").text2image,
@@ -255,6 +308,14 @@ describe("a text pipe that paints", function()
     assert(gap(run.x, other) > 1e-3)
     local again = pipe:inpaint(call { x0 = x0, keep = keep, how = "repaint", steps = 15 })
     assert.same({ 1, 16, 16, 3 }, again:shape())
+    local function counted(more)
+      local count = 0
+      pipe:inpaint(opts.joined({ prompt = CAT, seed = 1, x0 = x0, keep = keep, how = { "repaint", resample = 1 },
+        on_step = function() count = count + 1 end }, more))
+      return count
+    end
+    assert.equal(4, counted { grid = "karras", steps = 4 })
+    assert.equal(3, counted { grid = { 900, 500, 100 } })
   end)
 
   it("says what it can't do", function()
@@ -263,6 +324,10 @@ describe("a text pipe that paints", function()
       fails(sentence, pipe.inpaint, pipe, call(opts.joined({ x0 = x0, keep = keep }, more)))
     end
     no('how: "blend", "repaint" or {"repaint", jump =, resample =} expected, got \'paint\'', { how = "paint" })
+    no("repaint takes no init_latents: it draws its start by a seed",
+      { how = "repaint", init_latents = d.randn(1, 8, 8, 4) })
+    no("repaint takes no eta: it is an option of the sampler", { how = "repaint", eta = 0.5 })
+    no("steps = 3 and a grid of times; one of the two expected", { how = "repaint", grid = { 900, 500 } })
     no("repaint starts from noise; strength = 0.5 isn't 1", { how = "repaint", strength = 0.5 })
     no("unknown option 'jumps'", { how = { "repaint", jumps = 2 } })
     no("goes from data to noise", { sampler = "ddim_inversion" })
@@ -310,6 +375,18 @@ describe("a folder of a text pipeline", function()
       local pipe = assert(d.hub.load(root .. "/old_" .. name))
       assert.equal(corrected and 1 or nil, pipe.scheduler.steps_offset)
       assert.equal(corrected and "false" or "nil", tostring(pipe.scheduler.clip_sample))
+    end
+  end)
+
+  it("has images of 64 latents at least if diffusers wrote it before 0.9, as there", function()
+    for version, side in pairs { ["0.6.0"] = 64, ["0.8.0.dev0"] = 64, ["0.9.0"] = 8, ["0.30.1"] = 8 } do
+      local case = opts.joined(all.cases.sd1_ddim)
+      case.parts = opts.joined(case.parts, { unet = opts.joined(case.parts.unet, { _diffusers_version = version }) })
+      local folder = root .. "/version_" .. version
+      text_folder.write(folder, case, all)
+      local pipe = assert(d.hub.load(folder))
+      assert.equal(side, pipe.unet:config().sample_size, version)
+      assert.same({ 1, side, side, 4 }, pipe:steps(call { guidance = 1 }).x:shape())
     end
   end)
 

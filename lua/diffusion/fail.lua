@@ -59,17 +59,20 @@ function fail.out_of_memory(message)
   return type(message) == "string" and message:find("not enough memory", 1, true) ~= nil
 end
 
-local function unless_memory(fine, ...)
-  if not fine and fail.out_of_memory((...)) then error((...), 0) end
+-- Whether Ctrl-C raised this error, as lua and the library's prompt do. Then no file is the cause either.
+local function is_interruption(message) return type(message) == "string" and message:find "interrupted!$" ~= nil end
+
+local function unless_apart(fine, ...)
+  if not fine and (fail.out_of_memory((...)) or is_interruption((...))) then error((...), 0) end
   return fine, ...
 end
 
---- pcall, except that a lack of memory is raised again.
+--- pcall, except that a lack of memory and Ctrl-C are raised again.
 ---@param fn any
 ---@param ... any its arguments
 ---@return boolean fine
 ---@return any ... as pcall's
-function fail.pcall(fn, ...) return unless_memory(pcall(fn, ...)) end
+function fail.pcall(fn, ...) return unless_apart(pcall(fn, ...)) end
 
 local function refused(fine, ...)
   if fine then return ... end

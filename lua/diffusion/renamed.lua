@@ -6,9 +6,12 @@ local pipeline = {
   num_inference_steps = "steps", guidance_scale = "guidance", guidance_rescale = "rescale",
   negative_prompt = "negative", prompt_2 = "prompt2", negative_prompt_2 = "negative2",
   num_images_per_prompt = "n", batch_size = "n", latents = "init_latents", image = "x0", mask_image = "keep",
-  mask = "keep", class_labels = "class",
-  original_size = "sizes", target_size = "sizes", crops_coords_top_left = "sizes", callback_on_step_end = "on_step",
-  cfg_scale = "guidance", generators = "generator",
+  mask = "keep", class_labels = "class", init_image = "x0", prompt_embeds = "prompt",
+  negative_prompt_embeds = "negative", original_size = "sizes", target_size = "sizes",
+  crops_coords_top_left = "sizes", negative_original_size = "sizes", negative_target_size = "sizes",
+  negative_crops_coords_top_left = "sizes", aesthetic_score = "sizes", negative_aesthetic_score = "sizes",
+  callback_on_step_end = "on_step", callback = "on_step", cfg_scale = "guidance", generators = "generator",
+  timesteps = "grid", sigmas = "grid",
 }
 
 return {

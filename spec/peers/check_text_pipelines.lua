@@ -47,9 +47,10 @@ local function seeds(n)
   return list
 end
 
-local function sizes_of(args)
+-- A refiner has a score in the place of the target.
+local function sizes_of(args, base)
   args.original_size, args.crops_coords_top_left = maybe { 10, 20 }, maybe { 2, 3 }
-  args.target_size = maybe { 12, 14 }
+  args.target_size = not base.requires_aesthetics_score and maybe { 12, 14 } or nil
 end
 
 -- Pictures of a batch as diffusers takes them: one for all, or one for each image.
@@ -87,7 +88,7 @@ function random_case()
   case.seeds = seeds(count * each)
   local picture = base.parts.unet.in_channels == 9 or base.requires_aesthetics_score or pick { true, false }
   if picture then with_picture(case, count * each) elseif not latent then args.guidance_rescale = maybe(0.6) end
-  if large then sizes_of(args) end
+  if large then sizes_of(args, base) end
   return fits(case) and case or random_case()
 end
 

@@ -80,9 +80,24 @@ local function warn(m, path, class, unknown)
   warning.once(m, "keys", "%s: %s has no option %s; ignored", path, class, table.concat(unknown, ", "))
 end
 
+-- Whether a config is of diffusers before 0.9. Versions without a number count as new ones, as there.
+local function is_old(given)
+  local minor = type(given._diffusers_version) == "string" and given._diffusers_version:match "^0%.(%d+)"
+  return minor and tonumber(minor) < 9
+end
+
+-- The keys that a family reads. Some pipelines draw images of at least `side` latents with the networks of old folders.
+local function keys_of(found, info, o)
+  if info.library == "transformers" then return transformers.keys(found, info.config) end
+  local keys = config.keys(info.config)
+  local small = o.side and math.type(keys.sample_size) == "integer" and keys.sample_size < o.side
+  if small and is_old(info.config) then keys.sample_size = o.side end
+  return keys
+end
+
 -- The network of a config with the weights of its folder.
 local function made(found, info, tensors, o)
-  local keys = info.library == "transformers" and transformers.keys(found, info.config) or config.keys(info.config)
+  local keys = keys_of(found, info, o)
   local options, unknown = fail.try(peers.options, found, found.peers.diffusers, keys)
   if not options then return legible.refused("%s: %s", info.path, unknown) end
   local entry = found.peers.diffusers
@@ -95,7 +110,7 @@ end
 --- The network in a folder.
 ---@param here diffusion.hub_folder
 ---@param class string|nil the class that an index names
----@param o table options of d.hub.load
+---@param o table options of d.hub.load, and side = the least side of x in old folders
 ---@return diffusion.model|nil model nil with a message
 ---@return string|nil message
 ---@return table|nil info {class =, config = of the file, role = see component.role, variant =, files = paths}

@@ -72,12 +72,13 @@ end
 --- The network of a pipe as the denoiser of its process.
 ---@param own table the private state of a pipe
 ---@param c table from course.of
+---@param guided (fun(net: any): any)|nil guidance of the network's own output, which the process may scale
 ---@return any
-function draw.denoiser(own, c)
+function draw.denoiser(own, c, guided)
   local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)
   if paint.is_painter(own) then net = paint.joined(net) end
   if own.plain and c.process.outputs == 1 then net = without_variance(net, own.image.C) end
-  return c.wrap(net)
+  return c.wrap(guided and guided(net) or net)
 end
 
 -- ==== conditions ========================================================================
@@ -106,15 +107,22 @@ local function plain_call(where, own, o)
   return { n = count_of(where, o), class = class, guidance = o.guidance == nil and usual or o.guidance }
 end
 
--- A call with prompts. Its guidance is a function that gets the inputs of the unconditional call too.
+-- A call with prompts. A scale of guidance works on the network's own output, as in diffusers. A function gets the
+-- denoiser of the process, and the inputs of the unconditional call.
 local function prompted_call(where, own, o)
   local call = text.call(where, own, o, o.x0 and o.x0:size(1))
   local guidance, without = call.guidance, call.without
   if type(guidance) == "number" then
-    call.guidance = function(net)
+    call.guidance = nil
+    call.guided = function(net)
       return guidances.cfg(net, { scale = guidance, rescale = o.rescale, without = without })
     end
-  elseif guidance then call.guidance = function(net) return guidance(net, without) end end
+  elseif guidance then
+    if o.rescale > 0 then
+      fail.raise("%s: rescale = %g has no effect on a function as guidance; d.guidance.cfg takes it", where, o.rescale)
+    end
+    call.guidance = function(net) return guidance(net, without) end
+  end
   return call
 end
 
@@ -131,16 +139,21 @@ end
 
 -- ==== the start =========================================================================
 
+-- The options of start.encoded.
+local function spread(call, o, apart)
+  return { n = call.n, prompts = call.prompts, apart = apart, tile = o.tile }
+end
+
 -- x at the first level, or nil for the sampler's own. Draws are in diffusers' order: the latents of the images,
 -- the noise, the latents of the part that is kept.
-local function begin(own, o, call, c, draws)
+local function begin(where, own, o, call, c, draws)
   local images, noise = o.init or o.x0, nil
   local function z()
     noise = noise or o.init_latents or draws:normals(call.shape, 0)
     return noise
   end
   if images and (c.from_images or call.mask and not paint.is_painter(own)) then
-    call.x0, call.drawn = start.encoded(own, images, draws, 1, { n = call.n, apart = not o.keep, tile = o.tile })
+    call.x0, call.drawn = start.encoded(where, own, images, draws, 1, spread(call, o, not o.keep))
   end
   if c.from_images then return start.noised(c, call.x0, z), z end
   if c.start or call.mask or o.init_latents then return start.scaled(c, z()), z end
@@ -155,7 +168,7 @@ local function kept(where, own, o, call, c, draws, z)
     if draws.source and call.drawn then draws:normals({ o.x0:size(1), table.unpack(call.shape, 2) }, 2) end
     return
   end
-  local part = start.encoded(own, o.x0 * call.mask.pixels, draws, 2, { n = call.n, apart = false, tile = o.tile })
+  local part = start.encoded(where, own, o.x0 * call.mask.pixels, draws, 2, spread(call, o, false))
   call.inputs.paint = paint.input(call.mask, part)
 end
 
@@ -176,12 +189,20 @@ local function course_of(where, own, o)
   return c
 end
 
+-- Raises if height or width are given, and aren't those of the images.
+local function check_size(where, name, images, o)
+  local height, width = o.height or images:size(2), o.width or images:size(3)
+  if height == images:size(2) and width == images:size(3) then return end
+  fail.raise("%s: height = %d and width = %d, but %s is %s", where, height, width, name, kind.shape_text(images))
+end
+
 -- Checks pictures and gives the shape of x.
 local function shape_for(where, own, o, n)
   local name = o.init and "init" or "x0"
   local images = o.init or o.x0
   if not images then return shape_of(where, own, o, n) end
   start.images(where, name, images, own)
+  check_size(where, name, images, o)
   return shape_of(where, own, { height = images:size(2), width = images:size(3) }, n)
 end
 
@@ -208,18 +229,28 @@ local function described(where, own, o)
     local f = latents.factor(own)
     text.add_sizes(where, own, call, o.sizes, { call.shape[2] * f, call.shape[3] * f })
   end
-  if o.keep then call.mask = paint.mask(where, own, o.keep, o.x0) end
+  if o.keep then
+    call.mask = paint.mask(where, own, o.keep, o.x0)
+    call.mask.cells = start.rows(where, "keep", call.mask.cells, call)
+  end
   return call, course_of(where, own, o), start.draws(where, o, call.n)
 end
 
+-- Options that repainting has no use for, and why.
+local no_repaint = { generator = "it draws by a seed", init_latents = "it draws its start by a seed",
+  eta = "it is an option of the sampler, as sampler = {\"ddim\", eta = 1}" }
+
 -- x of a call whose kept part is repainted with jumps back.
 local function repainted(where, own, o, how)
-  if o.generator then fail.raise("%s: repaint draws by a seed, and no generator", where) end
+  for name, why in pairs(no_repaint) do
+    if o[name] then fail.raise("%s: repaint takes no %s: %s", where, name, why) end
+  end
   if o.strength ~= 1 then fail.raise("%s: repaint starts from noise; strength = %g isn't 1", where, o.strength) end
   local call, c, draws = described(where, own, o)
-  local x0 = start.encoded(own, o.x0, draws, 1, { n = call.n, tile = o.tile })
-  return paint.repaint({ model = draw.denoiser(own, c), inputs = call.inputs, process = c.process, x0 = x0,
-    cells = call.mask.cells, guidance = call.guidance, sampler = o.sampler, steps = o.steps or own.steps, grid = o.grid,
+  local x0 = start.encoded(where, own, o.x0, draws, 1, spread(call, o))
+  return paint.repaint({ model = draw.denoiser(own, c, call.guided), inputs = call.inputs, process = c.process, x0 = x0,
+    cells = call.mask.cells, guidance = call.guidance, sampler = o.sampler, steps = o.steps or own.steps,
+    grid = o.grid and c.grid,
     seed = draws.seed, on_step = o.on_step, nan = o.nan }, how)
 end
 
@@ -244,10 +275,10 @@ function draw.run(where, own, o)
     fail.raise("%s: repaint goes back and forth, so there is no run of it; pipe:inpaint returns its images", where)
   end
   local call, c, draws = described(where, own, o)
-  local x, z = begin(own, o, call, c, draws)
+  local x, z = begin(where, own, o, call, c, draws)
   if call.mask then kept(where, own, o, call, c, draws, z) end
-  return sampler.steps { model = draw.denoiser(own, c), process = c.process, sampler = c.sampler, grid = c.grid,
-    steps = c.steps, seed = draws.seed, noise = draws.source, class = call.class, inputs = call.inputs,
+  return sampler.steps { model = draw.denoiser(own, c, call.guided), process = c.process, sampler = c.sampler,
+    grid = c.grid, steps = c.steps, seed = draws.seed, noise = draws.source, class = call.class, inputs = call.inputs,
     guidance = call.guidance, init = x, shape = x == nil and call.shape or nil, on_step = o.on_step, nan = o.nan,
     self_condition = model.is_model(own.unet) and own.unet:config().self_condition or nil }
 end

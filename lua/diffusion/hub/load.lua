@@ -166,7 +166,7 @@ end
 local function made(parts, o)
   local fine, why = tiny_of(parts, o)
   if not fine then return nil, why end
-  parts.steps, parts.labels = o.steps or parts.steps, o.labels or parts.labels
+  parts.steps, parts.asked, parts.labels = o.steps or parts.steps, o.steps, o.labels or parts.labels
   local one, message = fail.try(pipe.new, parts)
   if not one then return legible.refused("%s: %s", parts.path, (message:gsub("^pipe: ", ""))) end
   return one
@@ -217,7 +217,7 @@ local function parts_of(here, path, index, known, o)
   if not scheduler then return nil, message end
   out.scheduler = scheduler
   add_files(out, here.path, { path })
-  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, o))
+  message = placed(out, here.path, "unet", part_of(here, path, index, names, 1, opts.joined(o, { side = known.side })))
   if not message and known.vae then
     message = placed(out, here.path, "vae", vae_of(here, path, index, names, o, known))
   end

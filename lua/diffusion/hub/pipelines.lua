@@ -12,6 +12,7 @@
 --   prompted    true if the denoiser is conditioned on a text
 --   joins       true if it takes the states of two text encoders side by side, and sizes
 --   corrects    values of the scheduler's config that the pipeline sets, whatever the folder says
+--   side        the least side of latents in folders of before diffusers 0.9, whose networks tell a smaller one
 --   thins       true if the pipeline starts from an image at LCM's timesteps, rather than at the scheduler's steps
 local opts = require "diffusion.opts"
 
@@ -21,6 +22,7 @@ local function stable(more)
   return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true, factor = 0.18215 }, more or {})
 end
 local drawn, painted = { steps_offset = 1, clip_sample = false }, { steps_offset = 1, skip_prk_steps = true }
+local function first(corrects) return stable { corrects = corrects, side = 64 } end
 local function large(more) return stable(opts.joined({ guidance = 5, joins = true, factor = 0.13025 }, more or {})) end
 local function distilled() return stable { steps = 4, guidance = 8.5, thins = true } end
 
@@ -34,9 +36,8 @@ local known = {
   ConsistencyModelPipeline = { steps = 1, only = "CMStochasticIterativeScheduler" },
   DiTPipeline = { steps = 50, denoiser = "transformer", vae = "vae", guidance = 4, plain = true },
   RePaintPipeline = { steps = 250, edits = true, only = "RePaintScheduler" },
-  StableDiffusionPipeline = stable { corrects = drawn }, StableDiffusionImg2ImgPipeline = stable { corrects = drawn },
-  StableDiffusionInpaintPipeline = stable { corrects = painted },
-  StableDiffusionInpaintPipelineLegacy = stable { corrects = drawn },
+  StableDiffusionPipeline = first(drawn), StableDiffusionImg2ImgPipeline = first(drawn),
+  StableDiffusionInpaintPipeline = first(painted), StableDiffusionInpaintPipelineLegacy = first(drawn),
   StableDiffusionXLPipeline = large(), StableDiffusionXLImg2ImgPipeline = large(),
   StableDiffusionXLInpaintPipeline = large { guidance = 7.5 },
   LatentConsistencyModelPipeline = distilled(), LatentConsistencyModelImg2ImgPipeline = distilled(),

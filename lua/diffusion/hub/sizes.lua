@@ -31,6 +31,16 @@ local function rows(list, n)
   return core.tensor(all)
 end
 
+-- Raises for numbers that the network has no place for: it takes a score, or a target.
+local function check_given(where, own, given)
+  for _, name in ipairs(own.scored and { "target", "negative_target" } or { "score", "negative_score" }) do
+    if given and given[name] then
+      fail.raise("%s: sizes: this network takes no %s; %s has its place", where, name,
+        own.scored and "an aesthetic score" or "a target")
+    end
+  end
+end
+
 --- The numbers of a call, and those of its unconditional one.
 ---@param where string
 ---@param own table {unet =, text2 =, scored = true if a score takes the place of the last size}
@@ -41,6 +51,7 @@ end
 ---@return diffusion.tensor without
 function sizes.of(where, own, given, drawn, n)
   local o = text_options.sizes(where, given)
+  check_given(where, own, given)
   local original, crop, target = o.original or drawn, o.crop or { 0, 0 }, o.target or drawn
   local apart = own.scored or o.negative_original or o.negative_target
   local list = joined(original, crop, own.scored and { o.score } or target)

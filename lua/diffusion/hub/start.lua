@@ -51,16 +51,17 @@ end
 
 -- ==== latents of images =================================================================
 
---- A batch of n rows: x's own, or its only one.
+--- Rows for n images: x's own, its only one, or one for each prompt, whose images are next to one another.
 ---@param where string
 ---@param name string
 ---@param x diffusion.tensor
----@param n integer
+---@param o table {n = images, prompts = number of them or nil}
 ---@return diffusion.tensor
-function start.rows(where, name, x, n)
-  if x:size(1) == n then return x end
-  if x:size(1) ~= 1 then fail.raise("%s: %s has %d images for %d that are drawn", where, name, x:size(1), n) end
-  return x:repeat_each(n)
+function start.rows(where, name, x, o)
+  local rows, n = x:size(1), o.n
+  if rows == n then return x end
+  if rows == 1 or rows == o.prompts then return x:repeat_each(n // rows) end
+  fail.raise("%s: %s has %d images for %d that are drawn", where, name, rows, n)
 end
 
 --- Raises unless x are images {n, H, W, C} whose sides the autoencoder takes.
@@ -71,7 +72,13 @@ end
 ---@return diffusion.tensor
 function start.images(where, name, x, own)
   opts.floats(where, name, x)
-  if x:dim() ~= 4 then fail.raise("%s: %s is %s; images {n, H, W, C} expected", where, name, kind.shape_text(x)) end
+  if x:dim() ~= 4 or x:numel() == 0 then
+    fail.raise("%s: %s is %s; images {n, H, W, C} expected", where, name, kind.shape_text(x))
+  end
+  local C = own.vae and own.vae:config().in_channels
+  if C and x:size(4) ~= C then
+    fail.raise("%s: %s is %s; images of %d channels expected", where, name, kind.shape_text(x), C)
+  end
   local times = latents.factor(own)
   if x:size(2) % times ~= 0 or x:size(3) % times ~= 0 then
     fail.raise("%s: %s is %s; height and width must be multiples of %d", where, name, kind.shape_text(x), times)
@@ -81,20 +88,21 @@ end
 
 --- n latents of images, drawn from what the autoencoder says of each. Images from a seed, or with generators
 --- of their own, are drawn apart; otherwise one picture has the same latents in all, as in diffusers.
+---@param where string
 ---@param own table
----@param x diffusion.tensor {n or 1, H, W, C}
+---@param x diffusion.tensor {n, 1 or one for each prompt, H, W, C}
 ---@param draws diffusion.pipe_draws
 ---@param number integer as for Draws:normals
----@param o table {n =, apart = false if one picture's latents are drawn once, tile =}
+---@param o table {n =, prompts = see start.rows, apart = false if one picture's latents are drawn once, tile =}
 ---@return diffusion.tensor
 ---@return boolean drawn false if the autoencoder says one latent for each image
-function start.encoded(own, x, draws, number, o)
+function start.encoded(where, own, x, draws, number, o)
   return gradient.no_grad(function()
     local mean, std = latents.moments(own, x, o.tile)
     local once = o.apart == false or draws.source and not draws:each()
-    if std and not once then mean, std = start.rows("pipe", "x0", mean, o.n), start.rows("pipe", "x0", std, o.n) end
+    if std and not once then mean, std = start.rows(where, "x0", mean, o), start.rows(where, "x0", std, o) end
     if std then mean = mean + std * draws:normals(mean:shape(), number) end
-    return start.rows("pipe", "x0", latents.scaled(own, mean), o.n), std ~= nil
+    return start.rows(where, "x0", latents.scaled(own, mean), o), std ~= nil
   end)
 end
 

@@ -16,12 +16,18 @@ local function is_encoded(prompt) return type(prompt) == "table" and core.is_ten
 
 -- A prompt as a list of texts.
 local function listed(where, name, given)
-  if type(given) == "string" then return { given } end
+  if type(given) == "string" then given = { given } end
+  if #given == 0 and next(given) ~= nil then
+    fail.raise("%s: %s is a table with '%s'; texts, or inputs {context = tensor} expected", where, name,
+      tostring(next(given)))
+  end
   if #given == 0 then fail.raise("%s: %s is an empty list; a text or more expected", where, name) end
   for i, one in ipairs(given) do
     if type(one) ~= "string" then
       fail.raise("%s: %s %d must be a text, got %s", where, name, i, kind.shown(one))
     end
+    local fine, bad = utf8.len(one)
+    if not fine then fail.raise("%s: %s %d isn't UTF-8: its byte %d is 0x%02X", where, name, i, bad, one:byte(bad)) end
   end
   return given
 end
@@ -53,6 +59,14 @@ local function tokens(where, own, tokenizer, encoder, list)
   return ids
 end
 
+-- Raises if more layers are left out than there are. SDXL leaves out one more.
+local function check_skip(where, own, which, encoder, skip)
+  local layers, more = encoder:config().num_hidden_layers, own.joins and 1 or 0
+  if skip <= layers then return end
+  fail.raise("%s: clip_skip = %d, but text%s has %d layers, of which %d at most can be left out", where, skip - more,
+    which, layers, layers - more)
+end
+
 -- The states of one encoder, and the embedding of whole texts if it has a projection.
 local function states(where, own, which, list, skip)
   local tokenizer, encoder = own["tokenizer" .. which], own["text" .. which]
@@ -61,10 +75,7 @@ local function states(where, own, which, list, skip)
       where, which)
   end
   local ids = tokens(where, own, tokenizer, encoder, list)
-  if skip >= encoder:config().num_hidden_layers then
-    fail.raise("%s: clip_skip leaves out %d layers, but the text encoder has %d", where, skip,
-      encoder:config().num_hidden_layers)
-  end
+  check_skip(where, own, which, encoder, skip)
   return encoder(ids, { skip = skip, norm = not own.joins })
 end
 
@@ -95,6 +106,20 @@ local function zeros(inputs)
   return out
 end
 
+-- Raises for options of texts that would count for nothing.
+local function check_used(where, own, o)
+  for second, first in pairs { prompt2 = "prompt", negative2 = "negative" } do
+    if o[second] and not own.joins then
+      fail.raise("%s: %s: a %s has one text encoder, whose text is %s", where, second, own.class, first)
+    elseif o[second] and is_encoded(o[first]) then
+      fail.raise("%s: %s has no use, since %s is encoded already", where, second, first)
+    end
+  end
+  if o.clip_skip > 0 and is_encoded(o.prompt) then
+    fail.raise("%s: clip_skip = %d has no use, since prompt is encoded already", where, o.clip_skip)
+  end
+end
+
 local function positive(where, own, o)
   if is_encoded(o.prompt) then return o.prompt end
   check_ready(where, own)
@@ -105,7 +130,7 @@ end
 -- Inputs of the unconditional call. clip_skip is for the prompt alone, as in diffusers.
 local function negative(where, own, o, inputs)
   if is_encoded(o.negative) then return o.negative end
-  if o.negative == nil and own.zeros then return zeros(inputs) end
+  if o.negative == nil and o.negative2 == nil and own.zeros then return zeros(inputs) end
   check_ready(where, own)
   local n = inputs.context:size(1)
   local list = spread(where, "negative", o.negative or "", n)
@@ -120,6 +145,7 @@ end
 ---@return table<string, diffusion.tensor> inputs
 ---@return table<string, diffusion.tensor>|nil without
 function text.encode(where, own, o, plain)
+  check_used(where, own, o)
   return gradient.no_grad(function()
     local inputs = positive(where, own, o)
     if plain then return inputs end
@@ -171,7 +197,7 @@ function text.call(where, own, o, images)
   local inputs, without = text.encode(where, own, o, plain)
   local prompts, each = inputs.context:size(1), o.n
   if prompts == 1 and each == 1 and images then prompts = images end
-  local call = { n = prompts * each, inputs = repeated(where, "prompt", inputs, prompts, each),
+  local call = { n = prompts * each, prompts = prompts, inputs = repeated(where, "prompt", inputs, prompts, each),
     guidance = not plain and guidance or nil }
   call.without = without and repeated(where, "negative", without, prompts, each)
   if width then

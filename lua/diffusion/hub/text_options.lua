@@ -88,7 +88,8 @@ local latents = { "tensor", default_text = "drawn", text = "normals {n, h, w, C}
 
 text_options.text2image = opts.declare("pipe_text2image", opts.joined(prompted, size, { init_latents = latents }))
 
-local picture = { "tensor", required = true, text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" }
+local picture = { "tensor", required = true,
+  text = "images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image" }
 
 text_options.image2image = opts.declare("pipe_image2image", opts.joined(prompted, { x0 = picture,
   strength = { "number", min = 0, max = 1, default = 0.8, text = "how much of the way to noise x0 goes" } }))
