@@ -1,8 +1,11 @@
 -- AutoencoderTiny of diffusers is TAESD, a tiny autoencoder of plain convolutions that imitates large
 -- ones. Parameters have the paths of that class.
 local coder = require "diffusion.nn.coder"
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local family = require "diffusion.nn.family"
+local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local tiny = { name = "autoencodertiny" }
 
@@ -135,7 +138,7 @@ tiny.methods = methods
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
 function methods.encode(m, x)
-  coder.images("autoencodertiny:encode", "images", x)
+  coder.images("autoencodertiny:encode", "images", x, m:config().in_channels)
   return fail.call(m.encoder, x)
 end
 
@@ -143,8 +146,14 @@ end
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
 ---@return diffusion.tensor images {B, H, W, C}
 function methods.decode(m, z)
-  coder.images("autoencodertiny:decode", "latents", z)
+  coder.images("autoencodertiny:decode", "latents", z, m:config().latent_channels)
   return fail.call(m.decoder, z)
+end
+
+local function check_floats(method, z)
+  local where = "autoencodertiny:" .. method
+  if not core.is_tensor(z) then fail.raise("%s: latents must be a tensor, got %s", where, kind.shown(z)) end
+  opts.floats(where, "latents", z)
 end
 
 --- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2 latent_magnitude) +
@@ -153,6 +162,7 @@ end
 ---@return diffusion.tensor
 function methods.scale_latents(m, z)
   local o = m:config()
+  check_floats("scale_latents", z)
   return (z / (2 * o.latent_magnitude) + o.latent_shift):clamp(0, 1)
 end
 
@@ -161,6 +171,7 @@ end
 ---@return diffusion.tensor
 function methods.unscale_latents(m, z)
   local o = m:config()
+  check_floats("unscale_latents", z)
   return (z - o.latent_shift) * (2 * o.latent_magnitude)
 end
 
