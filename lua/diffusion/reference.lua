@@ -4062,7 +4062,7 @@ return {
       { name = "time_embedding_type", type = "\"positional\" or \"fourier\"", default = "\"positional\"", text = "waves of t, or Fourier features of it" },
       { name = "time_offset", type = "number", default = "1, or 0 if time_embedding_type is \"fourier\"", text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" },
       { name = "timestep_post_act", type = "string", default = "none", text = "activation of the embedding of t: as act_fn" },
-      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 1", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
+      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 0", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
       { name = "up_block_types", type = "list of strings", default = "{\"UpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"}", text = "the block of each level on the way up" },
       { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
       { name = "use_linear_projection", type = "boolean", default = "false", text = "the products around transformer blocks are of tokens, not 1x1 convolutions" },

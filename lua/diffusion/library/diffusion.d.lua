@@ -1742,7 +1742,7 @@ local d = {}
 ---@field time_embedding_type? "positional"|"fourier" waves of t, or Fourier features of it; default "positional"
 ---@field time_offset? number model(x, t) is UNet2DConditionModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
 ---@field timestep_post_act? string activation of the embedding of t: as act_fn
----@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 1; default 1
+---@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 0; default 1
 ---@field up_block_types? string[] the block of each level on the way up; default {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}
 ---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
 ---@field use_linear_projection? boolean the products around transformer blocks are of tokens, not 1x1 convolutions; default false

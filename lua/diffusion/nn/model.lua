@@ -107,11 +107,16 @@ function model.takes_class(m) return model.classes(m) ~= 0 end
 
 -- ==== the call ==========================================================================
 
+-- A list of numbers as a tensor; other values stay.
+local function as_tensor(x)
+  return type(x) == "table" and not getmetatable(x) and fail.call(core.tensor, x) or x
+end
+
 -- Numbers given as one, a list or a tensor, as a tensor [B]. Levels are such numbers.
 local function numbers(what, t, B)
   if type(t) == "number" and t - t ~= 0 then fail.raise("model: %s is %g", what, t) end
   if type(t) == "number" then return core.full({ B }, t) end
-  if type(t) == "table" and not getmetatable(t) then t = fail.call(core.tensor, t) end
+  t = as_tensor(t)
   if not core.is_tensor(t) then
     fail.raise("model: %s must be a number, a list or a tensor, got %s", what, kind.of(t))
   end
@@ -123,9 +128,16 @@ local function numbers(what, t, B)
   return t
 end
 
+local function rows_of_class(class)
+  class = as_tensor(class)
+  if core.is_tensor(class) then return class end
+  fail.raise("model: class is a row of numbers for each sample, a tensor {B, width}, got %s", kind.shown(class))
+end
+
 -- Classes as a network takes them: labels, numbers, or embeddings of its own width.
 local function class_of(own, class, B)
-  if class == nil or own.class_form == "vector" then return class end
+  if class == nil then return nil end
+  if own.class_form == "vector" then return rows_of_class(class) end
   if own.class_form == "number" then return numbers("class", class, B) end
   return classes.of("model", class, B)
 end
