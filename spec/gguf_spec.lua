@@ -91,6 +91,22 @@ describe("weights in blocks", function()
     end
   end))
 
+  it("are saved as f16, and take the values of other models", exactly(function()
+    local path, x = os.tmpname(), d.randn({ 4, 96 }, { seed = 1 })
+    local function build(net) return net:linear("one", net.x, { out = 3, bias = false }) end
+    local stored, plain = both(build, "Q8_0")
+    assert(stored:save(path))
+    local other = d.nn.model(d.nn.linear(96, 3, { bias = false }))
+    other:load_state { weight = tensors.Q8_0 }
+    assert.is_true(other(x):equal(plain(x)))
+    stored:load_state { ["one.weight"] = plain:state()["one.weight"] * 2 }
+    assert.is_true(stored(x):equal(plain(x) * 2))
+    assert.equal(0, select(2, stored:count()))
+    assert(stored:load(path))
+    assert(gap(stored(x), plain(x)) < 1e-2)
+    os.remove(path)
+  end))
+
   it("are transposed, cut, and looked up", exactly(function()
     for _, kind in ipairs(QUANTIZED) do
       local w = tensors[kind]

@@ -4689,7 +4689,7 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error.",
+    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error. Weights in blocks become f16.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.model_save_options?", optional = true },

@@ -4197,7 +4197,8 @@ function model:load_state(state) end
 function model:parameters() end
 
 --- Writes the model as one file: its values (or an average's), its config, the target that an
---- objective trained it for, and the process. A process of another target is an error.
+--- objective trained it for, and the process. A process of another target is an error. Weights
+--- in blocks become f16.
 ---@param path string
 ---@param options? diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written

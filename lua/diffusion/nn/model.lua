@@ -327,6 +327,23 @@ function model.mismatch(parameters, state)
   end
 end
 
+-- Weights in blocks are only read. They become numbers, and stay frozen.
+local function make_writable(m)
+  local home, list = private[m].home, {}
+  for i = 1, home:count() do
+    if core.is_stored(home:value(i)) then list[#list + 1] = i end
+  end
+  fail.call(home.set_trainable, home, list, true)
+  fail.call(home.set_trainable, home, list, false)
+end
+
+-- A state with numbers of this type for weights in blocks.
+local function numbered(state, dtype)
+  local out = {}
+  for name, x in pairs(state) do out[name] = core.is_stored(x) and x:to(dtype) or x end
+  return out
+end
+
 --- Copies values in, by name. The state must have every parameter, of the same shape, and nothing
 --- else.
 ---@param state table<string, any>
@@ -335,6 +352,8 @@ function Model:load_state(state)
   opts.table("load_state", 1, "a table of tensors by name", state)
   local trouble = model.mismatch(self:parameters(), state)
   if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  make_writable(self)
+  state = numbered(state, core.real)
   for name, p in self:parameters() do p:copy_(state[name]:detach()) end
   return self
 end
@@ -361,7 +380,8 @@ local save_rules = opts.declare("model_save", {
 })
 
 --- Writes the model as one file: its values (or an average's), its config, the target that an
---- objective trained it for, and the process. A process of another target is an error.
+--- objective trained it for, and the process. A process of another target is an error. Weights in blocks
+--- become f16.
 ---@param path string
 ---@param options diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -376,7 +396,7 @@ function Model:save(path, options)
   end
   local state
   state, described.model = model.stored(self, o.weights)
-  return container.write(path, "model", state, described)
+  return container.write(path, "model", numbered(state, "f16"), described)
 end
 
 local load_rules = opts.declare("model_load", { copy = rule.copy })
