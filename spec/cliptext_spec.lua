@@ -107,8 +107,7 @@ describe("a folder of a text encoder", function()
 
   it("may be one of CLIP's two encoders, with options below text_config", function()
     local model = small_model { projection = true }
-    local options = joined(small, { projection_dim = 4, model_type = "clip_text_model", bad_words_ids = {} })
-    options.projection_dim = nil
+    local options = joined(small, { projection_dim = 512, model_type = "clip_text_model", bad_words_ids = {} })
     written(model, { architectures = { "CLIPModel" }, text_config = options, projection_dim = 4,
       vision_config = { hidden_size = 99 }, _name_or_path = "somewhere" })
     local _, pooled = assert(d.hub.load(root)).text(ids)
