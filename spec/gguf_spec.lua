@@ -36,8 +36,8 @@ describe("a GGUF file", function()
     assert.same({ { 70000 } }, tensors.I32:totable())
     assert.same({ -(1 << 40) }, tensors.I64:totable())
     assert.same({ math.pi }, tensors.F64:totable())
-    fails("'Q6_K' is of type Q6_K [1,256], a form of weights that isn't read; F32, F16, BF16, Q8_0, Q5_0, Q5_1, Q4_0 and "
-      .. "Q4_1 are", function() return tensors.Q6_K end)
+    fails("'Q6_K' is of type Q6_K [1,256], a form of weights that isn't read; F32, F16, BF16, Q8_0, Q5_0, "
+      .. "Q5_1, Q4_0 and Q4_1 are", function() return tensors.Q6_K end)
   end)
 
   it("has facts", function()
