@@ -187,6 +187,8 @@ describe("d.autoencodertiny", function()
     fails("images are a tensor {B, H, W, 3}, got 'x.png'", model.encode, model, "x.png")
     fails("images is of u8; floats expected", model.encode, model, d.zeros(1, 8, 8, 3):to "u8")
     fails("decode: latents are a tensor {B, H, W, 4}, got [1,4,4,3]", model.decode, model, d.zeros(1, 4, 4, 3))
+    fails("autoencodertiny:decode takes no options, got table; tiles are an option of autoencoderkl",
+      model.decode, model, d.zeros(1, 4, 4, 4), { tile = true })
     fails("autoencodertiny:scale_latents: latents must be a tensor, got 3", model.scale_latents, model, 3)
     fails("autoencodertiny:unscale_latents: latents must be a tensor, got table", model.unscale_latents, model, { 3 })
   end)
@@ -320,6 +322,7 @@ describe("d.vq", function()
       d.zeros(1, 4, 4, 3))
     fails("vq:decode: latents are a tensor {B, H, W, 2}, got [1,4,4,3]", model.decode, model,
       d.zeros(1, 4, 4, 3), { force_not_quantize = true })
+    fails("vq:encode takes no options", model.encode, model, d.zeros(1, 8, 8, 3), { tile = true })
     local looking = vq { lookup_from_codebook = true }
     fails("embedding: index 1 is 9, outside 0..8", looking.decode, looking, d.full({ 1, 2, 2 }, 9):to "i64",
       { force_not_quantize = true })

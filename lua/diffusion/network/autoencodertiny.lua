@@ -137,7 +137,8 @@ tiny.methods = methods
 --- Latents of images.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
-function methods.encode(m, x)
+function methods.encode(m, x, options)
+  coder.no_options("autoencodertiny:encode", options)
   coder.images("autoencodertiny:encode", "images", x, m:config().in_channels)
   return fail.call(m.encoder, x)
 end
@@ -145,7 +146,8 @@ end
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
 ---@return diffusion.tensor images {B, H, W, C}
-function methods.decode(m, z)
+function methods.decode(m, z, options)
+  coder.no_options("autoencodertiny:decode", options)
   coder.images("autoencodertiny:decode", "latents", z, m:config().latent_channels)
   return fail.call(m.decoder, z)
 end

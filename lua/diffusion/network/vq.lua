@@ -104,7 +104,8 @@ vq.methods = methods
 --- Latents of images, before they are quantised.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
 ---@return diffusion.tensor latents {B, h, w, width of a row}
-function methods.encode(m, x)
+function methods.encode(m, x, options)
+  coder.no_options("vq:encode", options)
   coder.images("vq:encode", "images", x, m:config().in_channels)
   return coder.scope(function() return fail.call(m.quant_conv, fail.call(m.encoder, x)) end)
 end

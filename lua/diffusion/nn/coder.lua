@@ -239,6 +239,14 @@ function coder.images(where, what, x, width)
   return opts.floats(where, what, x)
 end
 
+--- Raises if a method that takes no options is given some.
+---@param where string "vq:encode"
+---@param options any
+function coder.no_options(where, options)
+  if options == nil then return end
+  fail.raise("%s takes no options, got %s; tiles are an option of autoencoderkl", where, kind.shown(options))
+end
+
 --- Calls fn(...) and releases all that it made but its results.
 coder.scope = gradient.scope
 
