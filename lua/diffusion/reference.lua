@@ -142,20 +142,22 @@ return {
     },
   },
   ["autoencodertiny:decode"] = {
-    signature = "autoencodertiny:decode(z)",
+    signature = "autoencodertiny:decode(z, options)",
     text = "Images of latents.",
     params = {
       { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {B, H, W, C}" },
     },
   },
   ["autoencodertiny:encode"] = {
-    signature = "autoencodertiny:encode(x)",
+    signature = "autoencodertiny:encode(x, options)",
     text = "Latents of images.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
@@ -8596,10 +8598,11 @@ return {
     },
   },
   ["vq:encode"] = {
-    signature = "vq:encode(x)",
+    signature = "vq:encode(x, options)",
     text = "Latents of images, before they are quantised.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },

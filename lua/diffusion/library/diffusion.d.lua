@@ -2161,13 +2161,15 @@ function autoencoderkl:encode(x, options) end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor images {B, H, W, C}
-function autoencodertiny:decode(z) end
+function autoencodertiny:decode(z, options) end
 
 --- Latents of images.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
-function autoencodertiny:encode(x) end
+function autoencodertiny:encode(x, options) end
 
 --- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2
 --- latent_magnitude) + latent_shift).
@@ -5734,7 +5736,8 @@ function vq:decode(z, options) end
 
 --- Latents of images, before they are quantised.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, width of a row}
-function vq:encode(x) end
+function vq:encode(x, options) end
 
 return d

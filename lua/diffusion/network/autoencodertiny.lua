@@ -136,6 +136,7 @@ tiny.methods = methods
 
 --- Latents of images.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
 function methods.encode(m, x, options)
   coder.no_options("autoencodertiny:encode", options)
@@ -145,6 +146,7 @@ end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor images {B, H, W, C}
 function methods.decode(m, z, options)
   coder.no_options("autoencodertiny:decode", options)

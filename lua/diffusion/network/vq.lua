@@ -103,6 +103,7 @@ vq.methods = methods
 
 --- Latents of images, before they are quantised.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, width of a row}
 function methods.encode(m, x, options)
   coder.no_options("vq:encode", options)
