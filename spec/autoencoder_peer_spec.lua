@@ -182,11 +182,15 @@ end)
 describe("d.autoencodertiny", function()
   it("says what it is called with", function()
     local model = tiny()
-    fails("autoencodertiny:encode: images are a tensor {B, H, W, C}, got [8,8,3]", model.encode, model,
+    fails("autoencodertiny:encode: images are a tensor {B, H, W, 3}, got [8,8,3]", model.encode, model,
       d.zeros(8, 8, 3))
-    fails("images are a tensor {B, H, W, C}, got 'x.png'", model.encode, model, "x.png")
+    fails("images are a tensor {B, H, W, 3}, got 'x.png'", model.encode, model, "x.png")
     fails("images is of u8; floats expected", model.encode, model, d.zeros(1, 8, 8, 3):to "u8")
-    fails("decoder: x is [1,4,4,3], but this network takes [B,H,W,4]", model.decode, model, d.zeros(1, 4, 4, 3))
+    fails("decode: latents are a tensor {B, H, W, 4}, got [1,4,4,3]", model.decode, model, d.zeros(1, 4, 4, 3))
+    fails("autoencodertiny:decode takes no options, got table; tiles are an option of autoencoderkl",
+      model.decode, model, d.zeros(1, 4, 4, 4), { tile = true })
+    fails("autoencodertiny:scale_latents: latents must be a tensor, got 3", model.scale_latents, model, 3)
+    fails("autoencodertiny:unscale_latents: latents must be a tensor, got table", model.unscale_latents, model, { 3 })
   end)
 
   it("takes the keys of taesd.py's two files", function()
@@ -315,10 +319,12 @@ describe("d.vq", function()
 
   it("says what it is called with", function()
     local model = vq { vq_embed_dim = 2 }
-    fails("vq:encode: images are a tensor {B, H, W, C}, got 3", model.encode, model, 3)
-    fails("quantize: latents have 3 channels, but a row of the codebook has 2", model.decode, model,
+    fails("vq:encode: images are a tensor {B, H, W, 3}, got 3", model.encode, model, 3)
+    fails("quantize: latents are a tensor {B, H, W, 2}, got [1,4,4,3]", model.decode, model,
       d.zeros(1, 4, 4, 3))
-    fails("vq:decode: latents have 3 channels", model.decode, model, d.zeros(1, 4, 4, 3), { force_not_quantize = true })
+    fails("vq:decode: latents are a tensor {B, H, W, 2}, got [1,4,4,3]", model.decode, model,
+      d.zeros(1, 4, 4, 3), { force_not_quantize = true })
+    fails("vq:encode takes no options", model.encode, model, d.zeros(1, 8, 8, 3), { tile = true })
     local looking = vq { lookup_from_codebook = true }
     fails("embedding: index 1 is 9, outside 0..8", looking.decode, looking, d.full({ 1, 2, 2 }, 9):to "i64",
       { force_not_quantize = true })
@@ -331,6 +337,8 @@ describe("d.vq", function()
       { norm_type = "spatial", vq_embed_dim = 4 })
     fails("entry 1: one of DownEncoderBlock2D, AttnDownEncoderBlock2D expected, got 'DownBlock2D'", vq,
       { down_block_types = { "DownBlock2D", "DownBlock2D" } })
+    fails("vq: entry 1 of block_out_channels is 48, no multiple of the groups of spatial norms, 32", vq,
+      { norm_type = "spatial", block_out_channels = { 48, 64 } })
   end)
 
   it("begins with a codebook within 1 / its rows", function()

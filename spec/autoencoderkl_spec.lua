@@ -169,15 +169,21 @@ describe("d.autoencoderkl", function()
 
   it("says what it is called with", function()
     local model = small_model()
-    fails("autoencoderkl:encode: images are a tensor {B, H, W, C}, got [8,8,3]", model.encode, model, d.zeros(8, 8, 3))
-    fails("autoencoderkl: images are a tensor {B, H, W, C}, got 'x.png'", model, "x.png")
+    fails("autoencoderkl:encode: images are a tensor {B, H, W, 3}, got [8,8,3]", model.encode, model, d.zeros(8, 8, 3))
+    fails("autoencoderkl: images are a tensor {B, H, W, 3}, got 'x.png'", model, "x.png")
     fails("autoencoderkl:decode: latents is of u8; floats expected", model.decode, model, d.zeros(1, 4, 4, 4):to "u8")
-    fails("post_quant_conv", model.decode, model, d.zeros(1, 4, 4, 3))
+    fails("autoencoderkl:decode: latents are a tensor {B, H, W, 4}, got [1,4,4,3]", model.decode, model,
+      d.zeros(1, 4, 4, 3))
     fails("autoencoderkl: eps is [1,2,2,4], but the latents are [1,4,4,4]", model, d.zeros(1, 8, 8, 3),
       { eps = d.zeros(1, 2, 2, 4) })
     fails("unknown option 'tiles'; did you mean 'tile'?", model.decode, model, d.zeros(1, 4, 4, 4), { tiles = true })
     fails("autoencoderkl: block_out_channels has 2 levels, but up_block_types has 1", small_model,
       { up_block_types = { "UpDecoderBlock2D" } })
+    fails("autoencoderkl: entry 2 of block_out_channels is 6, no multiple of norm_num_groups, 4", small_model,
+      { block_out_channels = { 8, 6 } })
+    fails("autoencoderkl: latents_mean has 2 entries, but latent_channels is 4", small_model,
+      { latents_mean = { 1, 2 } })
+    fails("latents_std': entry 1: number in (0, inf) expected, got 0", small_model, { latents_std = { 0, 1, 1, 1 } })
   end)
 end)
 
@@ -208,6 +214,13 @@ describe("tiles", function()
         assert.same({ 1, 9, 11, 4 }, (model:encode(x, { tile = tile })):shape())
       end
     end
+  end)
+
+  it("overlap by the latents that are named, though 1 - 0.8 is a little less than 0.2", function()
+    local model, z = small_model { mid_block_add_attention = false }, d.randn(1, 12, 5, 4)
+    local function decoded(overlap) return model:decode(z, { tile = { size = 20, overlap = overlap } }) end
+    assert.is_true(decoded(0.8):equal(decoded(0.79))) -- 8 of 10 latents
+    assert.same({ 1, 24, 10, 3 }, decoded(0.9):shape())
   end)
 
   it("are refused if they are too small", function()

@@ -107,8 +107,7 @@ describe("a folder of a text encoder", function()
 
   it("may be one of CLIP's two encoders, with options below text_config", function()
     local model = small_model { projection = true }
-    local options = joined(small, { projection_dim = 4, model_type = "clip_text_model", bad_words_ids = {} })
-    options.projection_dim = nil
+    local options = joined(small, { projection_dim = 512, model_type = "clip_text_model", bad_words_ids = {} })
     written(model, { architectures = { "CLIPModel" }, text_config = options, projection_dim = 4,
       vision_config = { hidden_size = 99 }, _name_or_path = "somewhere" })
     local _, pooled = assert(d.hub.load(root)).text(ids)
@@ -298,18 +297,23 @@ describe("tokens that are added", function()
     assert.is_true(tokens.weight[2]:ne(before[2]):all())
   end)
 
-  it("are in the table of a saved model", function()
-    local model, text = small_model(), { { 18, 21, 20, 19 } }
-    model:add_tokens(rows)
-    local states, path, root = model(text), os.tmpname(), child.folder()
-    assert(model:save(path))
-    assert(d.hub.save(root, model))
-    for _, again in ipairs { assert(d.load_model(path)), assert(d.hub.load(root)).text } do
-      assert.equal(22, again:config().vocab_size)
-      assert.is_true(states:equal((again(text))))
+  it("are in the table of a saved model, and end no text there", function()
+    for _, eos in ipairs { 19, 2 } do
+      local model, text = small_model { eos_token_id = eos }, { { 18, 21, 20, 19 } }
+      model:add_tokens(rows)
+      local path, root = os.tmpname(), child.folder()
+      local states, pooled = model(text)
+      assert(model:save(path))
+      assert(d.hub.save(root, model))
+      for _, again in ipairs { assert(d.load_model(path)), assert(d.hub.load(root)).text } do
+        local read, its = again(text)
+        assert.equal(22, again:config().vocab_size)
+        assert.is_true(states:equal(read))
+        assert.is_true(pooled:equal(its))
+      end
+      assert.same({ 20, eos }, { model:config().vocab_size, model:config().eos_token_id })
+      os.remove(path)
+      child.remove(root)
     end
-    assert.equal(20, model:config().vocab_size)
-    os.remove(path)
-    child.remove(root)
   end)
 end)

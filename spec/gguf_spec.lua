@@ -36,7 +36,8 @@ describe("a GGUF file", function()
     assert.same({ { 70000 } }, tensors.I32:totable())
     assert.same({ -(1 << 40) }, tensors.I64:totable())
     assert.same({ math.pi }, tensors.F64:totable())
-    fails("'Q6_K' is of type Q6_K [1,256], a form of weights that isn't read", function() return tensors.Q6_K end)
+    fails("'Q6_K' is of type Q6_K [1,256], a form of weights that isn't read; F32, F16, BF16, Q8_0, Q5_0, "
+      .. "Q5_1, Q4_0 and Q4_1 are", function() return tensors.Q6_K end)
   end)
 
   it("has facts", function()
@@ -89,6 +90,22 @@ describe("weights in blocks", function()
       local function slope(m) return (d.grad(function(y) return m(y):square():sum() end, x)) end
       assert(gap(slope(stored), slope(plain)) <= 1e-5 * slope(plain):abs():max():item(), kind)
     end
+  end))
+
+  it("are saved as f16, and take the values of other models", exactly(function()
+    local path, x = os.tmpname(), d.randn({ 4, 96 }, { seed = 1 })
+    local function build(net) return net:linear("one", net.x, { out = 3, bias = false }) end
+    local stored, plain = both(build, "Q8_0")
+    assert(stored:save(path))
+    local other = d.nn.model(d.nn.linear(96, 3, { bias = false }))
+    other:load_state { weight = tensors.Q8_0 }
+    assert.is_true(other(x):equal(plain(x)))
+    stored:load_state { ["one.weight"] = plain:state()["one.weight"] * 2 }
+    assert.is_true(stored(x):equal(plain(x) * 2))
+    assert.equal(0, select(2, stored:count()))
+    assert(stored:load(path))
+    assert(gap(stored(x), plain(x)) < 1e-2)
+    os.remove(path)
   end))
 
   it("are transposed, cut, and looked up", exactly(function()

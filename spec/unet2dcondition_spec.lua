@@ -9,6 +9,7 @@ local json = require "diffusion.file.json"
 local peers = require "diffusion.nn.peers"
 local records = require "spec.support.peer_unet2dcondition"
 local known = require "diffusion.network.unet2dcondition"
+local opts = require "diffusion.opts"
 
 local entry = known.peers.diffusers
 
@@ -77,6 +78,22 @@ describe("d.unet2dcondition", function()
     end
     local a, b = peers.model(known, o, given), assert(peers.model(known, o, older))
     assert.equal(bits(a(x, 5, { context = context })), bits(b(x, 5, { context = context })))
+  end)
+
+  -- The numbers are the peer's.
+  it("has transformers without blocks", function()
+    local levels = { down_block_types = { "CrossAttnDownBlock2D", "CrossAttnDownBlock2D" },
+      up_block_types = { "CrossAttnUpBlock2D", "CrossAttnUpBlock2D" } }
+    for _, one in ipairs {
+      { 63996, transformer_layers_per_block = { 0, 1 } }, { 43708, transformer_layers_per_block = 0 },
+      { 60308, transformer_layers_per_block = { 0, { 0, 2 } },
+        reverse_transformer_layers_per_block = { { 2, 1 }, { 1, 0 } } },
+    } do
+      local count = table.remove(one, 1)
+      local model = d.unet2dcondition(small(opts.joined(levels, one)))
+      assert.equal(count, (model:count()))
+      assert.is_true(model(x, 5, { context = context }):isfinite():all())
+    end
   end)
 
   it("is adopted from half precision, with the values of that", exactly(function()
@@ -345,8 +362,8 @@ describe("a config of UNet2DConditionModel", function()
       .. "one context", { cross_attention_dim = { 6, 8 } })
     refused("transformer_layers_per_block has lists in it, so reverse_transformer_layers_per_block must be given",
       { transformer_layers_per_block = { { 1 }, 1 } })
-    refused("transformer_layers_per_block: entry 2 of level 1 must be a whole number above 0",
-      { transformer_layers_per_block = { { 1, 0 }, 1 }, reverse_transformer_layers_per_block = { 1, 1 } })
+    refused("transformer_layers_per_block: entry 2 of level 1 must be a whole number from 0",
+      { transformer_layers_per_block = { { 1, -1 }, 1 }, reverse_transformer_layers_per_block = { 1, 1 } })
     refused("up_blocks.1 of CrossAttnUpBlock2D: there are 1 numbers of transformer blocks for this level, and none for "
       .. "resnet 2", { reverse_transformer_layers_per_block = { 1, { 2 } } })
     refused("attention_head_dim, which is the number of heads here, is 40, but there are 8 channels",
@@ -360,7 +377,8 @@ describe("a config of UNet2DConditionModel", function()
       { class_embeddings_concat = true, num_class_embeds = 2, addition_embed_type = "text" })
     refused('addition_embed_type = "text_image" reads image_embeds of width 6, but encoder_hid_dim_type = "image_proj" '
       .. "of width 4", { addition_embed_type = "text_image", encoder_hid_dim_type = "image_proj", encoder_hid_dim = 4 })
-    refused("attention_pool: 64 heads don't divide a width of 6", { addition_embed_type = "text" })
+    refused("addition_embed_type_num_heads, 64, doesn't divide the width of the context, 6",
+      { addition_embed_type = "text" })
     refused("conv_in_kernel must be odd, so that images keep their size, got 4", { conv_in_kernel = 4 })
     refused("resnet_out_scale_factor divides, so it can't be 0", { resnet_out_scale_factor = 0 })
     refused("timestep_post_act is one of silu, swish, mish, gelu, relu, got 'tanh'", { timestep_post_act = "tanh" })

@@ -63,7 +63,16 @@ local function quantized(x, kind)
   return table.concat(parts)
 end
 
---- A file of tensors. Matrices whose rows are whole blocks are quantized as `kind`.
+-- What stable-diffusion.cpp leaves as it is. Weights of norms are quantized there too.
+local KEPT = { "%.bias$", "%.scale$", "embedding", "time_embed%.", "label_emb%." }
+
+local function is_kept(name)
+  for _, pattern in ipairs(KEPT) do if name:find(pattern) then return true end end
+  return false
+end
+
+--- A file of tensors. Those whose rows are whole blocks are quantized as `kind`, as stable-diffusion.cpp
+--- chooses them.
 ---@param tensors table<string, diffusion.tensor>
 ---@param kind string "q8_0" or "q4_0"
 ---@return string bytes
@@ -74,7 +83,7 @@ function gguf_file.of(tensors, kind)
   table.sort(names)
   for i, name in ipairs(names) do
     local x = tensors[name]:contiguous()
-    local in_blocks = x:dim() == 2 and x:size(2) % 32 == 0 and not name:find "embedding"
+    local in_blocks = x:dtype() ~= "i64" and x:dim() > 0 and x:size(x:dim()) % 32 == 0 and not is_kept(name)
     local data = in_blocks and quantized(x, kind) or (x:dtype() == "i64" and x:to "f32" or x):bytes()
     local own = in_blocks and kind or x:dtype() == "i64" and "f32" or x:dtype()
     entries[i], n = gguf_file.entry(name, x:shape(), TYPES[own], at), n + (in_blocks and 1 or 0)

@@ -11,6 +11,8 @@ local gguf = {}
 local READ = { F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", I8 = "i8", I16 = "i16", I32 = "i32", I64 = "i64" }
 local BLOCKS = { Q4_0 = "q4_0", Q4_1 = "q4_1", Q5_0 = "q5_0", Q5_1 = "q5_1", Q8_0 = "q8_0" }
 
+local UNREAD = "a form of weights that isn't read; F32, F16, BF16, Q8_0, Q5_0, Q5_1, Q4_0 and Q4_1 are"
+
 local function read_tensor(file, t, wanted)
   local x, why
   if BLOCKS[t.dtype] then x, why = file:blocks(BLOCKS[t.dtype], t.shape, t.offset)
@@ -24,7 +26,7 @@ end
 -- An array for arrays.named. A window costs nothing, so it is made at once.
 local function entry(file, t, dtype)
   local number = READ[t.dtype] or BLOCKS[t.dtype]
-  if not number then return arrays.unread(t.name, t.dtype, t.shape, "a form of weights that isn't read") end
+  if not number then return arrays.unread(t.name, t.dtype, t.shape, UNREAD) end
   local wanted = not t.dtype:find "^I" and dtype or nil
   if wanted and wanted ~= number or t.dtype:find "^I" then
     return arrays.later(t.name, t.dtype, t.shape, function() return read_tensor(file, t, wanted) end)

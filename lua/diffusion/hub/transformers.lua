@@ -16,7 +16,8 @@ function transformers.class(given)
 end
 
 --- The keys of a config that a family reads. Configs there have many that no class reads, so that
---- others are passed over, as there.
+--- others are passed over, as there. The projections of CLIP's two encoders have one width, which isn't that
+--- below text_config.
 ---@param known table the family
 ---@param given table<string, any>
 ---@return table<string, any>
@@ -25,6 +26,7 @@ function transformers.keys(known, given)
   for _, list in ipairs { given, type(given.text_config) == "table" and given.text_config or {} } do
     for key, value in pairs(list) do if known.options[key] then out[key] = value end end
   end
+  if known.options.projection_dim then out.projection_dim = given.projection_dim or out.projection_dim end
   return out
 end
 

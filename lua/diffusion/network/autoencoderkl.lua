@@ -14,7 +14,9 @@ local kl = { name = "autoencoderkl" }
 
 local LOW, HIGH = -30, 20 -- bounds of ln variance
 
-local function moments(text) return { "table", each = { "number" }, as = "number[]", text = text } end
+local function moments(text, above)
+  return { "table", each = { "number", above = above }, as = "number[]", text = text }
+end
 
 kl.options = family.declare(kl.name, opts.joined(coder.rules, {
   latent_channels = family.size(4, 1, "channels of the latents"),
@@ -24,7 +26,7 @@ kl.options = family.declare(kl.name, opts.joined(coder.rules, {
     text = "latents are multiplied by it in a pipeline" },
   shift_factor = family.kept { "number", text = "subtracted from latents in a pipeline before that" },
   latents_mean = family.kept(moments "mean of each channel of the latents"),
-  latents_std = family.kept(moments "standard deviation of each channel of the latents"),
+  latents_std = family.kept(moments("standard deviation of each channel of the latents", 0)),
   force_upcast = family.kept { "boolean", default = true, text = "activations are in float32 anyway" },
   use_quant_conv = { "boolean", default = true, text = "a 1x1 convolution behind the encoder" },
   use_post_quant_conv = { "boolean", default = true, text = "a 1x1 convolution before the decoder" },
@@ -32,7 +34,14 @@ kl.options = family.declare(kl.name, opts.joined(coder.rules, {
   recompute = family.recompute,
 }))
 
-function kl.check(o) coder.check(kl.name, o) end
+function kl.check(o)
+  coder.check(kl.name, o)
+  for _, name in ipairs { "latents_mean", "latents_std" } do
+    if o[name] and #o[name] ~= o.latent_channels then
+      family.fail("autoencoderkl: %s has %d entries, but latent_channels is %d", name, #o[name], o.latent_channels)
+    end
+  end
+end
 
 function kl.text(o)
   return ("channels %d, latents %d, levels %d"):format(o.in_channels, o.latent_channels, #o.block_out_channels)
@@ -50,6 +59,8 @@ end
 
 -- Larger tiles of Stable Diffusion's decoder take more than 0.5 GB.
 local USUAL = 192
+
+local ROUNDING = 1e-6 -- latents: 100 * 0.07 is a little more than 7
 
 local tile_rules = opts.declare("autoencoderkl_tile", {
   size = { "integer", min = 1, default_text = "sample_size, at most 192; diffusers takes sample_size",
@@ -74,7 +85,7 @@ local function tiled(where, m, given)
   local usual = math.min(type(c.sample_size) == "table" and c.sample_size[1] or c.sample_size, USUAL)
   local factor = 1 << #c.block_out_channels - 1
   local size = (o.size or usual) // factor
-  local step = math.floor(size * (1 - o.overlap))
+  local step = size - math.ceil(size * o.overlap - ROUNDING)
   if step < 1 then
     fail.raise("%s: tiles of %d pixels with an overlap of %g are too small: they have %d latents a side", where,
       o.size or usual, o.overlap, size)
@@ -126,7 +137,7 @@ end
 ---@return diffusion.tensor std
 function methods.encode(m, x, options)
   local o = opts.check("autoencoderkl:encode", options, encode_rules, 2)
-  coder.images("autoencoderkl:encode", "images", x)
+  coder.images("autoencoderkl:encode", "images", x, m:config().in_channels)
   return coder.scope(function()
     local mean, log_variance = distribution(m, x, tiled("autoencoderkl:encode", m, o.tile))
     return mean, (log_variance * 0.5):exp()
@@ -139,7 +150,7 @@ end
 ---@return diffusion.tensor images {B, H, W, C}
 function methods.decode(m, z, options)
   local o = opts.check("autoencoderkl:decode", options, decode_rules, 2)
-  coder.images("autoencoderkl:decode", "latents", z)
+  coder.images("autoencoderkl:decode", "latents", z, m:config().latent_channels)
   return coder.scope(decoded, m, z, tiled("autoencoderkl:decode", m, o.tile))
 end
 
@@ -163,7 +174,7 @@ end
 ---@return diffusion.tensor kl {B}, the divergence of the latents from standard normal ones
 function kl.forward(m, x, options)
   local o = opts.check("autoencoderkl", options, forward_rules, 2)
-  coder.images("autoencoderkl", "images", x)
+  coder.images("autoencoderkl", "images", x, m:config().in_channels)
   return coder.scope(function()
     local mean, log_variance = distribution(m, x)
     local z = mean + (log_variance * 0.5):exp() * noise_of(o, mean)

@@ -1,8 +1,11 @@
 -- AutoencoderTiny of diffusers is TAESD, a tiny autoencoder of plain convolutions that imitates large
 -- ones. Parameters have the paths of that class.
 local coder = require "diffusion.nn.coder"
+local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local family = require "diffusion.nn.family"
+local kind = require "diffusion.kind"
+local opts = require "diffusion.opts"
 
 local tiny = { name = "autoencodertiny" }
 
@@ -133,18 +136,28 @@ tiny.methods = methods
 
 --- Latents of images.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
-function methods.encode(m, x)
-  coder.images("autoencodertiny:encode", "images", x)
+function methods.encode(m, x, options)
+  coder.no_options("autoencodertiny:encode", options)
+  coder.images("autoencodertiny:encode", "images", x, m:config().in_channels)
   return fail.call(m.encoder, x)
 end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor images {B, H, W, C}
-function methods.decode(m, z)
-  coder.images("autoencodertiny:decode", "latents", z)
+function methods.decode(m, z, options)
+  coder.no_options("autoencodertiny:decode", options)
+  coder.images("autoencodertiny:decode", "latents", z, m:config().latent_channels)
   return fail.call(m.decoder, z)
+end
+
+local function check_floats(method, z)
+  local where = "autoencodertiny:" .. method
+  if not core.is_tensor(z) then fail.raise("%s: latents must be a tensor, got %s", where, kind.shown(z)) end
+  opts.floats(where, "latents", z)
 end
 
 --- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2 latent_magnitude) +
@@ -153,6 +166,7 @@ end
 ---@return diffusion.tensor
 function methods.scale_latents(m, z)
   local o = m:config()
+  check_floats("scale_latents", z)
   return (z / (2 * o.latent_magnitude) + o.latent_shift):clamp(0, 1)
 end
 
@@ -161,6 +175,7 @@ end
 ---@return diffusion.tensor
 function methods.unscale_latents(m, z)
   local o = m:config()
+  check_floats("unscale_latents", z)
   return (z - o.latent_shift) * (2 * o.latent_magnitude)
 end
 

@@ -187,9 +187,11 @@ function methods.add_tokens(m, rows)
   return ids
 end
 
---- A file holds the table with the rows that were added.
+--- A file holds the table with the rows that were added. Added ids are larger than that of the end, so the end
+--- is named.
 function clip.stored(m, state, config)
   if #m.added == 0 then return state, config end
+  if config.eos_token_id == LEGACY_EOS then config.eos_token_id = config.vocab_size - 1 end
   local name = "embeddings.token_embedding.weight"
   local parts = { state[name]:detach() }
   for i, rows in ipairs(m.added) do parts[i + 1] = rows:detach():to(parts[1]:dtype()) end

@@ -57,10 +57,10 @@ condition.options = family.declare(condition.name, {
     { text = "groups of the norms; false for K blocks, and no norm before the last convolution" }),
   norm_eps = base.norm_eps,
   cross_attention_dim = sizes(1280, "width of the context; one for all levels, or one for each"),
-  transformer_layers_per_block = { "integer|table", default = 1, min = 1, max = 100000,
-    each = { "integer|table", min = 1, max = 100000 }, as = "integer|(integer|integer[])[]",
+  transformer_layers_per_block = { "integer|table", default = 1, min = 0, max = 100000,
+    each = { "integer|table", min = 0, max = 100000 }, as = "integer|(integer|integer[])[]",
     text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
-  reverse_transformer_layers_per_block = { "table", each = { "integer|table", min = 1, max = 100000 },
+  reverse_transformer_layers_per_block = { "table", each = { "integer|table", min = 0, max = 100000 },
     as = "(integer|integer[])[]", text = "the same on the way up, from the deepest level" },
   encoder_hid_dim = family.size(nil, 1, "width of the context that is projected to cross_attention_dim"),
   encoder_hid_dim_type = { "string", as = '"text_proj"|"text_image_proj"|"image_proj"',
@@ -189,8 +189,8 @@ local function check_depths(o)
   for _, name in ipairs { "transformer_layers_per_block", "reverse_transformer_layers_per_block" } do
     for i, given in ipairs(type(o[name]) == "table" and o[name] or {}) do
       for j, depth in ipairs(type(given) == "table" and given or {}) do
-        if math.type(depth) ~= "integer" or depth < 1 then
-          refuse("%s: entry %d of level %d must be a whole number above 0", name, j, i)
+        if math.type(depth) ~= "integer" or depth < 0 then
+          refuse("%s: entry %d of level %d must be a whole number from 0", name, j, i)
         end
         nested = nested or name == "transformer_layers_per_block"
       end
@@ -216,6 +216,13 @@ local function check_contexts(o)
   if reads and type(o.cross_attention_dim) == "table" then
     refuse("encoder_hid_dim_type and addition_embed_type = \"text\" or \"text_image\" need one cross_attention_dim "
       .. "for all levels, got %d", #o.cross_attention_dim)
+  end
+end
+
+local function check_pool(o)
+  local heads, width = o.addition_embed_type_num_heads, o.encoder_hid_dim or o.cross_attention_dim
+  if o.addition_embed_type == "text" and width % heads ~= 0 then
+    refuse("addition_embed_type_num_heads, %d, doesn't divide the width of the context, %d", heads, width)
   end
 end
 
@@ -306,6 +313,7 @@ function condition.check(o)
   check_foreign(o)
   check_contexts(o)
   check_conditions(o)
+  check_pool(o)
   check_time(o)
   check_rest(o)
 end

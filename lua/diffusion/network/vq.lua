@@ -32,11 +32,11 @@ vq.options = family.declare(vq.name, opts.joined(coder.rules, {
 local function width_of(o) return o.vq_embed_dim or o.latent_channels end
 
 function vq.check(o)
-  coder.check(vq.name, o)
   if o.norm_type == "spatial" and width_of(o) ~= o.latent_channels then
     family.fail("vq: norm_type = 'spatial' needs vq_embed_dim to be latent_channels, %d, got %d", o.latent_channels,
       width_of(o))
   end
+  coder.check(vq.name, o)
 end
 
 function vq.text(o)
@@ -58,13 +58,6 @@ local function nearest(x, rows)
   return core.ops.cat(parts, 1)
 end
 
-local function check_width(where, z, width)
-  coder.images(where, "latents", z)
-  if z:size(4) ~= width then
-    fail.raise("%s: latents have %d channels, but a row of the codebook has %d", where, z:size(4), width)
-  end
-end
-
 -- The gradient passes to z as if it were not quantised (Oord et al. 2017).
 local function quantised(m, o, z)
   local codebook, fixed = m.embedding, z:detach()
@@ -81,7 +74,7 @@ end
 local Codebook = module.module("codebook", function(m, o)
   m.embedding = layers.embedding(o.num_vq_embeddings, width_of(o), { within = 1 / o.num_vq_embeddings })
   function m:forward(z)
-    check_width("quantize", z, width_of(o))
+    coder.images("quantize", "latents", z, width_of(o))
     return coder.scope(quantised, self, o, z)
   end
   function m:lookup(rows) return fail.call(self.embedding, fail.call(core.whole, "quantize:lookup: rows", rows)) end
@@ -110,9 +103,11 @@ vq.methods = methods
 
 --- Latents of images, before they are quantised.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, width of a row}
-function methods.encode(m, x)
-  coder.images("vq:encode", "images", x)
+function methods.encode(m, x, options)
+  coder.no_options("vq:encode", options)
+  coder.images("vq:encode", "images", x, m:config().in_channels)
   return coder.scope(function() return fail.call(m.quant_conv, fail.call(m.encoder, x)) end)
 end
 
@@ -122,7 +117,7 @@ local decode_rules = opts.declare("vq_decode", {
 })
 
 local function decoded(m, z)
-  check_width("vq:decode", z, m.quantize.embedding.weight:size(2))
+  coder.images("vq:decode", "latents", z, width_of(m:config()))
   local h = fail.call(m.post_quant_conv, z)
   if m:config().norm_type == "spatial" then return fail.call(m.decoder, h, z) end
   return fail.call(m.decoder, h)

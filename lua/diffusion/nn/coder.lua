@@ -200,7 +200,16 @@ function coder.decoder(o)
     build = build }
 end
 
---- Raises unless the lists of the levels are of one length.
+-- The groups of the norms divide the channels of each level.
+local function check_groups(name, o, groups, what)
+  for i, width in ipairs(o.block_out_channels) do
+    if width % groups ~= 0 then
+      fail.raise("%s: entry %d of block_out_channels is %d, no multiple of %s, %d", name, i, width, what, groups)
+    end
+  end
+end
+
+--- Raises unless the lists of the levels are of one length and the norms fit.
 ---@param name string the family
 ---@param o table options of the config
 function coder.check(name, o)
@@ -210,21 +219,32 @@ function coder.check(name, o)
       fail.raise("%s: block_out_channels has %d levels, but %s has %d", name, n, key, #o[key])
     end
   end
+  check_groups(name, o, o.norm_num_groups, "norm_num_groups")
+  if o.norm_type == "spatial" then check_groups(name, o, SPATIAL_GROUPS, "the groups of spatial norms") end
 end
 
 -- ==== calls ==============================================================================
 
---- Raises unless x is a tensor of floats with four dimensions.
+--- Raises unless x is a tensor of floats {B, H, W, width}.
 ---@param where string "vq:encode"
 ---@param what string "images"
 ---@param x any
+---@param width integer
 ---@return any x
-function coder.images(where, what, x)
-  if not core.is_tensor(x) or x:dim() ~= 4 then
-    fail.raise("%s: %s are a tensor {B, H, W, C}, got %s", where, what,
+function coder.images(where, what, x, width)
+  if not core.is_tensor(x) or x:dim() ~= 4 or x:size(4) ~= width then
+    fail.raise("%s: %s are a tensor {B, H, W, %d}, got %s", where, what, width,
       core.is_tensor(x) and kind.shape_text(x) or kind.shown(x))
   end
   return opts.floats(where, what, x)
+end
+
+--- Raises if a method that takes no options is given some.
+---@param where string "vq:encode"
+---@param options any
+function coder.no_options(where, options)
+  if options == nil then return end
+  fail.raise("%s takes no options, got %s; tiles are an option of autoencoderkl", where, kind.shown(options))
 end
 
 --- Calls fn(...) and releases all that it made but its results.

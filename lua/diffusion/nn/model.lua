@@ -82,11 +82,16 @@ function model.takes_class(m) return model.classes(m) ~= 0 end
 
 -- ==== the call ==========================================================================
 
+-- A list of numbers as a tensor; other values stay.
+local function as_tensor(x)
+  return type(x) == "table" and not getmetatable(x) and fail.call(core.tensor, x) or x
+end
+
 -- Numbers given as one, a list or a tensor, as a tensor [B]. Levels are such numbers.
 local function numbers(what, t, B)
   if type(t) == "number" and t - t ~= 0 then fail.raise("model: %s is %g", what, t) end
   if type(t) == "number" then return core.full({ B }, t) end
-  if type(t) == "table" and not getmetatable(t) then t = fail.call(core.tensor, t) end
+  t = as_tensor(t)
   if not core.is_tensor(t) then
     fail.raise("model: %s must be a number, a list or a tensor, got %s", what, kind.of(t))
   end
@@ -98,9 +103,16 @@ local function numbers(what, t, B)
   return t
 end
 
+local function rows_of_class(class)
+  class = as_tensor(class)
+  if core.is_tensor(class) then return class end
+  fail.raise("model: class is a row of numbers for each sample, a tensor {B, width}, got %s", kind.shown(class))
+end
+
 -- Classes as a network takes them: labels, numbers, or embeddings of its own width.
 local function class_of(own, class, B)
-  if class == nil or own.class_form == "vector" then return class end
+  if class == nil then return nil end
+  if own.class_form == "vector" then return rows_of_class(class) end
   if own.class_form == "number" then return numbers("class", class, B) end
   return classes.of("model", class, B)
 end
@@ -286,6 +298,23 @@ function model.mismatch(parameters, state)
   end
 end
 
+-- Weights in blocks are only read. They become numbers, and stay frozen.
+local function make_writable(m)
+  local home, list = private[m].home, {}
+  for i = 1, home:count() do
+    if core.is_stored(home:value(i)) then list[#list + 1] = i end
+  end
+  fail.call(home.set_trainable, home, list, true)
+  fail.call(home.set_trainable, home, list, false)
+end
+
+-- A state with numbers of this type for weights in blocks.
+local function numbered(state, dtype)
+  local out = {}
+  for name, x in pairs(state) do out[name] = core.is_stored(x) and x:to(dtype) or x end
+  return out
+end
+
 --- Copies values in, by name. The state must have every parameter, of the same shape, and nothing
 --- else.
 ---@param state table<string, any>
@@ -294,6 +323,8 @@ function Model:load_state(state)
   opts.table("load_state", 1, "a table of tensors by name", state)
   local trouble = model.mismatch(self:parameters(), state)
   if trouble then fail.raise("load_state: %s", (trouble:gsub("^state: ", ""))) end
+  make_writable(self)
+  state = numbered(state, core.real)
   for name, p in self:parameters() do p:copy_(state[name]:detach()) end
   return self
 end
@@ -320,7 +351,8 @@ local save_rules = opts.declare("model_save", {
 })
 
 --- Writes the model as one file: its values (or an average's), its config, the target that an
---- objective trained it for, and the process. A process of another target is an error.
+--- objective trained it for, and the process. A process of another target is an error. Weights in blocks
+--- become f16.
 ---@param path string
 ---@param options diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -335,7 +367,7 @@ function Model:save(path, options)
   end
   local state
   state, described.model = model.stored(self, o.weights)
-  return container.write(path, "model", state, described)
+  return container.write(path, "model", numbered(state, "f16"), described)
 end
 
 local load_rules = opts.declare("model_load", { copy = rule.copy })
