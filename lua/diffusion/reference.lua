@@ -142,20 +142,22 @@ return {
     },
   },
   ["autoencodertiny:decode"] = {
-    signature = "autoencodertiny:decode(z)",
+    signature = "autoencodertiny:decode(z, options)",
     text = "Images of latents.",
     params = {
       { name = "z", type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "images {B, H, W, C}" },
     },
   },
   ["autoencodertiny:encode"] = {
-    signature = "autoencodertiny:encode(x)",
+    signature = "autoencodertiny:encode(x, options)",
     text = "Latents of images.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "latents {B, h, w, latent_channels}" },
@@ -4064,7 +4066,7 @@ return {
       { name = "time_embedding_type", type = "\"positional\" or \"fourier\"", default = "\"positional\"", text = "waves of t, or Fourier features of it" },
       { name = "time_offset", type = "number", default = "1, or 0 if time_embedding_type is \"fourier\"", text = "model(x, t) is UNet2DConditionModel at timestep t - time_offset" },
       { name = "timestep_post_act", type = "string", default = "none", text = "activation of the embedding of t: as act_fn" },
-      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 1", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
+      { name = "transformer_layers_per_block", type = "integer or list of integers or lists of integers", range = ">= 0", default = "1", text = "transformer blocks behind a residual block; one for all levels, or for each level one or a list" },
       { name = "up_block_types", type = "list of strings", default = "{\"UpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"}", text = "the block of each level on the way up" },
       { name = "upcast_attention", type = "boolean", default = "false", text = "attention is in float32 anyway; kept for the config" },
       { name = "use_linear_projection", type = "boolean", default = "false", text = "the products around transformer blocks are of tokens, not 1x1 convolutions" },
@@ -4691,7 +4693,7 @@ return {
   },
   ["model:save"] = {
     signature = "model:save(path, [options])",
-    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error.",
+    text = "Writes the model as one file: its values (or an average's), its config, the target that an objective trained it for, and the process. A process of another target is an error. Weights in blocks become f16.",
     params = {
       { name = "path", type = "string" },
       { name = "options", type = "diffusion.model_save_options?", optional = true },
@@ -5933,7 +5935,7 @@ return {
   },
   ["pipe:encode_set"] = {
     signature = "pipe:encode_set([set], [options])",
-    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. Without a set, the file is read.",
+    text = "A set of latents and texts' states, which are computed once. Its batches are latents, drawn again each time from the autoencoder's mean and deviation. With a path they are kept in a file. That is refused if the pipe's networks, the pictures or the captions have changed. A call that was interrupted goes on from the parts in \"PATH.parts\". Without a set, the file is read.",
     params = {
       { name = "set", type = "diffusion.set|nil", text = "pictures, with captions or without", optional = true },
       { name = "options", type = "diffusion.pipe_encode_set_options?", optional = true },
@@ -5959,7 +5961,7 @@ return {
     },
     options = {
       { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
-      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image" },
       { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
       { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
       { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
@@ -6001,7 +6003,7 @@ return {
     options = {
       { name = "keep", type = "tensor", default = "required", text = "1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape" },
       { name = "prompt", type = "string, list of strings or table", default = "required", text = "a text, a list of texts, or the first result of pipe:encode_prompt" },
-      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]; one is used for all prompts" },
+      { name = "x0", type = "tensor", default = "required", text = "images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image" },
       { name = "clip_skip", type = "integer", range = ">= 0", default = "0", text = "last layers of the text encoder that are left out" },
       { name = "eta", type = "number", range = ">= 0", default = "that of the scheduler", text = "factor of the noise of DDIM and TCD" },
       { name = "generator", type = "generator or list of generators", default = "none", text = "draws images in PyTorch's order, in place of a seed; a list has one for each image" },
@@ -8598,10 +8600,11 @@ return {
     },
   },
   ["vq:encode"] = {
-    signature = "vq:encode(x)",
+    signature = "vq:encode(x, options)",
     text = "Latents of images, before they are quantised.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {B, H, W, C} in [-1, 1]" },
+      { name = "options", type = "nil", text = "none are taken, and they are refused" },
     },
     returns = {
       { type = "diffusion.tensor", text = "latents {B, h, w, width of a row}" },

@@ -1288,7 +1288,7 @@ local d = {}
 
 ---@class (exact) diffusion.pipe_image2image_options
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
----@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image
 ---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
 ---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
@@ -1312,7 +1312,7 @@ local d = {}
 ---@class (exact) diffusion.pipe_inpaint_options
 ---@field keep diffusion.tensor 1 where x0 stays, 0 where it is painted: {H, W, 1}, or of x0's shape
 ---@field prompt string|string[]|table a text, a list of texts, or the first result of pipe:encode_prompt
----@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]; one is used for all prompts
+---@field x0 diffusion.tensor images {n, H, W, 3} in [-1, 1]: one for all, or one for each prompt or image
 ---@field clip_skip? integer last layers of the text encoder that are left out; range >= 0; default 0
 ---@field eta? number factor of the noise of DDIM and TCD; range >= 0; default that of the scheduler
 ---@field generator? diffusion.generator|diffusion.generator[] draws images in PyTorch's order, in place of a seed; a list has one for each image
@@ -1744,7 +1744,7 @@ local d = {}
 ---@field time_embedding_type? "positional"|"fourier" waves of t, or Fourier features of it; default "positional"
 ---@field time_offset? number model(x, t) is UNet2DConditionModel at timestep t - time_offset; default 1, or 0 if time_embedding_type is "fourier"
 ---@field timestep_post_act? string activation of the embedding of t: as act_fn
----@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 1; default 1
+---@field transformer_layers_per_block? integer|(integer|integer[])[] transformer blocks behind a residual block; one for all levels, or for each level one or a list; range >= 0; default 1
 ---@field up_block_types? string[] the block of each level on the way up; default {"UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"}
 ---@field upcast_attention? boolean attention is in float32 anyway; kept for the config; default false
 ---@field use_linear_projection? boolean the products around transformer blocks are of tokens, not 1x1 convolutions; default false
@@ -2163,13 +2163,15 @@ function autoencoderkl:encode(x, options) end
 
 --- Images of latents.
 ---@param z diffusion.tensor latents {B, h, w, latent_channels}
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor images {B, H, W, C}
-function autoencodertiny:decode(z) end
+function autoencodertiny:decode(z, options) end
 
 --- Latents of images.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, latent_channels}
-function autoencodertiny:encode(x) end
+function autoencodertiny:encode(x, options) end
 
 --- Latents scaled to [0, 1], as the bytes of a picture hold them: clamp(z / (2
 --- latent_magnitude) + latent_shift).
@@ -4199,7 +4201,8 @@ function model:load_state(state) end
 function model:parameters() end
 
 --- Writes the model as one file: its values (or an average's), its config, the target that an
---- objective trained it for, and the process. A process of another target is an error.
+--- objective trained it for, and the process. A process of another target is an error. Weights
+--- in blocks become f16.
 ---@param path string
 ---@param options? diffusion.model_save_options?
 ---@return true|nil done nil with a message if the file can't be written
@@ -4695,8 +4698,9 @@ function pipe:encode_prompt(options) end
 
 --- A set of latents and texts' states, which are computed once. Its batches are latents, drawn
 --- again each time from the autoencoder's mean and deviation. With a path they are kept in a
---- file. That is refused if the pipe's networks, the pictures or the captions have changed.
---- Without a set, the file is read.
+--- file. That is refused if the pipe's networks, the pictures or the captions have changed. A
+--- call that was interrupted goes on from the parts in "PATH.parts". Without a set, the file
+--- is read.
 ---@param set? diffusion.set|nil pictures, with captions or without
 ---@param options? diffusion.pipe_encode_set_options?
 ---@return diffusion.set|nil encoded nil with a message if the file doesn't fit or can't be written
@@ -5735,7 +5739,8 @@ function vq:decode(z, options) end
 
 --- Latents of images, before they are quantised.
 ---@param x diffusion.tensor images {B, H, W, C} in [-1, 1]
+---@param options nil none are taken, and they are refused
 ---@return diffusion.tensor latents {B, h, w, width of a row}
-function vq:encode(x) end
+function vq:encode(x, options) end
 
 return d
