@@ -63,7 +63,7 @@ local function quantized(x, kind)
   return table.concat(parts)
 end
 
--- What stable-diffusion.cpp leaves as it is. Weights of norms are quantized there too.
+-- Whether stable-diffusion.cpp leaves a tensor as it is. Weights of norms are quantized there too.
 local KEPT = { "%.bias$", "%.scale$", "embedding", "time_embed%.", "label_emb%." }
 
 local function is_kept(name)
