@@ -11,8 +11,8 @@
 #                   then fewer of them under ASan (some minutes); TRIES=n: allocations per
 #                   scenario, ONLY=words: scenarios whose names match
 #   make lint       compiler warnings, clang-format, cppcheck, luacheck, NEON cross-compiled
-#   make bench      compare all workloads with PyTorch, sampling with OpenVINO as well;
-#                   BENCH=quick takes a minute, ONLY=sd is Stable Diffusion in full size,
+#   make bench      compare all workloads with PyTorch, and sampling with OpenVINO.
+#                   BENCH=quick takes a minute; ONLY=sd runs Stable Diffusion in full size;
 #                   ONLY=pattern selects by name; the guide on performance has more
 #   make peers      install PyTorch, diffusers and OpenVINO in a virtual environment, build/peers,
 #                   and build stable-diffusion.cpp there, which needs cmake and a C++ compiler

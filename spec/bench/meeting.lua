@@ -37,7 +37,8 @@ local function say(w, results, present, foreign)
   for i, one in ipairs(present) do
     text[#text + 1] = ("%s %s (%s)"):format(one.name, range(results[i + 1]), one.setting)
   end
-  print(("%s, %d rounds, others took %.0f %% of the machine"):format(table.concat(text, ", "), rounds(w), 100 * foreign))
+  text[#text + 1] = ("%d rounds, others took %.0f %% of the machine"):format(rounds(w), 100 * foreign)
+  print(table.concat(text, ", "))
 end
 
 -- One fight; notes the seconds of each opponent, and how many times faster ours is.

@@ -27,7 +27,7 @@ end
 
 local function figures(ms, ratio) return ms and ("%.3f %.2f"):format(ms, ratio) or "- -" end
 
--- The opponents after the first are those beside PyTorch, by name.
+-- After PyTorch come the others, by name.
 local function line(w, ours, peer, beside)
   local text = { ("bench %s %.3f"):format(key_of(w), ours), figures(peer, peer and peer / ours) }
   for _, one in ipairs(beside or {}) do

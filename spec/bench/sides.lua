@@ -69,7 +69,7 @@ local function opponent(w, name)
   return { name = name, setting = setting, start = function() return starters[name](w) end }
 end
 
---- Whom ours meets: PyTorch and those beside it, as far as they are here, or ourselves with the fields of w.against
+--- Whom ours meets: PyTorch and those of w.beside, if they are here, or ourselves with the fields of w.against
 --- changed.
 ---@return table[] opponents {name, setting, start = function that returns a worker}
 function sides.opponents(w)

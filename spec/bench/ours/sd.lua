@@ -10,7 +10,8 @@ local parts = {}
 function parts.unet(folder)
   local net = assert(d.hub.load(folder .. "/unet")).unet
   local x, t, context = d.randn(2, 64, 64, 4), d.full({ 2 }, 500), d.randn(2, 77, 768)
-  return { x = x, t = t, context = context }, function() return net(x, t, { context = context }) end
+  local function call() return net(x, t, { context = context }) end
+  return { x = x, t = t - 1, context = context }, call -- times count from 0 there
 end
 
 function parts.decode(folder)

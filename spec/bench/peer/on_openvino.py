@@ -1,4 +1,4 @@
-"""A module of PyTorch on OpenVINO's CPU plugin, in float32, or in bf16 at precision "medium"."""
+"""A module of PyTorch on OpenVINO's CPU plugin, in float32, or in bf16 at precision "medium" if the CPU has it."""
 import openvino as ov
 import torch
 
@@ -12,13 +12,15 @@ def convert(module, inputs):
 
 
 def compile(model, w):
+    core = ov.Core()
+    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": int(w["threads"]),
-        "INFERENCE_PRECISION_HINT": "bf16" if w["precision"] == "medium" else "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if has_bf16 and w["precision"] == "medium" else "f32",
     }
-    return Call(ov.Core().compile_model(model, "CPU", settings))
+    return Call(core.compile_model(model, "CPU", settings))
 
 
 class Call:
