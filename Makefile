@@ -11,9 +11,11 @@
 #                   then fewer of them under ASan (some minutes); TRIES=n: allocations per
 #                   scenario, ONLY=words: scenarios whose names match
 #   make lint       compiler warnings, clang-format, cppcheck, luacheck, NEON cross-compiled
-#   make bench      compare all workloads with PyTorch; BENCH=quick takes a minute,
+#   make bench      compare all workloads with PyTorch, and sampling with OpenVINO.
+#                   BENCH=quick takes a minute; ONLY=sd runs Stable Diffusion in full size;
 #                   ONLY=pattern selects by name; the guide on performance has more
-#   make peers      install PyTorch and diffusers in a virtual environment: build/peers
+#   make peers      install PyTorch, diffusers and OpenVINO in a virtual environment, build/peers,
+#                   and build stable-diffusion.cpp there, which needs cmake and a C++ compiler
 #   make check-peers     compare models, schedulers and files with diffusers; ONLY=words
 #   make fuzz       give damaged files to every reader: the C ones under libFuzzer until
 #                   SECONDS=300 pass without a new edge and RUNS=1000000 are over, the Lua
@@ -139,6 +141,7 @@ PEER_PIPS := torch==2.13.0 numpy==2.4.6 safetensors==0.8.0 diffusers==0.42.1 \
              accelerate==1.15.0 transformers==5.24.0 scipy==1.17.1 torchsde==0.2.6 \
              peft==0.21.2
 PEER_DATA := clip-anytorch==2.6.0 # for its list of merges, which CLIP's tokenizer is made of
+PEER_OV   := openvino==2026.4.0 # for `make bench`
 PEER_PIP   = $(PEERS)/bin/pip install -qqq --disable-pip-version-check --retries 1
 
 peers:
@@ -146,6 +149,29 @@ peers:
 	  && $(PEER_PIP) --no-deps $(PEER_DATA); } \
 	  || { rm -rf $(PEERS); \
 	       echo "cannot install torch==2.13.0; make bench leaves its columns blank"; }
+	@[ ! -d $(PEERS) ] || $(PEER_PIP) $(PEER_OV) \
+	  || echo "cannot install $(PEER_OV); make bench leaves its columns blank"
+	@[ ! -d $(PEERS) ] || $(MAKE) -s peer-sdcpp > $(PEERS)/sdcpp.log 2>&1 \
+	  || echo "cannot build stable-diffusion.cpp; see $(PEERS)/sdcpp.log; make bench leaves its columns blank"
+
+# stable-diffusion.cpp, for ONLY=sd. The source distribution of its Python package has all of its source. It is
+# built for this machine, and for AVX2 alone.
+SDCPP        := stable_diffusion_cpp_python-0.4.7
+SDCPP_CMAKE   = cmake -S spec/bench/peer/sdcpp \
+                -DSDCPP=$(abspath $(PEERS))/sdcpp/$(SDCPP)/vendor/stable-diffusion.cpp
+SDCPP_AVX2   := -DGGML_NATIVE=OFF $(patsubst %,-DGGML_%=ON,SSE42 AVX AVX2 BMI2 FMA F16C)
+
+peer-sdcpp: $(PEERS)/sdcpp/$(SDCPP).tar.gz
+	tar -xzf $< -C $(PEERS)/sdcpp
+	$(SDCPP_CMAKE) -B $(PEERS)/sdcpp/native
+	cmake --build $(PEERS)/sdcpp/native -j$(JOBS)
+	$(SDCPP_CMAKE) -B $(PEERS)/sdcpp/avx2 $(SDCPP_AVX2)
+	cmake --build $(PEERS)/sdcpp/avx2 -j$(JOBS)
+
+$(PEERS)/sdcpp/$(SDCPP).tar.gz:
+	@mkdir -p $(@D)
+	$(PEERS)/bin/pip download -q --no-deps --no-binary :all: -d $(@D) \
+	  stable-diffusion-cpp-python==$(SDCPP:stable_diffusion_cpp_python-%=%)
 
 check-peers: all
 	@$(IN_TREE) LUA=$(LUA) PEERS=$(PEERS) ONLY="$(ONLY)" $(LUA) spec/peers/run.lua
@@ -302,4 +328,4 @@ clean:
 MAKEFLAGS += --no-print-directory
 .PHONY: all alloc-host always bench check-alloc check-alloc-sanitized check-amx check-peers \
         check-kernels check-neon clean demo deps doc fuzz fuzz-parsers install install-command install-module \
-        lint peers sanitize specs-amx specs-sanitized stress test
+        lint peer-sdcpp peers sanitize specs-amx specs-sanitized stress test

@@ -1,4 +1,4 @@
---- Do both sides compute the same? Parameters, FLOPs, outputs, gradients.
+--- Do ours and a peer compute the same? Parameters, FLOPs, outputs, gradients.
 local settings = require "settings"
 
 local agree = { failed = false }
@@ -31,31 +31,37 @@ local function print_flops(w)
   if flops then print(("  %.2f GFLOP a forward"):format(flops / 1e9)) end
 end
 
-local function check_answers(w, answer)
+-- A peer answers how far ours is from PyTorch's float32 and, if it computes otherwise, how far itself is.
+local function check_answers(w, answer, name)
   local outputs, gradients = tonumber(answer.outputs), tonumber(answer.gradients)
   local may = (w.task == "op" and of_op or of_network)[w.precision]
   print(("  outputs differ by %.1e, gradients by %.1e"):format(outputs, gradients)
-    .. (answer.own_outputs and ("; PyTorch's own by %.1e and %.1e"):format(answer.own_outputs,
+    .. (answer.own_outputs and ("; %s's own by %.1e and %.1e"):format(name, answer.own_outputs,
       answer.own_gradients) or ""))
   if not (outputs <= may[1] and gradients <= may[2]) then
     complain("more than %.0e and %.0e", may[1], may[2])
   end
 end
 
+-- Parameters and FLOPs, which PyTorch counts.
+local function compare_facts(w, ours, opponent)
+  if not w.net then return print_flops(w) end
+  ours:send "facts"
+  opponent.worker:send "facts"
+  check_facts(ours:answer(), opponent.worker:answer())
+end
+
 --- Prints what both say, and sets agree.failed where they differ. Random numbers and what
 -- else passes over memory are held against theory in the specs.
-function agree.check(w, ours, peer)
+---@param w table the workload
+---@param ours table worker
+---@param opponent table {name, worker}
+function agree.check(w, ours, opponent)
   if w.task == "pass" then return end
+  if opponent.name == "pytorch" or opponent.name == "other" then compare_facts(w, ours, opponent) end
   local path = settings.folder .. "/answers.safetensors"
-  if w.net then
-    ours:send "facts"
-    peer:send "facts"
-    check_facts(ours:answer(), peer:answer())
-  else
-    print_flops(w)
-  end
   ours:ask("export " .. path)
-  check_answers(w, peer:ask("compare " .. path))
+  check_answers(w, opponent.worker:ask("compare " .. path), opponent.name)
   os.remove(path)
 end
 

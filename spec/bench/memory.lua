@@ -15,9 +15,9 @@ end
 --- MiB of both sides; of the peer nil where there is none.
 function memory.measure(w)
   local ours, whole = peak(sides.ours(w))
-  local other = sides.opponent(w)
+  local other = sides.opponents(w)[1]
   local theirs, their_whole
-  if other then theirs, their_whole = peak(other) end
+  if other then theirs, their_whole = peak(other.start()) end
   print(("  whole process: ours %.0f MiB"):format(whole / 2 ^ 20)
     .. (theirs and (", peer %.0f MiB (%s)"):format(their_whole / 2 ^ 20, w.variant) or ""))
   return ours / 2 ^ 20, theirs and theirs / 2 ^ 20

@@ -11,6 +11,7 @@ return {
     ["op"] = "nhwc,malloc",
     ["pass"] = "malloc",
     ["sample"] = "compile,freeze,nhwc,malloc",
+    ["sd"] = "nhwc",
     ["train"] = "nhwc,malloc",
   },
   best = {

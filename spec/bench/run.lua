@@ -6,14 +6,14 @@ package.path = here .. "/?.lua;" .. package.path
 local core = require "diffusion.core"
 local agree = require "agree"
 local costs = require "costs"
-local duel = require "duel"
+local meeting = require "meeting"
 local memory = require "memory"
+local sd_folder = require "sd_folder"
 local search = require "search"
 local settings = require "settings"
 local sides = require "sides"
 local start = require "start"
 local versions = require "versions"
-local words = require "words"
 local workloads = require "workloads"
 local recorded = require "peer"
 
@@ -25,26 +25,26 @@ local function best_variant(w)
   return settings.variant or best[key_of(w)] or best[step] or recorded.default[w.task] or "nhwc,malloc"
 end
 
-local function line(w, ours, peer)
-  print(("bench %s %.3f %s %s"):format(key_of(w), ours, peer and ("%.3f"):format(peer) or "-",
-    peer and ("%.2f"):format(peer / ours) or "-"))
+local function figures(ms, ratio) return ms and ("%.3f %.2f"):format(ms, ratio) or "- -" end
+
+-- After PyTorch come the others, by name.
+local function line(w, ours, peer, beside)
+  local text = { ("bench %s %.3f"):format(key_of(w), ours), figures(peer, peer and peer / ours) }
+  for _, one in ipairs(beside or {}) do
+    text[#text + 1] = one.name .. " " .. figures(one.seconds and one.seconds * 1e3, one.ratio)
+  end
+  print(table.concat(text, " "))
   costs.note(w.name, ours, peer)
 end
 
 local ways = {}
 
--- By turns, in ms.
+-- By turns, in ms. If w.apart, the ratio to a later opponent is that of its own fight.
 function ways.duel(w)
-  local both = { sides.ours(w), sides.opponent(w) }
-  if both[2] then agree.check(w, both[1], both[2]) end
-  local results, foreign = duel.fight(both, settings.rounds, 0.25)
-  for _, one in ipairs(both) do one:close() end
-  local ours, peer = results[1], results[2]
-  print(("  ours %.3f to %.3f"):format(ours.low * 1e3, ours.high * 1e3)
-    .. (peer and (", peer %.3f to %.3f (%s)"):format(peer.low * 1e3, peer.high * 1e3,
-      w.against and words.format(w.against) or w.variant) or "")
-    .. (", %d rounds, others took %.0f %% of the machine"):format(settings.rounds, 100 * foreign))
-  line(w, ours.seconds * 1e3, peer and peer.seconds * 1e3)
+  if w.task == "sd" then w.folder = sd_folder.path() end
+  local seconds, opponents = meeting.hold(w)
+  local first = (w.against or sides.has.pytorch) and table.remove(opponents, 1) or {}
+  line(w, seconds * 1e3, first.seconds and first.seconds * 1e3, opponents)
 end
 
 -- In MiB. The peer's allocator gives back what it can: that costs it time, not memory.
@@ -90,6 +90,7 @@ for _, w in ipairs(workloads) do
   w.variant = best_variant(w)
   if wanted(w) then (settings.mode == "search" and find_best or measure)(w) end
 end
+sd_folder.remove()
 costs.report()
 print(("%.0f s in all"):format(core.clock() - began))
 os.exit(not agree.failed, true)

@@ -7,7 +7,7 @@ end
 return {
   mode = set("BENCH", "full"), -- or quick, or search
   only = set "ONLY",           -- a pattern of names
-  rounds = math.tointeger(set("ROUNDS", 7)),
+  rounds = math.tointeger(set "ROUNDS"), -- if nil, a workload's own, or 7
   threads = set("DIFFUSION_THREADS", "2"),
   isa = set "DIFFUSION_ISA",
   variant = set "VARIANT", -- variant of PyTorch, instead of the recorded one

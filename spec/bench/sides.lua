@@ -1,6 +1,7 @@
 --- The worker of each side for a workload, with the environment that it needs.
 local settings = require "settings"
 local side = require "side"
+local words = require "words"
 
 local here = arg[0]:match "^(.*)/" or "."
 local sides = { python = settings.peers .. "/bin/python" }
@@ -10,7 +11,17 @@ local function exists(path)
   return f and f:close() or false
 end
 
+local function is_found(pattern)
+  return os.execute(("ls %s/%s >/dev/null 2>&1"):format(settings.peers, pattern)) == true
+end
+
+-- It is built for each instruction set that can be forced.
+local sdcpp = ("%s/sdcpp/%s/sdcpp"):format(settings.peers, settings.isa == "avx2" and "avx2" or "native")
+
 sides.has_peer = exists(sides.python)
+--- The peers that are here, by name.
+sides.has = { pytorch = sides.has_peer, openvino = is_found "lib/python3*/site-packages/openvino/__init__.py",
+              sdcpp = exists(sdcpp) }
 os.execute("mkdir -p '" .. settings.folder .. "'")
 
 --- Ours, of w.threads threads.
@@ -25,23 +36,52 @@ end
 local malloc = { MALLOC_TRIM_THRESHOLD_ = "4000000000", MALLOC_MMAP_THRESHOLD_ = "4000000000",
                  MALLOC_TOP_PAD_ = "67108864" }
 
---- PyTorch, as w.variant says. OMP_WAIT_POLICY stays unset: libgomp's threads then spin for
--- a millisecond or so and sleep; "passive" would cost it time at each parallel region.
-function sides.peer(w, name)
+-- A copy of w with fields changed.
+local function changed(w, fields)
+  local out = {}
+  for key, value in pairs(w) do out[key] = value end
+  for key, value in pairs(fields) do out[key] = value end
+  return out
+end
+
+-- A worker in Python. OMP_WAIT_POLICY stays unset: libgomp's threads then spin for a millisecond or so and sleep;
+-- "passive" would cost it time at each parallel region.
+local function python(w, name)
   local environ = { OMP_NUM_THREADS = w.threads, TORCHINDUCTOR_CACHE_DIR = settings.folder .. "/inductor" }
   if settings.isa == "avx2" then environ.ATEN_CPU_CAPABILITY, environ.ONEDNN_MAX_CPU_ISA = "avx2", "AVX2" end
   if w.variant:find "malloc" then for key, value in pairs(malloc) do environ[key] = value end end
-  return side.start(name or "peer", sides.python .. " " .. here .. "/peer/worker.py", environ, w, settings.folder)
+  return side.start(name, sides.python .. " " .. here .. "/peer/worker.py", environ, w, settings.folder)
 end
 
---- Whom ours meets: PyTorch, or ourselves with the fields of w.against changed; nil where
--- there is no PyTorch.
-function sides.opponent(w)
-  if not w.against then return sides.has_peer and sides.peer(w) or nil end
-  local other = {}
-  for key, value in pairs(w) do other[key] = value end
-  for key, value in pairs(w.against) do other[key] = value end
-  return sides.ours(other, "other")
+--- PyTorch, as w.variant says.
+function sides.peer(w, name) return python(w, name or "peer") end
+
+local starters = { pytorch = sides.peer }
+
+function starters.openvino(w) return python(changed(w, { by = "openvino" }), "openvino") end
+
+function starters.sdcpp(w)
+  return side.start("sdcpp", sdcpp, { OMP_NUM_THREADS = w.threads }, changed(w, { variant = "flash" }), settings.folder)
+end
+
+local function opponent(w, name)
+  local setting = name == "pytorch" and w.variant or w.precision == "medium" and "16 bits" or "float32"
+  return { name = name, setting = setting, start = function() return starters[name](w) end }
+end
+
+--- Whom ours meets: PyTorch and those of w.beside, if they are here, or ourselves with the fields of w.against
+--- changed.
+---@return table[] opponents {name, setting, start = function that returns a worker}
+function sides.opponents(w)
+  if w.against then
+    local function start() return sides.ours(changed(w, w.against), "other") end
+    return { { name = "other", setting = words.format(w.against), start = start } }
+  end
+  local list = {}
+  for _, name in ipairs { "pytorch", table.unpack(w.beside or {}) } do
+    if sides.has[name] then list[#list + 1] = opponent(w, name) end
+  end
+  return list
 end
 
 return sides

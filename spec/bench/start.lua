@@ -43,7 +43,7 @@ function start.measure(w)
     if sides.has_peer then run(peer .. "prepare " .. file) end
   end
   local commands = { ours .. arguments, sides.has_peer and peer .. arguments or nil }
-  local times, resident = medians(commands, settings.rounds)
+  local times, resident = medians(commands, settings.rounds or 7)
   print(("  resident at its end: ours %.0f MiB"):format(resident[1])
     .. (resident[2] and (", peer %.0f MiB"):format(resident[2]) or ""))
   return times[1], times[2]

@@ -28,6 +28,9 @@ end
 ---@param recorded table versions
 function versions.print(recorded)
   print(("ours: kernels %s, %s; threads %s"):format(core.isa(), _VERSION, settings.threads))
+  for key, name in pairs { openvino = "OpenVINO", sdcpp = "stable-diffusion.cpp" } do
+    if not sides.has[key] then print(("no %s is here (`make peers` gets it): its columns stay blank"):format(name)) end
+  end
   if not sides.has_peer then
     return print "no PyTorch is here (`make peers` gets it), so there is nothing to compare with"
   end

@@ -1,6 +1,7 @@
 --- The measured workloads. A workload is {name, way, task, ...}, and both workers get its
 -- fields. If it `asks` for a word, it runs only if ONLY has that word. `quick` ones belong
--- to BENCH=quick. `against` lists the changes of the other side, if that is our own build.
+-- to BENCH=quick. `against` lists the changes of the other side, if that is our own build, and
+-- `beside` those that it meets besides PyTorch.
 local networks = {
   cifar = { net = "unet", image = { 32, 32, 3 }, channels = 128, mult = { 1, 2, 2, 2 }, blocks = 2,
             attention = { 2 }, classes = 0, dropout = 0.1, objective = "eps", batch = 16 },
@@ -41,7 +42,7 @@ end
 for _, n in ipairs(order) do add_precisions(n .. ".train", networks[n], { task = "train" }) end
 for _, n in ipairs(order) do
   for _, batch in ipairs { 16, 1 } do
-    add_precisions(n .. ".sample" .. batch, networks[n], { task = "sample", batch = batch })
+    add_precisions(n .. ".sample" .. batch, networks[n], { task = "sample", batch = batch, beside = { "openvino" } })
   end
 end
 for _, n in ipairs(order) do add(n .. ".ddim50.high", networks[n], { task = "ddim", batch = 1, steps = 50 }) end
@@ -118,8 +119,10 @@ for _, n in ipairs { 16, 32, 48, 64 } do add("cost.side." .. n, base, { image = 
 for _, n in ipairs { 16, 32, 64, 96, 128 } do add("cost.channels." .. n, base, { channels = n }) end
 for _, n in ipairs { 10, 20, 50 } do add("cost.steps." .. n, base, { task = "ddim", steps = n, batch = 1 }) end
 
-for _, name in ipairs { "profile", "product", "curves", "samplers", "guidance", "pipeline" } do
+for _, name in ipairs { "profile", "product", "curves", "samplers", "guidance", "pipeline", "sd_profile" } do
   add(name, {}, { way = "script", asks = name })
 end
+
+for _, w in ipairs(require "workloads_sd") do list[#list + 1] = w end
 
 return list

@@ -63,7 +63,8 @@ class Commands:
 def main():
     w = speech.parse(sys.argv[1:])
     prepare(w)
-    commands = Commands(importlib.import_module("task_" + w["task"]).Task(w))
+    module = "_".join(["task", w["task"]] + ([w["by"]] if "by" in w else []))
+    commands = Commands(importlib.import_module(module).Task(w))
     for line in sys.stdin:
         command, _, argument = line.rstrip("\n").partition(" ")
         print(speech.format(getattr(commands, command)(argument)), file=answers)
