@@ -63,7 +63,7 @@ local function quantized(x, kind)
   return table.concat(parts)
 end
 
--- Whether stable-diffusion.cpp leaves a tensor as it is. Weights of norms are quantized there too.
+-- Names of tensors that stable-diffusion.cpp leaves as they are. Weights of norms are quantized there too.
 local KEPT = { "%.bias$", "%.scale$", "embedding", "time_embed%.", "label_emb%." }
 
 local function is_kept(name)
