@@ -14,8 +14,9 @@
 #   make bench      compare all workloads with PyTorch, and sampling with OpenVINO.
 #                   BENCH=quick takes a minute; ONLY=sd runs Stable Diffusion in full size;
 #                   ONLY=pattern selects by name; the guide on performance has more
-#   make peers      install PyTorch, diffusers and OpenVINO in a virtual environment, build/peers,
-#                   and build stable-diffusion.cpp there, which needs cmake and a C++ compiler
+#   make peers      install PyTorch, diffusers and OpenVINO in a virtual environment: build/peers
+#   make peer-sdcpp build stable-diffusion.cpp there too, for ONLY=sd; it needs cmake and a
+#                   C++ compiler, and some minutes
 #   make check-peers     compare models, schedulers and files with diffusers; ONLY=words
 #   make fuzz       give damaged files to every reader: the C ones under libFuzzer until
 #                   SECONDS=300 pass without a new edge and RUNS=1000000 are over, the Lua
@@ -151,8 +152,6 @@ peers:
 	       echo "cannot install torch==2.13.0; make bench leaves its columns blank"; }
 	@[ ! -d $(PEERS) ] || $(PEER_PIP) $(PEER_OV) \
 	  || echo "cannot install $(PEER_OV); make bench leaves its columns blank"
-	@[ ! -d $(PEERS) ] || $(MAKE) -s peer-sdcpp > $(PEERS)/sdcpp.log 2>&1 \
-	  || echo "cannot build stable-diffusion.cpp; see $(PEERS)/sdcpp.log; make bench leaves its columns blank"
 
 # stable-diffusion.cpp, for ONLY=sd. The source distribution of its Python package has all of its source. It is
 # built for this machine, and for AVX2 alone.

@@ -28,8 +28,10 @@ end
 ---@param recorded table versions
 function versions.print(recorded)
   print(("ours: kernels %s, %s; threads %s"):format(core.isa(), _VERSION, settings.threads))
-  for key, name in pairs { openvino = "OpenVINO", sdcpp = "stable-diffusion.cpp" } do
-    if not sides.has[key] then print(("no %s is here (`make peers` gets it): its columns stay blank"):format(name)) end
+  for _, one in ipairs { { "openvino", "OpenVINO", "peers" }, { "sdcpp", "stable-diffusion.cpp", "peer-sdcpp" } } do
+    if not sides.has[one[1]] then
+      print(("no %s is here (`make %s` gets it): its columns stay blank"):format(one[2], one[3]))
+    end
   end
   if not sides.has_peer then
     return print "no PyTorch is here (`make peers` gets it), so there is nothing to compare with"
