@@ -27,7 +27,7 @@ local function weight_work(name, size, w, levels)
   return work
 end
 
--- A DiT works at its tokens, but for the products of time and class.
+-- A DiT multiplies each token, and time and class once an image.
 local function token_work(name, weights, w)
   if name:find "^time%." or name:find "modulate" then return 2 * weights end
   local tokens = w.image[1] * w.image[2] // w.patch ^ 2
