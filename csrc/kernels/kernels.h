@@ -187,7 +187,7 @@ typedef struct df_kernels {
                       df_int K);
   /* m columns of x (C rows, pitch ldx) in strips of `height`, the rows of a register
   ** block. Column i of row c is at y[i / height height C + c height + i % height]. The
-  ** rest of the last strip is not written. rows_turned reads a strip with ldx = height. */
+  ** last strip's rest is not written. rows_turned reads a strip with ldx = height. */
   void (*strips)(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m);
   df_int height;
   df_int panel; /* columns of a panel of packed weights */
