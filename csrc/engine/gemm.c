@@ -30,7 +30,8 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
 
 /* ==== rows against packed weights =================================================== */
 
-/* Rows of an item, at most. Blocks have equal heights: all weights pass by for each. */
+/* Rows of an item. Blocks have equal heights, up to a register block: all weights pass by
+** for each, so a rest of few rows would wait for them. */
 #define ROWS_BLOCK   256
 #define ITEMS_WANTED 8 /* enough for a few threads */
 
@@ -72,10 +73,10 @@ df_code df_rows_run(const df_rows *r) {
   if (r->m == 0 || r->K == 0) return DF_OK;
   rows_run run = { .r = *r };
   df_int h = df_kernel()->height, panels = df_ceil_div(r->K, df_kernel()->panel);
-  run.blocks = df_ceil_div(df_ceil_div(r->m, h), ROWS_BLOCK / h);
+  run.blocks = df_ceil_div(r->m, ROWS_BLOCK);
   run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, run.blocks));
   df_int items = run.blocks * run.groups;
-  if (r->round && df_workspace_open(&run.room, ROWS_BLOCK * r->C, items) != DF_OK)
+  if (r->round && df_workspace_open(&run.room, (ROWS_BLOCK + h) * r->C, items) != DF_OK)
     return DF_MEMORY;
   df_parallel(items, 1, rows_items, &run);
   if (r->round) df_workspace_close(&run.room);
@@ -263,17 +264,25 @@ static df_factors factors_of(const df_product *p) {
   return (df_factors){ small ? 0 : f.planes, f.round };
 }
 
+/* Many blocks need no parts; few blocks of much depth are better cut into parts, whose
+** columns stay wide. */
+static void cut(gemm *g) {
+  const df_product *p = &g->p;
+  df_int most = p->rowwise ? 1 : df_max(1, df_min(DF_PARTS_MAX, p->k / PART_K));
+  g->cut =
+      df_gemm_cut_of(g->f, p->m, p->n, df_ceil_div(ITEMS_WANTED, p->batch * most));
+  g->down = df_ceil_div(p->m, g->cut.m), g->across = df_ceil_div(p->n, g->cut.n);
+  df_int blocks = p->batch * g->down * g->across;
+  g->parts = df_min(most, df_ceil_div(DF_PARTS_MAX, blocks));
+  g->shared = g->own && g->f.planes == 0 && p->batch == 1 && g->down > 1;
+}
+
 df_code df_gemm(const df_product *p) {
   if (p->batch * p->m * p->n == 0) return DF_OK;
   if (p->k == 0) return no_depth(p);
-  gemm g = { .p = *p, .parts = 1, .f = factors_of(p) };
-  g.cut = df_gemm_cut_of(g.f, p->m, p->n);
-  g.down = df_ceil_div(p->m, g.cut.m), g.across = df_ceil_div(p->n, g.cut.n);
+  gemm g = { .p = *p, .f = factors_of(p) };
   g.own = p->rowwise || g.f.round || strcmp(df_kernel()->name, "scalar") != 0;
-  g.shared = g.own && g.f.planes == 0 && p->batch == 1 && g.down > 1;
-  df_int blocks = p->batch * g.down * g.across;
-  if (!p->rowwise)
-    g.parts = df_max(1, df_min(df_ceil_div(DF_PARTS_MAX, blocks), p->k / PART_K));
+  cut(&g);
   if (g.parts == 1) return run_gemm(&g);
   df_workspace partials;
   if (df_workspace_open(&partials, g.parts * p->batch * p->m * p->n, 1) != DF_OK)

@@ -8,8 +8,9 @@
 #define LAYER DF_GEMM_LAYER
 /* Rows and columns of a block of reals. Each element of a panel meets so many rows, and
 ** each copied element of the rows so many columns. 192 x 256 reals are 192 KB. */
-#define ROWS_MOST    192
-#define COLUMNS_MOST 512
+#define ROWS_MOST     192
+#define COLUMNS_MOST  512
+#define COLUMNS_LEAST 128
 /* The same in bf16, whose panels are packed before they are multiplied. */
 #define PAIRS_ROWS    112
 #define PAIRS_COLUMNS 128
@@ -20,11 +21,13 @@ static df_int piece(df_int all, df_int most, df_int step) {
   return df_ceil_div(steps, pieces) * step;
 }
 
-df_gemm_cut df_gemm_cut_of(df_factors f, df_int m, df_int n) {
+df_gemm_cut df_gemm_cut_of(df_factors f, df_int m, df_int n, df_int wanted) {
   const df_kernels *kernel = df_kernel();
   if (f.planes) return (df_gemm_cut){ PAIRS_ROWS, PAIRS_COLUMNS };
-  return (df_gemm_cut){ piece(m, ROWS_MOST, kernel->height),
-                        piece(n, COLUMNS_MOST, kernel->panel) };
+  df_int rows = piece(m, ROWS_MOST, kernel->height);
+  df_int across = df_ceil_div(wanted, df_ceil_div(m, rows));
+  df_int most = df_max(COLUMNS_LEAST, df_min(COLUMNS_MOST, n / across));
+  return (df_gemm_cut){ rows, piece(n, most, kernel->panel) };
 }
 
 df_int df_gemm_room(df_factors f, df_gemm_cut cut) {

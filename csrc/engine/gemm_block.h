@@ -6,11 +6,12 @@
 #include "engine/factor.h"
 #include "engine/gemm.h"
 
-/* The size of blocks; shapes and the instruction set alone decide it. */
+/* The size of blocks. Shapes and the instruction set alone decide it. There are `wanted`
+** blocks of m x n, unless they would be too small to pay. */
 typedef struct df_gemm_cut {
   df_int m, n;
 } df_gemm_cut;
-df_gemm_cut df_gemm_cut_of(df_factors f, df_int m, df_int n);
+df_gemm_cut df_gemm_cut_of(df_factors f, df_int m, df_int n, df_int wanted);
 
 /* c (m x n, pitch ldc) = or += a (m x k) b (k x n). a and b begin at their blocks. */
 typedef struct df_gemm_block {
