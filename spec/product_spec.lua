@@ -263,6 +263,12 @@ describe("bits", function()
       end
     end
     check(function(a) return ops.linear(a, w, b) end, { x }, 300)
+    -- 2000 rows have items of their own; fewer share what is rounded or cut into planes
+    local many = draw(2000, 40)
+    products.at_each_precision(function()
+      check(function(a) return ops.linear(a, w, b) end, { x }, 300)
+      check(function(a) return ops.linear(a, w, b) end, { many }, 2000)
+    end)
     check(function(a) return a:matmul(w:t()) end, { x }, 300)
     check(function(q, k, v) return ops.attention(q, k, v, { heads = 2 }) end,
       { draw(6, 70, 16), draw(6, 70, 16), draw(6, 70, 16) }, 6)

@@ -69,17 +69,44 @@ static void rows_items(void *context, df_int begin, df_int end) {
   if (copy) df_workspace_give(&run->room, copy);
 }
 
+#define ROUNDED_ROWS 32 /* rows rounded at a time */
+
+static void round_items(void *context, df_int begin, df_int end) {
+  const rows_run *run = context;
+  df_int from = begin * ROUNDED_ROWS * run->r.C;
+  df_int to = df_min(end * ROUNDED_ROWS, run->r.m) * run->r.C;
+  df_kernel()->round_bf16(run->room.base + from, run->r.x + from, to - from);
+}
+
+static void run_rows(rows_run *run) {
+  df_parallel(run->blocks * run->groups, 1, rows_items, run);
+}
+
+/* All groups read one rounded copy of a block. With a single group, the copy is made
+** where it is read. */
+static df_code run_rounded(rows_run *run) {
+  df_rows *r = &run->r;
+  bool shared = run->groups > 1;
+  df_int rows = shared ? r->m : ROWS_BLOCK + df_kernel()->height;
+  df_int pieces = shared ? 1 : run->blocks;
+  if (df_workspace_open(&run->room, rows * r->C, pieces) != DF_OK) return DF_MEMORY;
+  if (shared) {
+    df_parallel(df_ceil_div(r->m, ROUNDED_ROWS), 1, round_items, run);
+    r->x = run->room.base, r->round = false;
+  }
+  run_rows(run);
+  df_workspace_close(&run->room);
+  return DF_OK;
+}
+
 df_code df_rows_run(const df_rows *r) {
   if (r->m == 0 || r->K == 0) return DF_OK;
   rows_run run = { .r = *r };
-  df_int h = df_kernel()->height, panels = df_ceil_div(r->K, df_kernel()->panel);
+  df_int panels = df_ceil_div(r->K, df_kernel()->panel);
   run.blocks = df_ceil_div(r->m, ROWS_BLOCK);
   run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, run.blocks));
-  df_int items = run.blocks * run.groups;
-  if (r->round && df_workspace_open(&run.room, (ROWS_BLOCK + h) * r->C, items) != DF_OK)
-    return DF_MEMORY;
-  df_parallel(items, 1, rows_items, &run);
-  if (r->round) df_workspace_close(&run.room);
+  if (r->round) return run_rounded(&run);
+  run_rows(&run);
   return DF_OK;
 }
 
