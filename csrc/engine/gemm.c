@@ -296,8 +296,7 @@ static df_factors factors_of(const df_product *p) {
 static void cut(gemm *g) {
   const df_product *p = &g->p;
   df_int most = p->rowwise ? 1 : df_max(1, df_min(DF_PARTS_MAX, p->k / PART_K));
-  g->cut =
-      df_gemm_cut_of(g->f, p->m, p->n, df_ceil_div(ITEMS_WANTED, p->batch * most));
+  g->cut = df_gemm_cut_of(g->f, p->m, p->n, df_ceil_div(ITEMS_WANTED, p->batch * most));
   g->down = df_ceil_div(p->m, g->cut.m), g->across = df_ceil_div(p->n, g->cut.n);
   df_int blocks = p->batch * g->down * g->across;
   g->parts = df_min(most, df_ceil_div(DF_PARTS_MAX, blocks));
