@@ -3,6 +3,7 @@
 -- batches.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local exactly = require "spec.support.exactly"
 local products = dofile "spec/support/products.lua"
 
 local ops = core.ops
@@ -49,6 +50,19 @@ describe("linear", function()
       assert.is_true(distance(flat(g:sum(1)), db) < products.tiny)
     end)
   end
+
+  -- Columns of w are packed for all blocks of rows, in layers, parts and rounds.
+  it("has the gradient of many outputs over many rows", exactly(function()
+    d.manual_seed(9)
+    for _, m in ipairs { 300, 1100, 4500 } do
+      local x, g, outputs = draw(m, 35), draw(m, 230), { 1, 192, 230 }
+      local dw = d.grad(function(w) return (ops.linear(x, w) * g):sum() end, draw(230, 35))
+      for _, k in ipairs(outputs) do
+        local expected = (g:narrow(2, k, 1) * x):sum(1)
+        assert.is_true(distance(flat(expected), dw[k]) < products.tiny)
+      end
+    end
+  end))
 
   it("keeps leading dimensions", function()
     local x, w = draw(2, 3, 4), draw(5, 4)
@@ -213,6 +227,7 @@ local function all_products()
     { "conv2d, stride 2", conv{ stride = 2, pad = 1 }, image, draw(64, 3, 3, 64) },
     { "conv2d, 1 x 1", conv{}, image, draw(32, 1, 1, 64) },
     { "linear", ops.linear, draw(700, 64), draw(96, 64), draw(96) },
+    { "linear, many outputs", ops.linear, draw(530, 40), draw(400, 40), draw(400) },
     { "matmul", ops.matmul, draw(150, 700), draw(700, 140) },
     { "attention", function(q, k, v) return ops.attention(q, k, v, { heads = 2 }) end,
       draw(2, 49, 32), draw(2, 49, 32), draw(2, 49, 32) },
@@ -248,6 +263,12 @@ describe("bits", function()
       end
     end
     check(function(a) return ops.linear(a, w, b) end, { x }, 300)
+    -- 2000 rows have items of their own; fewer share what is rounded or cut into planes
+    local many = draw(2000, 40)
+    products.at_each_precision(function()
+      check(function(a) return ops.linear(a, w, b) end, { x }, 300)
+      check(function(a) return ops.linear(a, w, b) end, { many }, 2000)
+    end)
     check(function(a) return a:matmul(w:t()) end, { x }, 300)
     check(function(q, k, v) return ops.attention(q, k, v, { heads = 2 }) end,
       { draw(6, 70, 16), draw(6, 70, 16), draw(6, 70, 16) }, 6)

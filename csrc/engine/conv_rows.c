@@ -55,16 +55,22 @@ typedef struct packing {
   const df_conv *c;
 } packing;
 
+/* Rows of w packed at a time. They are read in order, and a piece of a panel is written
+** in order too. */
+#define ROWS_PACKED 16
+
 /* Inputs as columns of K. */
 static void pack_inputs(const void *context, const df_weight_block *b) {
   const packing *p = context;
-  df_pack_panel(p->packed + b->c * p->c->K + b->k * df_kernel()->panel, b->at, b->K,
-                b->row, b->C, 1, rounds(p->c));
+  df_int panel = df_kernel()->panel;
+  df_real *to = p->packed + b->c * p->c->K + b->k * panel;
+  for (df_int c = 0; c < b->C; c += panel, to += panel * p->c->K)
+    df_pack_panel(to, b->at + c, b->K, b->row, df_min(panel, b->C - c), 1, rounds(p->c));
 }
 
 static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
   packing p = { packed, c };
-  return df_weights_each(w, DF_WEIGHTS_ALL, df_kernel()->panel, pack_inputs, &p);
+  return df_weights_each(w, ROWS_PACKED, DF_WEIGHTS_ALL, pack_inputs, &p);
 }
 
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,

@@ -16,11 +16,11 @@
 ** as much slower. */
 #define BLOCK_PIXELS 256
 #define BLOCK_BYTES  (512 * 1024)
-/* Rows of an item of a 1 x 1 kernel, which rounds them; fewer if there would be few
-** items. */
+/* Rows of an item of a 1 x 1 kernel. All weights pass by for each block of rows. So few
+** rows stay together, and their items are groups of panels, which share the planes. */
 #define ROWS_BLOCK   256
-#define ROWS_LEAST   32
-#define ITEMS_WANTED 8 /* enough for a few threads */
+#define TALL         32 /* rows of a block of tiles */
+#define ITEMS_WANTED 8  /* enough for a few threads */
 
 /* ==== packed weights ================================================================ */
 
@@ -203,40 +203,65 @@ typedef struct rows_run {
   pass p;
   const df_real *x;
   df_int m, C;
-  df_int blocks; /* number of blocks of rows */
+  df_int blocks;       /* number of blocks of rows */
+  df_workspace common; /* planes of all rows, if groups share them */
 } rows_run;
+
+/* The first row of a block, a multiple of a block of tiles. */
+static df_int row_of(const rows_run *run, df_int block) {
+  return df_min(run->m, block * df_ceil_div(run->m, TALL) / run->blocks * TALL);
+}
+
+static void planes_of_rows(const rows_run *run, uint16_t *to, df_int row, df_int m) {
+  const pass *p = &run->p;
+  df_kernel()->planes(to, p->flat.pixel, p->flat.low, run->x + row * run->C, run->C, m,
+                      run->C, p->w.depth);
+}
+
+static void planes_items(void *context, df_int begin, df_int end) {
+  const rows_run *run = context;
+  uint16_t *to = (void *)run->common.base;
+  df_int row = begin * TALL;
+  planes_of_rows(run, to + row * run->p.flat.pixel, row,
+                 df_min(end * TALL, run->m) - row);
+}
 
 static void rows_items(void *context, df_int begin, df_int end) {
   rows_run *run = context;
   pass *p = &run->p;
-  df_int none = 0, blocks = run->blocks;
-  df_real *piece = df_workspace_take(&p->room);
+  df_int none = 0;
+  bool shared = p->groups > 1;
+  df_real *piece = shared ? run->common.base : df_workspace_take(&p->room);
   for (df_int item = begin; item < end; item++) {
-    df_int block = item / p->groups, row = block * run->m / blocks;
+    df_int block = item / p->groups, row = row_of(run, block);
+    uint16_t *x = (void *)piece;
     df_pairs r = pairs_of(p, item % p->groups, row * p->pixel);
-    r.m = (block + 1) * run->m / blocks - row, r.ldy = p->pixel;
-    r.x = (void *)piece, r.tap = &none;
-    df_kernel()->planes((void *)piece, p->flat.pixel, p->flat.low, run->x + row * run->C,
-                        run->C, r.m, run->C, p->w.depth);
+    r.m = row_of(run, block + 1) - row, r.ldy = p->pixel;
+    if (shared) x += row * p->flat.pixel;
+    else planes_of_rows(run, x, row, r.m);
+    r.x = x, r.tap = &none;
     df_kernel()->pairs(&r);
   }
-  df_workspace_give(&p->room, piece);
+  if (!shared) df_workspace_give(&p->room, piece);
 }
 
 /* p->w, packed, y, pixel, bias, add and accumulate are set. */
 static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   rows_run run = { .p = *p, .x = x, .m = m, .C = C };
-  df_int rows = df_min(ROWS_BLOCK, df_max(ROWS_LEAST, m / ITEMS_WANTED));
-  df_int blocks = run.blocks = df_ceil_div(m, rows), count = count_of(&p->w);
+  df_int blocks = run.blocks = df_ceil_div(m, ROWS_BLOCK), count = count_of(&p->w);
   if (m == 0 || count == 0) return DF_OK;
   run.p.flat.pixel = p->w.depth * p->w.planes;
   run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;
   run.p.groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
-  df_int items = blocks * run.p.groups;
-  df_int bytes = (rows + DF_BEHIND) * run.p.flat.pixel * (df_int)sizeof(uint16_t);
-  if (df_workspace_open(&run.p.room, reals_for(bytes), items) != DF_OK) return DF_MEMORY;
+  bool shared = run.p.groups > 1;
+  df_workspace *room = shared ? &run.common : &run.p.room;
+  df_int rows = (shared ? m : ROWS_BLOCK) + DF_BEHIND, items = blocks * run.p.groups;
+  df_int bytes = rows * run.p.flat.pixel * (df_int)sizeof(uint16_t);
+  if (df_workspace_open(room, reals_for(bytes), shared ? 1 : items) != DF_OK)
+    return DF_MEMORY;
+  if (shared) df_parallel(df_ceil_div(m, TALL), 1, planes_items, &run);
   df_parallel(items, 1, rows_items, &run);
-  df_workspace_close(&run.p.room);
+  df_workspace_close(room);
   return DF_OK;
 }
 

@@ -53,8 +53,17 @@ df_left df_left_rows(df_factors f, df_real *room, const df_real *x, df_int ldx, 
     return to;
   }
   if (!f.round) return (df_left){ x, ldx, 0, 1, 0 };
-  for (df_int i = 0; i < m; i++)
-    df_kernel()->round_bf16(room + i * to.ld, x + i * ldx, C);
+  return df_left_copied(f, room, x, ldx, m, C);
+}
+
+df_left df_left_copied(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                       df_int m, df_int C) {
+  df_left to = left_of(f, room, C);
+  for (df_int i = 0; i < m; i++, x += ldx) {
+    df_real *row = room + i * to.ld;
+    if (f.round) df_kernel()->round_bf16(row, x, C);
+    else memcpy(row, x, (size_t)C * sizeof *x);
+  }
   return to;
 }
 

@@ -25,6 +25,9 @@ df_int df_left_size(df_factors f, df_int m, df_int C);
 /* From m rows (pitch ldx), which are read in place if possible; or from C rows of m. */
 df_left df_left_rows(df_factors f, df_real *room, const df_real *x, df_int ldx, df_int m,
                      df_int C);
+/* The same, always copied: rows lie at an odd pitch. */
+df_left df_left_copied(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                       df_int m, df_int C);
 df_left df_left_turned(df_factors f, df_real *room, const df_real *x, df_int ldx,
                        df_int m, df_int C);
 /* From parts of df_kernel()->panel columns, each m dense rows. They are rounded in

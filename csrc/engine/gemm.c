@@ -8,7 +8,7 @@
 
 #include "base/fork.h"
 #include "base/pool.h"
-#include "engine/factor.h"
+#include "engine/gemm_block.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -30,14 +30,23 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
 
 /* ==== rows against packed weights =================================================== */
 
-#define ROWS_BLOCK   224 /* rows of an item */
-#define ITEMS_WANTED 8   /* enough for a few threads */
+/* Rows of an item. Blocks have equal heights, up to a register block: all weights pass by
+** for each, so a rest of few rows would wait for them. */
+#define ROWS_BLOCK   256
+#define ITEMS_WANTED 8 /* enough for a few threads */
 
 typedef struct rows_run {
   df_rows r;
+  df_int blocks; /* number of blocks of rows */
   df_int groups; /* number of groups of panels: items share a block's columns */
   df_workspace room;
 } rows_run;
+
+/* The first row of a block, a multiple of a register block's height. */
+static df_int row_of(const rows_run *run, df_int block) {
+  df_int h = df_kernel()->height, steps = df_ceil_div(run->r.m, h);
+  return df_min(run->r.m, block * steps / run->blocks * h);
+}
 
 static void rows_items(void *context, df_int begin, df_int end) {
   rows_run *run = context;
@@ -46,8 +55,8 @@ static void rows_items(void *context, df_int begin, df_int end) {
   df_int panels = df_ceil_div(r->K, kernel->panel), none = 0;
   df_real *copy = r->round ? df_workspace_take(&run->room) : NULL;
   for (df_int item = begin; item < end; item++) {
-    df_int row = item / run->groups * ROWS_BLOCK, g = item % run->groups;
-    df_int m = df_min(ROWS_BLOCK, r->m - row);
+    df_int block = item / run->groups, g = item % run->groups;
+    df_int row = row_of(run, block), m = row_of(run, block + 1) - row;
     df_int k = g * panels / run->groups * kernel->panel;
     df_int to = df_min((g + 1) * panels / run->groups * kernel->panel, r->K);
     df_int at = row * r->ldy + k;
@@ -60,17 +69,44 @@ static void rows_items(void *context, df_int begin, df_int end) {
   if (copy) df_workspace_give(&run->room, copy);
 }
 
+#define ROUNDED_ROWS 32 /* rows rounded at a time */
+
+static void round_items(void *context, df_int begin, df_int end) {
+  const rows_run *run = context;
+  df_int from = begin * ROUNDED_ROWS * run->r.C;
+  df_int to = df_min(end * ROUNDED_ROWS, run->r.m) * run->r.C;
+  df_kernel()->round_bf16(run->room.base + from, run->r.x + from, to - from);
+}
+
+static void run_rows(rows_run *run) {
+  df_parallel(run->blocks * run->groups, 1, rows_items, run);
+}
+
+/* All groups read one rounded copy of a block. With a single group, the copy is made
+** where it is read. */
+static df_code run_rounded(rows_run *run) {
+  df_rows *r = &run->r;
+  bool shared = run->groups > 1;
+  df_int rows = shared ? r->m : ROWS_BLOCK + df_kernel()->height;
+  df_int pieces = shared ? 1 : run->blocks;
+  if (df_workspace_open(&run->room, rows * r->C, pieces) != DF_OK) return DF_MEMORY;
+  if (shared) {
+    df_parallel(df_ceil_div(r->m, ROUNDED_ROWS), 1, round_items, run);
+    r->x = run->room.base, r->round = false;
+  }
+  run_rows(run);
+  df_workspace_close(&run->room);
+  return DF_OK;
+}
+
 df_code df_rows_run(const df_rows *r) {
   if (r->m == 0 || r->K == 0) return DF_OK;
   rows_run run = { .r = *r };
-  df_int blocks = df_ceil_div(r->m, ROWS_BLOCK);
   df_int panels = df_ceil_div(r->K, df_kernel()->panel);
-  run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, blocks));
-  df_int items = blocks * run.groups;
-  if (r->round && df_workspace_open(&run.room, ROWS_BLOCK * r->C, items) != DF_OK)
-    return DF_MEMORY;
-  df_parallel(items, 1, rows_items, &run);
-  if (r->round) df_workspace_close(&run.room);
+  run.blocks = df_ceil_div(r->m, ROWS_BLOCK);
+  run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, run.blocks));
+  if (r->round) return run_rounded(&run);
+  run_rows(&run);
   return DF_OK;
 }
 
@@ -96,38 +132,42 @@ void df_blas_begin(void) {
 
 void df_blas_end(void) { df_foreign_end(); }
 
-static void blas(df_real *c, df_int ldc, bool accumulate, df_int m, df_int n, df_int k,
-                 const df_real *a, df_int lda, bool ta, const df_real *b, df_int ldb,
-                 bool tb) {
+static void blas(const df_gemm_block *b) {
   df_blas_begin();
 #ifdef DF_DOUBLE
   cblas_dgemm
 #else
   cblas_sgemm
 #endif
-      (CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
-       (int)m, (int)n, (int)k, 1, a, (int)lda, b, (int)ldb, accumulate ? 1 : 0, c,
-       (int)ldc);
+      (CblasRowMajor, b->a.turned ? CblasTrans : CblasNoTrans,
+       b->b.turned ? CblasTrans : CblasNoTrans, (int)b->m, (int)b->n, (int)b->k, 1,
+       b->a.at, (int)b->a.ld, b->b.at, (int)b->b.ld, b->accumulate ? 1 : 0, b->c,
+       (int)b->ldc);
   df_blas_end();
 }
 
 /* ==== any two matrices ============================================================== */
 
-#define BLOCK_M    112
-#define BLOCK_N    128
-#define BLOCK_K    256
-#define FOLD_GRAIN 16384 /* reals of a chunk of folded rows */
-#define PART_K     512   /* at least so much of k in a part, if k is cut */
+#define FOLD_GRAIN  16384 /* reals of a chunk of folded rows */
+#define PART_K      512   /* at least so much of k in a part, if k is cut */
+#define PACKED_WIDE 512   /* columns of b that are packed at a time */
+/* Rows of b, of all parts, whose panels are kept packed at a time. */
+#define ROUND_ROWS 4096
 
 typedef struct gemm {
   df_product p;
+  df_gemm_cut cut;
   df_int down, across; /* number of blocks of c */
   /* number of parts of k, which are summed apart and folded in order */
   df_int parts;
   bool own;
   df_factors f;
-  df_real *partial; /* parts x batch x m x n */
-  df_workspace room;
+  df_real *partial;  /* parts x batch x m x n */
+  df_workspace room; /* a piece for each task */
+  /* Panels of b for all blocks of a round, which is some rows of each part. */
+  bool shared;
+  df_int rows, first, pitch; /* rows of a round in a part; the first; columns packed */
+  df_workspace packed;
 } gemm;
 
 static const df_real *element(const df_matrix *x, df_int batch, df_int row, df_int col) {
@@ -135,46 +175,49 @@ static const df_real *element(const df_matrix *x, df_int batch, df_int row, df_i
   return x->at + batch * x->step + down * x->ld + across;
 }
 
-/* Multiplies blocks of a and b, in pieces of BLOCK_K of the depth. */
-static void own_block(gemm *g, df_real *c, df_int ldc, bool accumulate, df_int m,
-                      df_int n, df_int k, const df_real *a, const df_real *b) {
-  const df_matrix *from = &g->p.a, *with = &g->p.b;
-  df_real *room = df_workspace_take(&g->room);
-  df_real *packed = room + df_left_size(g->f, BLOCK_M, BLOCK_K);
-  for (df_int at = 0; at < k; at += BLOCK_K) {
-    df_int deep = df_min(BLOCK_K, k - at);
-    const df_real *w = b + at * (with->turned ? 1 : with->ld);
-    const df_real *x = a + at * (from->turned ? from->ld : 1);
-    df_right right = with->turned
-                         ? df_right_columns(g->f, packed, w, with->ld, deep, n)
-                         : df_right_rows(g->f, packed, w, with->ld, deep, deep, n);
-    df_left left =
-        (from->turned ? df_left_turned : df_left_rows)(g->f, room, x, from->ld, m, deep);
-    df_multiply(g->f, c, ldc, left, right, accumulate || at > 0, m, deep, n);
+/* c (m x n) from row i and column j on, over the current rows of a part. */
+static df_gemm_block block_at(const gemm *g, df_int batch, df_int part, df_int i,
+                              df_int j) {
+  const df_product *p = &g->p;
+  df_int begin = part * p->k / g->parts + g->first, end = (part + 1) * p->k / g->parts;
+  df_gemm_block b = { .f = g->f, .a = p->a, .b = p->b, .ldc = p->ldc };
+  b.a.at = element(&p->a, batch, i, begin), b.b.at = element(&p->b, batch, begin, j);
+  b.m = df_min(g->cut.m, p->m - i), b.n = df_min(g->cut.n, p->n - j);
+  b.k = df_max(0, df_min(g->rows, end - begin));
+  b.c = p->c + batch * p->stepc;
+  b.accumulate = g->first > 0 || (p->accumulate && !g->partial);
+  if (g->shared) b.packed = g->packed.base + part * g->rows * g->pitch;
+  b.pitch = g->pitch, b.column = j;
+  if (g->partial) {
+    b.ldc = p->n;
+    b.c = g->partial + (part * p->batch + batch) * p->m * p->n;
   }
-  df_workspace_give(&g->room, room);
+  b.c += i * b.ldc + j;
+  return b;
 }
 
 static void gemm_items(void *context, df_int begin, df_int end) {
   gemm *g = context;
-  const df_product *p = &g->p;
+  df_real *room = g->own ? df_workspace_take(&g->room) : NULL;
   for (df_int item = begin; item < end; item++) {
-    df_int j = item % g->across * BLOCK_N, rest = item / g->across;
-    df_int i = rest % g->down * BLOCK_M, part = rest / g->down % g->parts;
-    df_int batch = rest / g->down / g->parts;
-    df_int from = part * p->k / g->parts, to = (part + 1) * p->k / g->parts;
-    df_int m = df_min(BLOCK_M, p->m - i), n = df_min(BLOCK_N, p->n - j);
-    df_int ldc = g->partial ? p->n : p->ldc;
-    df_real *c = g->partial ? g->partial + (part * p->batch + batch) * p->m * p->n
-                            : p->c + batch * p->stepc;
-    bool accumulate = p->accumulate && !g->partial;
-    const df_real *a = element(&p->a, batch, i, from),
-                  *b = element(&p->b, batch, from, j);
-    c += i * ldc + j;
-    if (g->own) own_block(g, c, ldc, accumulate, m, n, to - from, a, b);
-    else
-      blas(c, ldc, accumulate, m, n, to - from, a, p->a.ld, p->a.turned, b, p->b.ld,
-           p->b.turned);
+    df_int j = item % g->across * g->cut.n, rest = item / g->across;
+    df_int i = rest % g->down * g->cut.m, part = rest / g->down % g->parts;
+    df_gemm_block b = block_at(g, rest / g->down / g->parts, part, i, j);
+    if (room) df_gemm_block_run(&b, g->cut, room);
+    else blas(&b);
+  }
+  if (room) df_workspace_give(&g->room, room);
+}
+
+/* The layers of a round, part by part, in pieces of PACKED_WIDE columns. */
+static void pack_items(void *context, df_int begin, df_int end) {
+  const gemm *g = context;
+  df_int wide = df_ceil_div(g->p.n, PACKED_WIDE), layers = g->rows / DF_GEMM_LAYER;
+  for (df_int item = begin; item < end; item++) {
+    df_int j = item % wide * PACKED_WIDE, at = item / wide % layers * DF_GEMM_LAYER;
+    df_gemm_block b = block_at(g, 0, item / wide / layers, 0, j);
+    b.n = df_min(PACKED_WIDE, g->p.n - j);
+    if (at < b.k) df_gemm_pack(&b, at);
   }
 }
 
@@ -196,16 +239,39 @@ static void fold_rows(void *context, df_int begin, df_int end) {
   }
 }
 
+static void run_items(gemm *g) {
+  df_parallel(g->p.batch * g->parts * g->down * g->across, 1, gemm_items, g);
+}
+
+/* Round after round, each adds to the sums of the parts. */
+static df_code run_shared(gemm *g) {
+  df_int panel = df_kernel()->panel, part = df_ceil_div(g->p.k, g->parts);
+  df_int layers = df_ceil_div(df_min(part, ROUND_ROWS / g->parts), DF_GEMM_LAYER);
+  g->rows = layers * DF_GEMM_LAYER;
+  g->pitch = df_ceil_div(g->p.n, panel) * panel;
+  if (df_workspace_open(&g->packed, g->parts * g->rows * g->pitch, 1) != DF_OK)
+    return DF_MEMORY;
+  for (; g->first < part; g->first += g->rows) {
+    df_parallel(g->parts * layers * df_ceil_div(g->p.n, PACKED_WIDE), 1, pack_items, g);
+    run_items(g);
+  }
+  df_workspace_close(&g->packed);
+  return DF_OK;
+}
+
 static df_code run_gemm(gemm *g) {
   df_product *p = &g->p;
   df_int items = p->batch * g->parts * g->down * g->across;
-  df_int reals =
-      df_left_size(g->f, BLOCK_M, BLOCK_K) + df_right_size(g->f, BLOCK_K, BLOCK_N);
-  if (g->own && df_workspace_open(&g->room, reals, items) != DF_OK) return DF_MEMORY;
-  df_parallel(items, 1, gemm_items, g);
+  df_code code = DF_OK;
+  g->rows = p->k;
+  if (g->own && df_workspace_open(&g->room, df_gemm_room(g->f, g->cut), items) != DF_OK)
+    return DF_MEMORY;
+  if (g->shared) code = run_shared(g);
+  else run_items(g);
   if (g->own) df_workspace_close(&g->room);
-  if (g->partial) df_parallel(p->batch * p->m, FOLD_GRAIN / p->n + 1, fold_rows, g);
-  return DF_OK;
+  if (g->partial && code == DF_OK)
+    df_parallel(p->batch * p->m, FOLD_GRAIN / p->n + 1, fold_rows, g);
+  return code;
 }
 
 /* A sum of no terms. */
@@ -225,18 +291,24 @@ static df_factors factors_of(const df_product *p) {
   return (df_factors){ small ? 0 : f.planes, f.round };
 }
 
+/* Many blocks need no parts; few blocks of much depth are better cut into parts, whose
+** columns stay wide. */
+static void cut(gemm *g) {
+  const df_product *p = &g->p;
+  df_int most = p->rowwise ? 1 : df_max(1, df_min(DF_PARTS_MAX, p->k / PART_K));
+  g->cut = df_gemm_cut_of(g->f, p->m, p->n, df_ceil_div(ITEMS_WANTED, p->batch * most));
+  g->down = df_ceil_div(p->m, g->cut.m), g->across = df_ceil_div(p->n, g->cut.n);
+  df_int blocks = p->batch * g->down * g->across;
+  g->parts = df_min(most, df_ceil_div(DF_PARTS_MAX, blocks));
+  g->shared = g->own && g->f.planes == 0 && p->batch == 1 && g->down > 1;
+}
+
 df_code df_gemm(const df_product *p) {
   if (p->batch * p->m * p->n == 0) return DF_OK;
   if (p->k == 0) return no_depth(p);
-  gemm g = { .p = *p,
-             .down = df_ceil_div(p->m, BLOCK_M),
-             .across = df_ceil_div(p->n, BLOCK_N),
-             .parts = 1 };
-  g.f = factors_of(p);
+  gemm g = { .p = *p, .f = factors_of(p) };
   g.own = p->rowwise || g.f.round || strcmp(df_kernel()->name, "scalar") != 0;
-  df_int blocks = p->batch * g.down * g.across;
-  if (!p->rowwise)
-    g.parts = df_max(1, df_min(df_ceil_div(DF_PARTS_MAX, blocks), p->k / PART_K));
+  cut(&g);
   if (g.parts == 1) return run_gemm(&g);
   df_workspace partials;
   if (df_workspace_open(&partials, g.parts * p->batch * p->m * p->n, 1) != DF_OK)

@@ -185,6 +185,11 @@ typedef struct df_kernels {
   void (*rows_turned)(df_real *y, df_int ldy, const df_real *x, df_int ldx,
                       const df_real *packed, bool accumulate, df_int m, df_int C,
                       df_int K);
+  /* m columns of x (C rows, pitch ldx) in strips of `height`, the rows of a register
+  ** block. Column i of row c is at y[i / height height C + c height + i % height]. The
+  ** last strip's rest is not written. rows_turned reads a strip with ldx = height. */
+  void (*strips)(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m);
+  df_int height;
   df_int panel; /* columns of a panel of packed weights */
   /* packed: ceil(K/panel) panels of taps x C x panel, with zeros after column K; element
   ** (t, c, k) of the source is w[t st + c sc + k sk] */

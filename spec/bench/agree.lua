@@ -26,11 +26,12 @@ local function check_facts(ours, peer)
   end
 end
 
--- Prints the operations of an op that is counted: the forward of a convolution or
--- attention.
+-- Prints the operations of an op that is counted: the forward of a convolution, of
+-- attention or of a linear layer.
 local function print_flops(w)
   local flops = w.op == "conv" and 2 * w.n * w.h * w.h * w.c * w.k * w.r * w.r
     or w.op == "attention" and 4 * w.n * w.heads * w.tokens ^ 2 * w.width
+    or w.op == "linear" and 2 * w.rows * w.c * w.k
   if flops then print(("  %.2f GFLOP a forward"):format(flops / 1e9)) end
 end
 

@@ -27,6 +27,14 @@ local function weight_work(name, size, w, levels)
   return work
 end
 
+-- A DiT multiplies each token, and time and class once an image.
+local function token_work(name, weights, w)
+  if name:find "^time%." or name:find "modulate" then return 2 * weights end
+  local tokens = w.image[1] * w.image[2] // w.patch ^ 2
+  local scores = name:find "attention%.qkv" and 4 * tokens ^ 2 * w.width or 0
+  return 2 * weights * tokens + scores
+end
+
 --- FLOPs of one image, or of one point of an MLP.
 ---@param model diffusion.model
 ---@param w table the workload: its image and levels
@@ -36,7 +44,8 @@ function flops.forward(model, w)
   for name, p in model:parameters() do
     local size = p:shape()
     if name:find "weight$" and #size > 1 and not name:find "class" then
-      work = work + (levels > 0 and weight_work(name, size, w, levels) or 2 * p:numel())
+      work = work + (w.net == "dit" and token_work(name, p:numel(), w)
+        or levels > 0 and weight_work(name, size, w, levels) or 2 * p:numel())
     end
   end
   return work

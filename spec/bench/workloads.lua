@@ -15,6 +15,15 @@ local networks = {
 }
 local order = { "cifar", "small", "grey", "demo", "mlp" }
 
+-- Peebles & Xie 2023, table 1: S and B, patches of 2 and 4 of latents for images of 256 x 256.
+local dits = {}
+for size, o in pairs { s = { width = 384, heads = 6 }, b = { width = 768, heads = 12 } } do
+  for _, patch in ipairs { 2, 4 } do
+    dits[size .. patch] = { net = "dit", image = { 32, 32, 4 }, patch = patch, width = o.width, heads = o.heads,
+                            depth = 12, classes = 1000, objective = "eps", batch = 16 }
+  end
+end
+
 local quick = {
   ["small.train.high"] = true, ["demo.train.high"] = true, ["mlp.train.high"] = true,
   ["small.sample1.high"] = true,
@@ -59,6 +68,13 @@ for _, n in ipairs { "demo", "small" } do
   add("memory.composed." .. n .. ".train.high", networks[n], composed)
 end
 
+for _, n in ipairs { "s2", "s4", "b2", "b4" } do
+  add_precisions(("dit.%s.train"):format(n), dits[n], { task = "train" })
+  for _, batch in ipairs { 16, 1 } do
+    add_precisions(("dit.%s.sample%d"):format(n, batch), dits[n], { task = "sample", batch = batch })
+  end
+end
+
 -- ---- single ops --------------------------------------------------------------------------
 
 local function add_op(name, more)
@@ -92,6 +108,17 @@ for _, s in ipairs {
   local n, tokens, heads, width = table.unpack(s)
   add_op(("attention.%dx%dtokens%dheadsof%d"):format(n, tokens, heads, width),
     { op = "attention", n = n, tokens = tokens, heads = heads, width = width })
+end
+
+-- rows, inputs, outputs: DiT's, Stable Diffusion 1.5's and SDXL's, text encoders', and of few rows
+for _, s in ipairs {
+  { 1024, 384, 1536 }, { 1024, 1536, 384 }, { 4096, 1280, 320 }, { 4096, 320, 1280 }, { 4096, 320, 2560 },
+  { 8192, 512, 512 }, { 1024, 640, 5120 }, { 1024, 2560, 640 }, { 256, 5120, 1280 }, { 512, 1280, 1280 },
+  { 77, 1024, 4096 }, { 154, 768, 768 }, { 154, 768, 3072 }, { 64, 768, 2304 }, { 16, 384, 2304 },
+  { 2, 1280, 1280 }, { 1, 768, 4608 },
+} do
+  local rows, c, k = table.unpack(s)
+  add_op(("linear.%dx%dto%d"):format(rows, c, k), { op = "linear", rows = rows, c = c, k = k })
 end
 
 local function add_pass(name, network, more)

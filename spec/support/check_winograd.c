@@ -125,6 +125,17 @@ static void check_outputs(df_int n, bool with_bias, bool with_add, bool accumula
     }
 }
 
+/* Every number of x is in its place, so products of strips are those of x. */
+static void check_strips(df_int m, df_int C) {
+  static df_real x[ROOM], y[2 * ROOM];
+  df_int ldx = m + 2, h = table->height;
+  fill(x, C * ldx, 62);
+  table->strips(y, x, ldx, C, m);
+  for (df_int c = 0; c < C; c++)
+    for (df_int i = 0; i < m; i++)
+      judge("strips", m, i, y[i / h * h * C + c * h + i % h], (double)x[c * ldx + i]);
+}
+
 static void check_columns(df_int m, df_int C, df_int K, bool accumulate) {
   static df_real x[ROOM], w[ROOM], packed[4 * ROOM], y[ROOM];
   df_int ldx = m + 2, ldy = K + 3;
@@ -148,8 +159,10 @@ long df_check_winograd(const df_kernels *kernels) {
     check_transforms(n);
     for (int i = 0; i < 8; i++) check_outputs(n, i & 1, i & 2, i & 4);
   }
-  for (df_int m = 1; m < 32; m += 5)
+  for (df_int m = 1; m < 32; m += 5) {
+    check_strips(m, 34 - m);
     for (df_int K = 1; K < 50; K += 12) check_columns(m, K % 7 + m, K, m % 2);
+  }
   printf("%s: %ld checks, %ld faults\n", table->name, checks, faults - before);
   return faults - before;
 }

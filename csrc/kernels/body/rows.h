@@ -113,8 +113,45 @@ static void rows_turned(df_real *y, df_int ldy, const df_real *x, df_int ldx,
     }
 }
 
+/* Rows that are copied at a time. Whole lines of x are used while they are in the first
+** cache, and those of the next rows are fetched meanwhile. */
+#define COPIED_ROWS 16
+
+static void strips(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m) {
+  for (df_int from = 0; from < C; from += COPIED_ROWS)
+    for (df_int i = 0; i < m; i += MR)
+      for (df_int c = from; c < df_min(from + COPIED_ROWS, C); c++) {
+        df_real *to = y + i * C + c * MR;
+        const df_real *at = x + c * ldx + i;
+        __builtin_prefetch(at + df_min(COPIED_ROWS, C - 1 - c) * ldx);
+        if (i + MR <= m) memcpy(to, at, MR * sizeof *y);
+        else memcpy(to, at, (size_t)(m - i) * sizeof *y);
+      }
+}
+
+/* A row of a panel: n adjacent numbers, and zeros. */
+INLINE void panel_row(df_real *to, const df_real *from, df_int n) {
+  for (int k = 0; k < NR; k++)
+    rstore(to + k * RL, rload_n(from + k * RL, df_max(0, n - k * RL)), RL);
+}
+
+/* Columns are adjacent, so rows are read in memory order. */
+static void pack_rows(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K) {
+  for (df_int from = 0; from < C; from += COPIED_ROWS)
+    for (df_int k = 0; k < K; k += PANEL)
+      for (df_int c = from; c < df_min(from + COPIED_ROWS, C); c++) {
+        const df_real *at = w + c * sc + k;
+        __builtin_prefetch(at + df_min(COPIED_ROWS, C - 1 - c) * sc);
+        panel_row(packed + k * C + c * PANEL, at, df_min(K - k, PANEL));
+      }
+}
+
 static void pack_weights(df_real *packed, const df_real *w, df_int taps, df_int st,
                          df_int C, df_int sc, df_int K, df_int sk) {
+  if (taps == 1 && sk == 1) {
+    pack_rows(packed, w, C, sc, K);
+    return;
+  }
   for (df_int k0 = 0; k0 < K; k0 += PANEL) {
     df_int n = df_min(K - k0, PANEL);
     for (df_int t = 0; t < taps; t++)

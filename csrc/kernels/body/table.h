@@ -89,6 +89,8 @@ const df_kernels TABLE = {
 
   .rows = rows,
   .rows_turned = rows_turned,
+  .strips = strips,
+  .height = MR,
   .panel = PANEL,
   .pack_weights = pack_weights,
 

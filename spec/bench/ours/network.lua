@@ -24,6 +24,12 @@ function makers.mlp(w)
   return d.mlp { dim = w.image[1], hidden = math.tointeger(w.hidden), depth = math.tointeger(w.depth) }
 end
 
+function makers.dit(w)
+  local options = { image = w.image }
+  for _, key in ipairs { "patch", "width", "heads", "depth", "classes" } do options[key] = math.tointeger(w[key]) end
+  return d.dit(options)
+end
+
 -- Layers that begin at zero would hide all that is before them.
 local function awaken(model)
   local state = {}

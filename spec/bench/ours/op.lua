@@ -1,5 +1,6 @@
 --- One op of the core. It runs forward, or forward and backward to all of its inputs.
 local d = require "diffusion"
+local core = require "diffusion.core"
 
 -- The inputs of each op, and its call: makers of {inputs}, function.
 local ops = {}
@@ -22,6 +23,11 @@ function ops.attention(w)
     function(q, k, v) return q:attention(k, v, { heads = w.heads }) end
 end
 
+-- Forward, the weights are frozen: their packs are kept.
+function ops.linear(w)
+  return { d.randn(w.rows, w.c), d.randn(w.k, w.c) / math.sqrt(w.c), d.randn(w.k) }, core.ops.linear
+end
+
 -- A scalar whose gradient with respect to y is `probe`, at the cost of a copy of it, which
 -- the other side makes too.
 local function seen_through(probe)
@@ -29,7 +35,8 @@ local function seen_through(probe)
 end
 
 return function(w)
-  for _, key in ipairs { "n", "c", "k", "h", "r", "tokens", "heads", "width" } do w[key] = math.tointeger(w[key]) end
+  local sizes = { "n", "c", "k", "h", "r", "rows", "tokens", "heads", "width" }
+  for _, key in ipairs(sizes) do w[key] = math.tointeger(w[key]) end
   local inputs, op = ops[w.op](w)
   local out = op(table.unpack(inputs))
   local probe = d.randn(out:shape())

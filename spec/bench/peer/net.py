@@ -197,11 +197,82 @@ class MLP(nn.Module):
         return self.out(self.norm(h)) + x * self.gate(e)
 
 
+def places(side, width):
+    """Fixed sines and cosines of the places of side x side tokens (He et al. 2022)."""
+    half = width // 2
+    frequency = torch.exp(-math.log(10000) / (half // 2) * torch.arange(half // 2, dtype=torch.float64))
+    angle = torch.arange(side, dtype=torch.float64)[:, None] * frequency
+    waves = torch.cat([angle.sin(), angle.cos()], 1).float()
+    across, down = waves[None].expand(side, -1, -1), waves[:, None].expand(-1, side, -1)
+    return torch.cat([across, down], 2).reshape(1, side * side, width)
+
+
+class HeadsAttention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).view(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(1, 2).reshape(B, N, C))
+
+
+def modulated(h, shift, scale):
+    return torch.addcmul(shift, h, 1 + scale)
+
+
+class DiTBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.modulate = nn.Linear(width, 6 * width)
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.attention = HeadsAttention(width, heads)
+        self.one = nn.Linear(width, 4 * width)
+        self.two = nn.Linear(4 * width, width)
+
+    def forward(self, x, e):
+        a1, s1, g1, a2, s2, g2 = self.modulate(e).unsqueeze(1).chunk(6, 2)
+        x = torch.addcmul(x, g1, self.attention(modulated(self.norm(x), a1, s1)))
+        y = self.two(F.gelu(self.one(modulated(self.norm(x), a2, s2))))
+        return torch.addcmul(x, g2, y)
+
+
+class DiT(nn.Module):
+    """Peebles & Xie 2023, with adaLN-Zero; gelu is exact, as ours."""
+
+    def __init__(self, image, patch, width, heads, depth, classes):
+        super().__init__()
+        self.patch, self.side, self.channels = patch, image[0] // patch, image[2]
+        self.time = TimeEmbed(width, width, classes)
+        self.inp = nn.Conv2d(image[2], width, patch, stride=patch)
+        self.register_buffer("places", places(self.side, width), persistent=False)
+        self.blocks = numbered([DiTBlock(width, heads) for _ in range(depth)])
+        self.modulate = nn.Linear(width, 2 * width)
+        self.norm = nn.LayerNorm(width, eps=1e-6, elementwise_affine=False)
+        self.out = nn.Linear(width, patch * patch * image[2])
+
+    def forward(self, x, t, label=None):
+        e, p, side = self.time(t, label), self.patch, self.side
+        h = self.inp(x).flatten(2).transpose(1, 2) + self.places
+        for block in self.blocks.values():
+            h = block(h, e)
+        shift, scale = self.modulate(e).unsqueeze(1).chunk(2, 2)
+        h = self.out(modulated(self.norm(h), shift, scale))
+        h = h.view(len(x), side, side, p, p, self.channels).permute(0, 5, 1, 3, 2, 4)
+        return h.reshape(len(x), self.channels, side * p, side * p)
+
+
 def make(w):
     """The network that a workload describes."""
     image = [int(n) for n in w["image"].split(",")]
     if w["net"] == "mlp":
         return MLP(image[0], int(w["hidden"]), int(w["depth"]))
+    if w["net"] == "dit":
+        return DiT(image, *(int(w[k]) for k in ("patch", "width", "heads", "depth", "classes")))
     mult, attention = ([int(n) for n in w[k].split(",")] for k in ("mult", "attention"))
     return UNet(
         image, int(w["channels"]), mult, int(w["blocks"]), attention,

@@ -32,11 +32,19 @@ def attention(w):
     return [torch.randn(n, tokens, heads * width) for _ in "qkv"], attend
 
 
+def linear(w):
+    rows, c, k = (int(w[key]) for key in ("rows", "c", "k"))
+    return [torch.randn(rows, c), torch.randn(k, c) / c**0.5, torch.randn(k)], F.linear
+
+
+OPS = {"conv": conv, "norm": norm, "attention": attention, "linear": linear}
+
+
 class Task:
     def __init__(self, w):
         self.setting = Setting(w)
         self.w = w
-        inputs, op = {"conv": conv, "norm": norm, "attention": attention}[w["op"]](w)
+        inputs, op = OPS[w["op"]](w)
         self.plain, self.op = op, self.setting.compiled(op)
         self.take(inputs)
         self.probe = torch.randn_like(self.forward())
