@@ -68,7 +68,7 @@ static df_left copy_rows(const df_gemm_block *b, const layer *l, df_real *room) 
   const df_kernels *kernel = df_kernel();
   if (!b->a.turned) return df_left_copied(b->f, room, l->x, b->a.ld, b->m, l->deep);
   df_int h = kernel->height, reals = df_ceil_div(b->m, h) * h * l->deep;
-  kernel->strips(room, l->x, b->a.ld, l->deep, b->m);
+  kernel->copy_strips(room, l->x, b->a.ld, l->deep, b->m);
   if (b->f.round) kernel->round_bf16(room, room, reals);
   return (df_left){ room, h, 0, 1, 0 };
 }

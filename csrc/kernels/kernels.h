@@ -188,7 +188,7 @@ typedef struct df_kernels {
   /* m columns of x (C rows, pitch ldx) in strips of `height`, the rows of a register
   ** block. Column i of row c is at y[i / height height C + c height + i % height]. The
   ** last strip's rest is not written. rows_turned reads a strip with ldx = height. */
-  void (*strips)(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m);
+  void (*copy_strips)(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m);
   df_int height;
   df_int panel; /* columns of a panel of packed weights */
   /* packed: ceil(K/panel) panels of taps x C x panel, with zeros after column K; element

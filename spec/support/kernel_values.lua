@@ -156,7 +156,7 @@ M.winograd_inputs = function(n) return by_tiles(n + 1, 3) end
 M.winograd_outputs_back = M.winograd_inputs
 M.rows_turned = M.winograd_inputs
 -- The gradient of a linear layer's weights: n outputs, then a sum over n rows.
-M.strips = function(n)
+M.copy_strips = function(n)
   local few, many = draw(1, 6, 5), draw(2, n, 7)
   return { slope(function(w) return ops.linear(few, w) end, draw(3, n, 5))[1],
            slope(function(w) return ops.linear(many, w) end, draw(4, 15, 7))[1] }

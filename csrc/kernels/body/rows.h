@@ -117,7 +117,7 @@ static void rows_turned(df_real *y, df_int ldy, const df_real *x, df_int ldx,
 ** cache, and those of the next rows are fetched meanwhile. */
 #define COPIED_ROWS 16
 
-static void strips(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m) {
+static void copy_strips(df_real *y, const df_real *x, df_int ldx, df_int C, df_int m) {
   for (df_int from = 0; from < C; from += COPIED_ROWS)
     for (df_int i = 0; i < m; i += MR)
       for (df_int c = from; c < df_min(from + COPIED_ROWS, C); c++) {
@@ -136,7 +136,8 @@ INLINE void panel_row(df_real *to, const df_real *from, df_int n) {
 }
 
 /* Columns are adjacent, so rows are read in memory order. */
-static void pack_rows(df_real *packed, const df_real *w, df_int C, df_int sc, df_int K) {
+static void pack_adjacent(df_real *packed, const df_real *w, df_int C, df_int sc,
+                          df_int K) {
   for (df_int from = 0; from < C; from += COPIED_ROWS)
     for (df_int k = 0; k < K; k += PANEL)
       for (df_int c = from; c < df_min(from + COPIED_ROWS, C); c++) {
@@ -149,7 +150,7 @@ static void pack_rows(df_real *packed, const df_real *w, df_int C, df_int sc, df
 static void pack_weights(df_real *packed, const df_real *w, df_int taps, df_int st,
                          df_int C, df_int sc, df_int K, df_int sk) {
   if (taps == 1 && sk == 1) {
-    pack_rows(packed, w, C, sc, K);
+    pack_adjacent(packed, w, C, sc, K);
     return;
   }
   for (df_int k0 = 0; k0 < K; k0 += PANEL) {

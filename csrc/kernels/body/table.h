@@ -89,7 +89,7 @@ const df_kernels TABLE = {
 
   .rows = rows,
   .rows_turned = rows_turned,
-  .strips = strips,
+  .copy_strips = copy_strips,
   .height = MR,
   .panel = PANEL,
   .pack_weights = pack_weights,
