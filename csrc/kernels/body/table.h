@@ -78,9 +78,6 @@ const df_kernels TABLE = {
 
   .softmax = softmax,
   .softmax_back = softmax_back,
-  .softmax_columns = softmax_columns,
-  .softmax_again = softmax_again,
-  .softmax_back_columns = softmax_back_columns,
   .logsumexp = logsumexp,
 
   .uniform = uniform,
@@ -91,6 +88,13 @@ const df_kernels TABLE = {
   .rows_turned = rows_turned,
   .panel = PANEL,
   .pack_weights = pack_weights,
+
+  .pack_strips = pack_strips,
+  .strips = strips,
+  .score_powers = score_powers,
+  .score_again = score_again,
+  .score_slopes = score_slopes,
+  .add_panels = add_panels,
 
   .pairs = PAIRS,
   .pairs_step = PAIRS_STEP,
