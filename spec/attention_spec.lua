@@ -80,7 +80,7 @@ describe("attention with a mask", function()
   it("does not depend on how large the scores are, nor on where the largest are", function()
     for _, set in ipairs(sets) do
       core.isa(set)
-      for i, size in ipairs { { 1, 40, 400, 2, 8 }, { 1, 70, 700, 1, 64 } } do
+      for i, size in ipairs { { 1, 40, 400, 2, 8 }, { 1, 33, 600, 1, 64 } } do
         d.manual_seed(i)
         local q, k, v, g = cases.draw(size, "no mask")
         local m, third = size[3], size[3] // 3

@@ -17,8 +17,9 @@
 
 #define QUERIES     64 /* size of a block; all kernels' panels divide it */
 #define PANELS_MOST 16
-#define PART        512 /* keys of one head that a thread gets, at least */
-#define PARTS       4
+#define PART        512 /* keys of a part, at least */
+#define PARTS       4   /* of a head, at most; and parts of a sample, if it has less */
+#define PARTS_ALL   16
 #define BLOCKS      (64 * 1024) /* reals of the blocks that pass over a tile, about */
 #define BLOCKS_MOST 8
 
@@ -81,12 +82,12 @@ static void fill_numbers(const df_attending *t, df_head h, block *b, df_real **r
   b->shift = df_claim(room, QUERIES), b->share = df_claim(room, QUERIES);
   b->mean = df_claim(room, QUERIES);
   memset(b->share, 0, 2 * QUERIES * sizeof *b->share); /* and mean */
-  for (df_int i = b->n; i < QUERIES; i++) b->shift[i] = -(df_real)INFINITY;
-  for (df_int i = 0; i < b->n; i++) {
-    b->shift[i] = -top[i], b->share[i] = share[i];
-    double sum = df_kernel()->dot(dy + i * t->width, y + i * t->width, D);
-    b->mean[i] = -t->scale * (df_real)sum;
+  df_kernel()->dot_rows(b->mean, dy, t->width, y, t->width, b->n, D);
+  for (df_int i = 0; i < QUERIES; i++) {
+    b->shift[i] = i < b->n ? -top[i] : -(df_real)INFINITY;
+    b->mean[i] *= -t->scale;
   }
+  memcpy(b->share, share, (size_t)b->n * sizeof *b->share);
 }
 
 static block open_block(const df_attending *t, df_head h, df_int from, df_real *room) {
@@ -266,7 +267,8 @@ static void backward_items(void *context, df_int begin, df_int end) {
 }
 
 static backward backward_of(df_attending t) {
-  backward w = { .t = t, .parts = df_max(1, df_min(PARTS, t.a.M / PART)) };
+  df_int parts = df_min(df_min(PARTS, PARTS_ALL / t.a.heads), t.a.M / PART);
+  backward w = { .t = t, .parts = df_max(1, parts) };
   df_int blocks = df_min(BLOCKS_MOST, BLOCKS / block_size(&t));
   w.blocks = df_max(1, df_min(blocks, df_ceil_div(t.a.N, QUERIES)));
   return w;

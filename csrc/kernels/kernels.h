@@ -208,6 +208,9 @@ typedef struct df_kernels {
   void (*score_again)(const df_scores *s, const df_real *share);
   /* y = e p; p is a tile as y */
   void (*score_slopes)(const df_scores *s, const df_real *p);
+  /* y[r] = sum over C columns of a[r lda + c] b[r ldb + c] */
+  void (*dot_rows)(df_real *y, const df_real *a, df_int lda, const df_real *b, df_int ldb,
+                   df_int rows, df_int C);
   /* y (m x K, pitch ldy) += x W. x is `parts` tiles, `step` apart, side by side. W is
   ** parts panel x K, packed by pack_weights. */
   void (*add_panels)(df_real *y, df_int ldy, const df_real *x, df_int step, df_int parts,

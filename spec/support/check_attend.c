@@ -166,6 +166,20 @@ static void check_panels(df_int m, df_int parts, df_int K) {
   }
 }
 
+static void check_dots(const example *e) {
+  df_real y[M_MOST + 1];
+  df_int rows = e->m / 2;
+  y[rows] = (df_real)NAN;
+  table->dot_rows(y, e->x, e->C, e->x + rows * e->C, e->C, rows, e->C);
+  for (df_int r = 0; r < rows; r++) {
+    double s = 0;
+    for (df_int c = r * e->C; c < (r + 1) * e->C; c++)
+      s += (double)e->x[c] * (double)e->x[rows * e->C + c];
+    near("dot_rows", r, y[r], s, 4);
+  }
+  judge(isnan(y[rows]), "dot_rows", rows, (double)y[rows], NAN);
+}
+
 long df_check_attend(const df_kernels *kernels) {
   static const df_int HEIGHTS[] = { 1, 2, 5, 6, 7, 13, 14, 15, 29, 43 };
   static const df_int DEPTHS[] = { 1, 3, 8, 16, 17, 35 };
@@ -178,7 +192,7 @@ long df_check_attend(const df_kernels *kernels) {
       fill(add, e.m * e.P, 4);
       for (df_int j = 0; j < e.m * e.P; j++)
         if (j % 3 == 1 || j / e.P >= (e.m + 1) / 2) add[j] = -(df_real)INFINITY;
-      check_strips(&e);
+      check_strips(&e), check_dots(&e);
       check_scores(&e, e.m, NULL), check_scores(&e, (e.m + 1) / 2, add);
       check_panels(HEIGHTS[i], 1 + k % 2, 1 + (i * 7 + k * 11) % K_MOST);
     }

@@ -120,7 +120,7 @@ M.score_again = function(n)
   local g = draw(4, 2, n + 1, 3)
   return { d.grad(function(q, k, v) return (ops.attention(q, k, v) * g):sum() end, attended(n)) }
 end
-M.score_slopes, M.add_panels = M.score_again, M.score_again
+M.score_slopes, M.add_panels, M.dot_rows = M.score_again, M.score_again, M.score_again
 M.logsumexp = function(n) return { draw(1, n + 1):logsumexp() } end
 
 local function seeded(f)

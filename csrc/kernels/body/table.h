@@ -94,6 +94,7 @@ const df_kernels TABLE = {
   .score_powers = score_powers,
   .score_again = score_again,
   .score_slopes = score_slopes,
+  .dot_rows = dot_rows,
   .add_panels = add_panels,
 
   .pairs = PAIRS,
