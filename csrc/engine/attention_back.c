@@ -17,9 +17,9 @@
 
 #define QUERIES     64 /* size of a block; all kernels' panels divide it */
 #define PANELS_MOST 16
-#define PART        512 /* keys of a part, at least */
-#define PARTS       4   /* parts of a head, at most */
-#define PARTS_ALL   16  /* parts of a sample, if its heads are fewer */
+#define PART        512         /* keys of a part, at least */
+#define PARTS       4           /* parts of a head, at most */
+#define PARTS_ALL   16          /* parts of a sample, if its heads are fewer */
 #define BLOCKS      (64 * 1024) /* reals of the blocks that pass over a tile, about */
 #define BLOCKS_MOST 8
 
