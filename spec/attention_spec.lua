@@ -76,6 +76,41 @@ describe("attention with a mask", function()
     end
   end)
 
+  -- Powers are taken from a top that moves only where scores are far from it.
+  it("does not depend on how large the scores are, nor on where the largest are", function()
+    for _, set in ipairs(sets) do
+      core.isa(set)
+      for i, size in ipairs { { 1, 40, 400, 2, 8 }, { 1, 33, 600, 1, 64 } } do
+        d.manual_seed(i)
+        local q, k, v, g = cases.draw(size, "no mask")
+        local m, third = size[3], size[3] // 3
+        local function evaluate(mask)
+          return cases.evaluate(ops.attention, q, k, v, g, { heads = size[4], mask = mask })
+        end
+        local function thirds(a, b, c)
+          local mask = d.full({ 1, m }, c)
+          mask:narrow(2, 1, third):fill_(a)
+          mask:narrow(2, third + 1, third):fill_(b)
+          return mask
+        end
+        local function same(what, want, got)
+          for j = 1, 4 do
+            local off = (got[j] - want[j]):norm():item() / want[j]:norm():item()
+            assert(off < 3e-4, ("%s, %s, %d: off by %.2g"):format(set, what, j, off))
+          end
+        end
+        local all, inf = evaluate(nil), math.huge
+        for _, c in ipairs { -1000, -100, -30, 30, 100, 1000 } do
+          same("constant " .. c, all, evaluate(thirds(c, c, c)))
+        end
+        local last, first = evaluate(thirds(-inf, -inf, 0)), evaluate(thirds(0, -inf, -inf))
+        same("rising", last, evaluate(thirds(-400, 0, 200)))
+        same("hidden, then low", last, evaluate(thirds(-inf, -800, -300)))
+        same("falling", first, evaluate(thirds(400, 200, -200)))
+      end
+    end
+  end)
+
   it("lets the first query see one key where N is M, and all keys where N is 1", function()
     local x = d.randn(1, 9, 4)
     assert.allclose(x:narrow(2, 1, 1), x:attention(x, x, { causal = true }):narrow(2, 1, 1))

@@ -7,8 +7,6 @@
 #include "engine/panel.h"
 #include "kernels/kernels.h"
 
-#define PARTS_MAX 64
-
 df_factors df_factors_of(df_precision precision) {
   int planes = df_flat_planes(precision);
   bool pay = df_kernel()->pairs_pay >= planes;
@@ -42,7 +40,7 @@ df_int df_left_size(df_factors f, df_int m, df_int C) {
 }
 
 static df_left left_of(df_factors f, const void *at, df_int C) {
-  return (df_left){ at, left_pitch(f, C), f.planes == 2 ? deep(C) : 0, 1, 0 };
+  return (df_left){ at, left_pitch(f, C), f.planes == 2 ? deep(C) : 0 };
 }
 
 df_left df_left_rows(df_factors f, df_real *room, const df_real *x, df_int ldx, df_int m,
@@ -52,7 +50,7 @@ df_left df_left_rows(df_factors f, df_real *room, const df_real *x, df_int ldx, 
     df_kernel()->planes((void *)room, to.ld, to.low, x, ldx, m, C, deep(C));
     return to;
   }
-  if (!f.round) return (df_left){ x, ldx, 0, 1, 0 };
+  if (!f.round) return (df_left){ x, ldx, 0 };
   return df_left_copied(f, room, x, ldx, m, C);
 }
 
@@ -89,25 +87,24 @@ df_left df_left_turned(df_factors f, df_real *room, const df_real *x, df_int ldx
   return to;
 }
 
-df_left df_left_panels(df_factors f, df_real *room, df_real *x, df_int step, df_int parts,
-                       df_int m) {
-  df_int C = df_kernel()->panel;
-  df_left to = left_of(f, room, parts * C);
-  uint16_t *half = (void *)room;
-  for (df_int i = 0; i < parts; i++, x += step)
-    if (f.planes) df_kernel()->planes(half + i * C, to.ld, to.low, x, C, m, C, C);
-    else if (f.round) df_kernel()->round_bf16(x, x, m * C);
-  return f.planes ? to : (df_left){ x - parts * step, C, 0, parts, step };
+/* Element (r, c) is x[r sr + c sc]. */
+static df_left pack_strips(df_factors f, df_real *room, const df_real *x, df_int sr,
+                           df_int sc, df_int m, df_int C) {
+  df_kernel()->pack_strips(room, x, sr, sc, m, C);
+  if (f.round) df_kernel()->round_bf16(room, room, m * C);
+  return (df_left){ room, C, 0 };
 }
 
-df_left df_left_from(df_factors f, df_left x, df_int c) {
-  const char *at = x.at;
-  size_t size = f.planes ? sizeof(uint16_t) : sizeof(df_real);
-  return (df_left){ at + (size_t)c * size, x.ld, x.low, 1, 0 };
+df_left df_left_strips(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                       df_int m, df_int C) {
+  if (f.planes) return df_left_rows(f, room, x, ldx, m, C);
+  return pack_strips(f, room, x, ldx, 1, m, C);
 }
 
-df_left df_left_below(df_factors f, df_left x, df_int row) {
-  return df_left_from(f, x, row * x.ld);
+df_left df_left_strips_turned(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                              df_int m, df_int C) {
+  if (f.planes) return df_left_turned(f, room, x, ldx, m, C);
+  return pack_strips(f, room, x, 1, ldx, m, C);
 }
 
 df_int df_right_size(df_factors f, df_int C, df_int K) {
@@ -155,10 +152,9 @@ df_right df_right_panel(df_factors f, df_real *room, df_real *w, df_int C) {
   return right_of(f, w, C);
 }
 
-void df_multiply(df_factors f, df_real *y, df_int ldy, df_left x, df_right w,
-                 bool accumulate, df_int m, df_int C, df_int K) {
-  df_int part[PARTS_MAX];
-  for (df_int i = 0; i < x.parts; i++) part[i] = i * x.step;
+static void multiply_planes(df_real *y, df_int ldy, df_left x, df_right w,
+                            bool accumulate, df_int m, df_int C, df_int K) {
+  const df_int none = 0;
   df_pairs p = { .m = m,
                  .K = K,
                  .C = deep(C),
@@ -167,14 +163,43 @@ void df_multiply(df_factors f, df_real *y, df_int ldy, df_left x, df_right w,
                  .x = x.at,
                  .ldx = x.ld,
                  .x_low = x.low,
-                 .tap = part,
+                 .tap = &none,
                  .taps = 1,
                  .w = w.at,
                  .panel = w.panel,
                  .w_low = w.low,
                  .accumulate = accumulate };
-  if (f.planes) df_kernel()->pairs(&p);
+  df_kernel()->pairs(&p);
+}
+
+void df_multiply(df_factors f, df_real *y, df_int ldy, df_left x, df_right w,
+                 bool accumulate, df_int m, df_int C, df_int K) {
+  const df_int none = 0;
+  if (f.planes) multiply_planes(y, ldy, x, w, accumulate, m, C, K);
   else
-    df_kernel()->rows(y, ldy, x.at, x.ld, part, x.parts, w.at, NULL, NULL, 0, accumulate,
-                      m, C / x.parts, K);
+    df_kernel()->rows(y, ldy, x.at, x.ld, &none, 1, w.at, NULL, NULL, 0, accumulate, m, C,
+                      K);
+}
+
+void df_multiply_panel(df_factors f, df_real *y, df_left x, df_right w, bool accumulate,
+                       df_int m, df_int C) {
+  df_int panel = df_kernel()->panel;
+  if (f.planes) multiply_planes(y, panel, x, w, accumulate, m, C, panel);
+  else df_kernel()->strips(y, x.at, x.ld, w.at, accumulate, m, C);
+}
+
+void df_add_panels(df_factors f, df_real *room, df_real *y, df_int ldy, df_real *x,
+                   df_int step, df_int parts, df_right w, df_int m, df_int K) {
+  df_int C = df_kernel()->panel;
+  if (!f.planes) {
+    for (df_int i = 0; i < parts && f.round; i++)
+      df_kernel()->round_bf16(x + i * step, x + i * step, m * C);
+    df_kernel()->add_panels(y, ldy, x, step, parts, w.at, m, K);
+    return;
+  }
+  df_left to = left_of(f, room, parts * C);
+  uint16_t *half = (void *)room;
+  for (df_int i = 0; i < parts; i++)
+    df_kernel()->planes(half + i * C, to.ld, to.low, x + i * step, C, m, C, C);
+  multiply_planes(y, ldy, to, w, true, m, parts * C, K);
 }

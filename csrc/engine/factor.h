@@ -17,8 +17,7 @@ df_factors df_factors_of(df_precision precision);
 /* m rows of C. */
 typedef struct df_left {
   const void *at;
-  df_int ld, low;     /* from a row to the next; from a row to its low plane */
-  df_int parts, step; /* reals: a row's C are in `parts` pieces, `step` apart */
+  df_int ld, low; /* from a row to the next, or columns in strips; to the low plane */
 } df_left;
 
 df_int df_left_size(df_factors f, df_int m, df_int C);
@@ -30,13 +29,11 @@ df_left df_left_copied(df_factors f, df_real *room, const df_real *x, df_int ldx
                        df_int m, df_int C);
 df_left df_left_turned(df_factors f, df_real *room, const df_real *x, df_int ldx,
                        df_int m, df_int C);
-/* From parts of df_kernel()->panel columns, each m dense rows. They are rounded in
-** place. */
-df_left df_left_panels(df_factors f, df_real *room, df_real *x, df_int step, df_int parts,
-                       df_int m);
-/* The rows from `row` on; the columns that begin at c, a multiple of 32. */
-df_left df_left_below(df_factors f, df_left x, df_int row);
-df_left df_left_from(df_factors f, df_left x, df_int c);
+/* The same in strips, for df_multiply_panel. */
+df_left df_left_strips(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                       df_int m, df_int C);
+df_left df_left_strips_turned(df_factors f, df_real *room, const df_real *x, df_int ldx,
+                              df_int m, df_int C);
 
 /* C rows of K, in panels of df_kernel()->panel columns, or of 32 with planes. */
 typedef struct df_right {
@@ -56,5 +53,12 @@ df_right df_right_panel(df_factors f, df_real *room, df_real *w, df_int C);
 /* y (m x K, pitch ldy) = or += x w; each sum runs over C in order */
 void df_multiply(df_factors f, df_real *y, df_int ldy, df_left x, df_right w,
                  bool accumulate, df_int m, df_int C, df_int K);
+/* y (m x df_kernel()->panel, dense) = or += x w, of the first C columns of x in strips */
+void df_multiply_panel(df_factors f, df_real *y, df_left x, df_right w, bool accumulate,
+                       df_int m, df_int C);
+/* y (m x K, pitch ldy) += x w. x is `parts` panels side by side, `step` apart, each m
+** dense rows. They are rounded in place. */
+void df_add_panels(df_factors f, df_real *room, df_real *y, df_int ldy, df_real *x,
+                   df_int step, df_int parts, df_right w, df_int m, df_int K);
 
 #endif

@@ -70,7 +70,7 @@ static df_left copy_rows(const df_gemm_block *b, const layer *l, df_real *room) 
   df_int h = kernel->height, reals = df_ceil_div(b->m, h) * h * l->deep;
   kernel->copy_strips(room, l->x, b->a.ld, l->deep, b->m);
   if (b->f.round) kernel->round_bf16(room, room, reals);
-  return (df_left){ room, h, 0, 1, 0 };
+  return (df_left){ room, h, 0 };
 }
 
 /* c = or += the rows times a panel of n columns. */

@@ -77,6 +77,17 @@ static inline df_int df_pairs_column(const df_pairs *p, df_int k) {
   return p->y_panel ? k / DF_PANEL * p->y_panel + k % DF_PANEL : k;
 }
 
+/* A tile of scores and their exponents, factor x w + add + shift[c]. The first `used`
+** rows are wanted. The rest of their last strip is computed too: `add` must hide it. */
+typedef struct df_scores {
+  df_real *y;           /* the result: m x panel */
+  const df_real *x, *w; /* m x C in strips and C x panel; x NULL: y holds x w */
+  df_int m, used, C;
+  df_real factor;
+  const df_real *shift; /* panel */
+  const df_real *add;   /* m x panel, or NULL; score_slopes has none */
+} df_scores;
+
 typedef struct df_kernels {
   const char *name; /* "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon" */
 
@@ -147,17 +158,6 @@ typedef struct df_kernels {
                        df_real scale, df_int n);   /* scale y (dy - sum(dy y)); dx == dy
                                                    ** allowed */
   double (*logsumexp)(const df_real *x, df_int n); /* n >= 1 */
-  /* Softmax in each column of p (rows x C, dense), without the division by the sum: p =
-  ** e^(scale (p - top[c])) with scale > 0. top is the column's maximum and share is 1 /
-  ** sum; both are 0 if the column is all -inf. */
-  void (*softmax_columns)(df_real *p, df_real *top, df_real *share, df_real scale,
-                          df_int rows, df_int C);
-  /* The complete softmax from top and share: p = e^(scale (p - top[c])) share[c]. */
-  void (*softmax_again)(df_real *p, const df_real *top, const df_real *share,
-                        df_real scale, df_int rows, df_int C);
-  /* dx = scale p (dx - mean[c]), with mean = sum(dy p) of the column */
-  void (*softmax_back_columns)(df_real *dx, const df_real *p, const df_real *mean,
-                               df_real scale, df_int rows, df_int C);
 
   /* -- noise.h: element e of a key does not depend on `first` and n ------------------ */
   void (*uniform)(df_real *y, df_int first, df_int n, const df_random *key); /* (0, 1) */
@@ -195,6 +195,31 @@ typedef struct df_kernels {
   ** (t, c, k) of the source is w[t st + c sc + k sk] */
   void (*pack_weights)(df_real *packed, const df_real *w, df_int taps, df_int st,
                        df_int C, df_int sc, df_int K, df_int sk);
+
+  /* -- attend.h: attention; tiles are m x panel, dense ------------------------------- */
+  /* Strips are a few of m rows of C each, whose columns are adjacent. Element (r, c) of
+  ** the source is x[r sr + c sc], and one of sr and sc is 1. */
+  void (*pack_strips)(df_real *strips, const df_real *x, df_int sr, df_int sc, df_int m,
+                      df_int C);
+  /* y (m x panel) = or += x w. x is strips of m rows of `pitch`, of which the first C
+  ** columns are read.   w: C x panel */
+  void (*strips)(df_real *y, const df_real *x, df_int pitch, const df_real *w,
+                 bool accumulate, df_int m, df_int C);
+  /* y = 2^e with the exponents e of df_scores, 0 for e < -126.5. most[c] becomes the
+  ** largest exponent of the column, if it is not larger, and total[c] gets the column's
+  ** powers added. */
+  void (*score_powers)(const df_scores *s, df_real *most, df_real *total);
+  /* y = 2^e share[c] */
+  void (*score_again)(const df_scores *s, const df_real *share);
+  /* y = e p; p is a tile as y */
+  void (*score_slopes)(const df_scores *s, const df_real *p);
+  /* y[r] = sum over C columns of a[r lda + c] b[r ldb + c] */
+  void (*dot_rows)(df_real *y, const df_real *a, df_int lda, const df_real *b, df_int ldb,
+                   df_int rows, df_int C);
+  /* y (m x K, pitch ldy) += x W. x is `parts` tiles, `step` apart, side by side. W is
+  ** parts panel x K, packed by pack_weights. */
+  void (*add_panels)(df_real *y, df_int ldy, const df_real *x, df_int step, df_int parts,
+                     const df_real *packed, df_int m, df_int K);
 
   /* -- pairs.h, tiles.h, planes.h: products of bf16 ---------------------------------- */
   /* A real x is split into planes of bf16: x rounded (half to even), and optionally the

@@ -18,6 +18,7 @@
 **     correct at 0, infinities, NaN, denormal and huge arguments; libm in vec_scalar.h
 **   verfcx(a): e^(a^2) erfc(a), a >= 1;  vbell(a): e^(-a^2)
 **   vexp_near(a): vexp for |a| <= 104; in double for any a
+**   vpower(a): 2^a for a < 127, 0 for a < -126.5 in float; NaN stays NaN
 **   vturn(u, &s, &c): sin and cos of 2 pi u, u in [0, 1]
 **   vsum(v) -> double: the sum of the lanes in a fixed order
 **   vload_f16 vstore_f16 vload_bf16 vstore_bf16 vround_bf16: half to even, NaN stays NaN

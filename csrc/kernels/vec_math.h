@@ -33,6 +33,22 @@ static inline V vexp(V x) { /* NaN stays; above and below: inf and 0 */
   return vexp_near(vmin(vset1(89.0f), vmax(vset1(-104.0f), x)));
 }
 
+/* x = k + r, |r| <= 1/2; 2^r = 1 + r P(r). Adding 1.5 2^23 + 127 rounds to an integer,
+** whose low bits are then the exponent of 2^k; for k = -127 that is the exponent of 0.
+** This takes half as many operations as vexp. */
+static inline V vpower(V x) {
+  static const float p[] = { 1.0f,
+                             6.931470037e-01f,
+                             2.402224243e-01f,
+                             5.550733581e-02f,
+                             9.671512991e-03f,
+                             1.326472731e-03f };
+  V magic = vset1(12582912.0f + 127);
+  x = vmax(vset1(-127.0f), x);
+  V sum = vadd(x, magic), r = vsub(x, vsub(sum, magic));
+  return vmul(polynomial(r, p, 6), vbits(ushl(ubits(sum), 23)));
+}
+
 /* x = 2^k (1 + f), 1 + f in [sqrt 1/2, sqrt 2); ln(1 + f) = f - f^2/2 + f^3 P(f) */
 static inline V vlog(V x) {
   static const float p[] = { 3.333333171e-01f,  -2.500082103e-01f, 2.000122688e-01f,

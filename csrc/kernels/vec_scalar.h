@@ -46,6 +46,7 @@ static inline V vselect(M m, V a, V b) { return m ? a : b; }
 
 static inline V vexp(V a) { return exp(a); }
 static inline V vexp_near(V a) { return exp(a); }
+static inline V vpower(V a) { return exp2(a); }
 static inline V vlog(V a) { return log(a); }
 static inline V vsin(V a) { return sin(a); }
 static inline V vcos(V a) { return cos(a); }

@@ -30,7 +30,7 @@ end
 -- attention or of a linear layer.
 local function print_flops(w)
   local flops = w.op == "conv" and 2 * w.n * w.h * w.h * w.c * w.k * w.r * w.r
-    or w.op == "attention" and 4 * w.n * w.heads * w.tokens ^ 2 * w.width
+    or w.op == "attention" and 4 * w.n * w.heads * w.tokens * w.keys * w.width
     or w.op == "linear" and 2 * w.rows * w.c * w.k
   if flops then print(("  %.2f GFLOP a forward"):format(flops / 1e9)) end
 end

@@ -107,7 +107,12 @@ for _, s in ipairs {
 } do
   local n, tokens, heads, width = table.unpack(s)
   add_op(("attention.%dx%dtokens%dheadsof%d"):format(n, tokens, heads, width),
-    { op = "attention", n = n, tokens = tokens, heads = heads, width = width })
+    { op = "attention", n = n, tokens = tokens, keys = tokens, heads = heads, width = width })
+end
+for _, s in ipairs { { 4096, 8, 40 }, { 1024, 8, 80 } } do -- Stable Diffusion's, against a text's tokens
+  local tokens, heads, width = table.unpack(s)
+  add_op(("attention.%dx77tokens%dheadsof%d"):format(tokens, heads, width),
+    { op = "attention", n = 1, tokens = tokens, keys = 77, heads = heads, width = width })
 end
 
 -- rows, inputs, outputs: DiT's, Stable Diffusion 1.5's and SDXL's, text encoders', and of few rows

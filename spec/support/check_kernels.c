@@ -5,6 +5,7 @@
 ** only base and kernels. */
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "check_attend.h"
 #include "check_pairs.h"
 #include "check_winograd.h"
 
@@ -370,36 +371,6 @@ static void check_norm(df_int rows, df_int C) {
   compare("norm_back_rows in place", y, ref, n, (close){ 4e-6, 1e-5 });
 }
 
-/* Compares softmax by columns with formulas in double: without the share, with it, and
-** the backward pass. */
-static void check_softmax_columns(df_int rows, df_int C) {
-  static array x, dy, p, again, dx, top, share, mean, ref_p, ref_again, ref_dx;
-  df_int n = rows * C;
-  fill_plain(x, n, 90), fill_plain(dy, n, 91), fill_plain(mean, C, 92);
-  poison(p), poison(again), poison(dx), poison(top), poison(share);
-  memcpy(p, x, (size_t)n * sizeof *x), memcpy(again, x, (size_t)n * sizeof *x);
-  memcpy(dx, dy, (size_t)n * sizeof *x);
-  table->softmax_columns(p, top, share, 3, rows, C);
-  table->softmax_again(again, top, share, 3, rows, C);
-  table->softmax_back_columns(dx, again, mean, 3, rows, C);
-  for (df_int c = 0; c < C; c++) {
-    double most = -INFINITY, sum = 0;
-    for (df_int i = c; i < n; i += C) most = fmax(most, 3 * (double)x[i]);
-    for (df_int i = c; i < n; i += C) sum += exp(3 * (double)x[i] - most);
-    for (df_int i = c; i < n; i += C) {
-      double e = exp(3 * (double)x[i] - most), slope = (double)dy[i] - (double)mean[c];
-      ref_p[i] = (df_real)e, ref_again[i] = (df_real)(e / sum);
-      ref_dx[i] = (df_real)(3 * e / sum * slope);
-    }
-  }
-  compare("softmax_columns", p, ref_p, n, (close){ 4e-6, 1e-12 });
-  compare("softmax_again", again, ref_again, n, (close){ 4e-6, 1e-12 });
-  compare("softmax_back_columns", dx, ref_dx, n, (close){ 6e-6, 1e-9 });
-  guarded("softmax_columns", p, n), guarded("softmax_columns", top, C);
-  guarded("softmax_columns", share, C), guarded("softmax_again", again, n);
-  guarded("softmax_back_columns", dx, n);
-}
-
 /* -- noise ------------------------------------------------------------------------- */
 
 /* Results of Random123 for zeros, ones and the digits of pi. */
@@ -650,7 +621,7 @@ static void check_length(df_int n) {
   check_halves_rounding(n), check_formats(n);
   check_all_blocks(0, n), check_all_blocks(29, n);
   for (df_int rows = 0; n <= 35 && rows <= 67; rows += 13)
-    check_norm(rows, n), check_softmax_columns(rows, n), check_transpose(n, rows);
+    check_norm(rows, n), check_transpose(n, rows);
 }
 
 /* The error of a long sum may not grow with its length. */
@@ -674,7 +645,7 @@ static void check_table(const char *name) {
   check_philox(), check_all_rows(), check_long_sum();
   check_halves("f16", false), check_halves("bf16", true);
   printf("%s: %ld checks, %ld faults\n", name, checks, faults - before);
-  faults += df_check_pairs(table) + df_check_winograd(table);
+  faults += df_check_attend(table) + df_check_pairs(table) + df_check_winograd(table);
 }
 
 int main(void) {

@@ -114,12 +114,13 @@ M.norm_back_rows = function(n) return slope(normed(n, { groups = 2, silu = true 
 M.softmax = function(n) return { draw(1, 3, n):softmax(2) } end
 M.softmax_back = function(n) return slope(function(x) return x:softmax(2) end, draw(1, 3, n)) end
 local function attended(n) return draw(1, 2, n + 1, 3), draw(2, 2, 5, 3), draw(3, 2, 5, 3) end
-M.softmax_columns = function(n) return { ops.attention(attended(n)) } end
-M.softmax_again = function(n)
+M.score_powers = function(n) return { ops.attention(attended(n)) } end
+M.pack_strips, M.strips = M.score_powers, M.score_powers
+M.score_again = function(n)
   local g = draw(4, 2, n + 1, 3)
   return { d.grad(function(q, k, v) return (ops.attention(q, k, v) * g):sum() end, attended(n)) }
 end
-M.softmax_back_columns = M.softmax_again
+M.score_slopes, M.add_panels, M.dot_rows = M.score_again, M.score_again, M.score_again
 M.logsumexp = function(n) return { draw(1, n + 1):logsumexp() } end
 
 local function seeded(f)

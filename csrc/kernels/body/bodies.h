@@ -7,6 +7,7 @@
 #include "kernels/body/noise.h"
 #include "kernels/body/mix.h"
 #include "kernels/body/rows.h"
+#include "kernels/body/attend.h"
 #include "kernels/body/winograd.h"
 #include "kernels/body/pack.h"
 #include "kernels/body/blocks.h"

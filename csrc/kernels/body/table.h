@@ -78,9 +78,6 @@ const df_kernels TABLE = {
 
   .softmax = softmax,
   .softmax_back = softmax_back,
-  .softmax_columns = softmax_columns,
-  .softmax_again = softmax_again,
-  .softmax_back_columns = softmax_back_columns,
   .logsumexp = logsumexp,
 
   .uniform = uniform,
@@ -93,6 +90,14 @@ const df_kernels TABLE = {
   .height = MR,
   .panel = PANEL,
   .pack_weights = pack_weights,
+
+  .pack_strips = pack_strips,
+  .strips = strips,
+  .score_powers = score_powers,
+  .score_again = score_again,
+  .score_slopes = score_slopes,
+  .dot_rows = dot_rows,
+  .add_panels = add_panels,
 
   .pairs = PAIRS,
   .pairs_step = PAIRS_STEP,

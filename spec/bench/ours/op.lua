@@ -18,8 +18,8 @@ function ops.norm(w)
 end
 
 function ops.attention(w)
-  local function tokens() return d.randn(w.n, w.tokens, w.heads * w.width) end
-  return { tokens(), tokens(), tokens() },
+  local function tokens(count) return d.randn(w.n, count, w.heads * w.width) end
+  return { tokens(w.tokens), tokens(w.keys), tokens(w.keys) },
     function(q, k, v) return q:attention(k, v, { heads = w.heads }) end
 end
 
@@ -35,7 +35,7 @@ local function seen_through(probe)
 end
 
 return function(w)
-  local sizes = { "n", "c", "k", "h", "r", "rows", "tokens", "heads", "width" }
+  local sizes = { "n", "c", "k", "h", "r", "rows", "tokens", "keys", "heads", "width" }
   for _, key in ipairs(sizes) do w[key] = math.tointeger(w[key]) end
   local inputs, op = ops[w.op](w)
   local out = op(table.unpack(inputs))

@@ -20,16 +20,16 @@ def norm(w):
 
 
 def attention(w):
-    n, tokens, heads, width = (int(w[key]) for key in ("n", "tokens", "heads", "width"))
+    n, tokens, keys, heads, width = (int(w[key]) for key in ("n", "tokens", "keys", "heads", "width"))
 
     def split(x):
-        return x.view(n, tokens, heads, width).transpose(1, 2)
+        return x.view(n, -1, heads, width).transpose(1, 2)
 
     def attend(q, k, v):
         y = F.scaled_dot_product_attention(split(q), split(k), split(v))
         return y.transpose(1, 2).reshape(n, tokens, heads * width)
 
-    return [torch.randn(n, tokens, heads * width) for _ in "qkv"], attend
+    return [torch.randn(n, count, heads * width) for count in (tokens, keys, keys)], attend
 
 
 def linear(w):
