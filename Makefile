@@ -15,8 +15,8 @@
 #                   BENCH=quick takes a minute; ONLY=sd runs Stable Diffusion in full size;
 #                   ONLY=pattern selects by name; the guide on performance has more
 #   make peers      install PyTorch, diffusers and OpenVINO in a virtual environment: build/peers
-#   make peer-sdcpp build stable-diffusion.cpp there too, for ONLY=sd; it needs cmake and a
-#                   C++ compiler, and some minutes
+#   make peer-sdcpp build stable-diffusion.cpp there too, for ONLY=sd; it needs cmake, a C++
+#                   compiler and some minutes
 #   make check-peers     compare models, schedulers and files with diffusers; ONLY=words
 #   make fuzz       give damaged files to every reader: the C ones under libFuzzer until
 #                   SECONDS=300 pass without a new edge and RUNS=1000000 are over, the Lua

@@ -27,9 +27,10 @@ typedef struct df_mask {
   df_int sample, head, query; /* reals to the next one; 0 if all have the same */
 } df_mask;
 
-/* y is dense, and so is `softmax`. Of each query it has an integer, the top, near its
-** largest score as a power of 2, and one over the sum of all powers below the top.
-** Backward recomputes the probabilities from them.   softmax: B, heads, 2, N */
+/* y is dense, and so is `softmax`, which has two numbers a query. The first is its top,
+** an integer near its largest score as a power of 2. The second is one over the sum of
+** all powers below the top. Backward recomputes the probabilities from them.
+**   softmax: B, heads, 2, N */
 df_code df_attend_forward(const df_attend *a, df_real *y, df_real *softmax, df_tokens q,
                           df_tokens k, df_tokens v, df_mask mask);
 

@@ -133,7 +133,8 @@ static void check_strips(df_int m, df_int C) {
   table->copy_strips(y, x, ldx, C, m);
   for (df_int c = 0; c < C; c++)
     for (df_int i = 0; i < m; i++)
-      judge("copy_strips", m, i, y[i / h * h * C + c * h + i % h], (double)x[c * ldx + i]);
+      judge("copy_strips", m, i, y[i / h * h * C + c * h + i % h],
+            (double)x[c * ldx + i]);
 }
 
 static void check_columns(df_int m, df_int C, df_int K, bool accumulate) {

@@ -116,11 +116,12 @@ typedef struct lines {
   const df_real *sum, *add, *p;
 } lines;
 
-/* The exponents in vector k of row i. */
+/* The exponents in vector k of row i. They are rounded before they are shifted: a score
+** that gave its query's top must become 0, however large it is. */
 INLINE V exponent(const df_scores *s, const lines *l, df_int at, V factor, V shift) {
   V sum = vload(l->sum + at, VL);
-  if (!s->add) return vfma(factor, sum, shift);
-  return vadd(vfma(factor, sum, vload(l->add + at, VL)), shift);
+  V x = s->add ? vfma(factor, sum, vload(l->add + at, VL)) : vmul(factor, sum);
+  return vadd(x, shift);
 }
 
 INLINE void finish_powers(const df_int n, const df_scores *s, const lines *l,
