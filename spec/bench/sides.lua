@@ -44,11 +44,14 @@ local function changed(w, fields)
   return out
 end
 
+-- What holds PyTorch's own kernels, oneDNN and MKL to AVX2. MKL runs the products of attention and of matmul.
+local avx2 = { ATEN_CPU_CAPABILITY = "avx2", ONEDNN_MAX_CPU_ISA = "AVX2", MKL_ENABLE_INSTRUCTIONS = "AVX2" }
+
 -- A worker in Python. OMP_WAIT_POLICY stays unset: libgomp's threads then spin for a millisecond or so and sleep;
 -- "passive" would cost it time at each parallel region.
 local function python(w, name)
   local environ = { OMP_NUM_THREADS = w.threads, TORCHINDUCTOR_CACHE_DIR = settings.folder .. "/inductor" }
-  if settings.isa == "avx2" then environ.ATEN_CPU_CAPABILITY, environ.ONEDNN_MAX_CPU_ISA = "avx2", "AVX2" end
+  if settings.isa == "avx2" then for key, value in pairs(avx2) do environ[key] = value end end
   if w.variant:find "malloc" then for key, value in pairs(malloc) do environ[key] = value end end
   return side.start(name, sides.python .. " " .. here .. "/peer/worker.py", environ, w, settings.folder)
 end
