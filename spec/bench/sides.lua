@@ -44,7 +44,7 @@ local function changed(w, fields)
   return out
 end
 
--- What holds PyTorch's own kernels, oneDNN and MKL to AVX2. MKL runs the products of attention and of matmul.
+-- Holds PyTorch's own kernels, oneDNN and MKL to AVX2. MKL runs the products of attention and of matmul.
 local avx2 = { ATEN_CPU_CAPABILITY = "avx2", ONEDNN_MAX_CPU_ISA = "AVX2", MKL_ENABLE_INSTRUCTIONS = "AVX2" }
 
 -- A worker in Python. OMP_WAIT_POLICY stays unset: libgomp's threads then spin for a millisecond or so and sleep;
