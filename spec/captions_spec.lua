@@ -246,8 +246,11 @@ describe("buckets", function()
   end)
 
   it("name the examples of a batch, and their classes", function()
-    for _, name in ipairs { "wide", "tall" } do
-      assert(os.execute(("mkdir '%s/%s'; mv '%s'/%s*.png '%s/%s'"):format(dir, name, dir, name, dir, name)))
+    for name, count in pairs { wide = 5, tall = 3 } do
+      assert(os.execute(("mkdir '%s/%s'"):format(dir, name)))
+      for k = 1, count do
+        assert(os.rename(("%s/%s%d.png"):format(dir, name, k), ("%s/%s/%s%d.png"):format(dir, name, name, k)))
+      end
     end
     os.remove(dir .. "/square.png")
     local set = assert(d.data.folder(dir, options))
