@@ -27,7 +27,7 @@ void *df_kept_make(df_kept *k, size_t bytes);
 void df_kept_give(df_kept *k);
 void df_kept_end(df_kept *k); /* frees the block, which must not be in use */
 
-/* Counts bytes of files in which parameters are read. The budget is half of these bytes,
+/* Counts bytes of files in which parameters are read. The budget is 45 % of these bytes,
 ** and at least 256 MiB. Negative bytes undo a count. */
 void df_kept_adopted(df_int bytes);
 

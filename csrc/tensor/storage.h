@@ -48,7 +48,7 @@ void df_storage_touch(df_storage *s); /* call this after a write */
 /* The packed operand of this key, with a block or without; NULL with DF_MEMORY. */
 df_kept *df_pack_of(df_storage *s, const df_pack_key *key);
 
-/* Raises the budget of packed operands by half of the bytes of parameters that are read
+/* Raises the budget of packed operands by 45 % of the bytes of parameters that are read
 ** in a mapped file. Call it with the same bytes, negative, when the file is released. */
 void df_pack_adopted(df_int bytes);
 

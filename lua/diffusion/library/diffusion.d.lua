@@ -3542,7 +3542,7 @@ function d.oracle.swiss_roll(options) end
 --- Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a
 --- layout of their own. Packed weights that are not being trained are kept while the budget
 --- has room. Others are packed again in each product, with the same results in less memory.
---- The default is half of the bytes that models read from files in place, and at least 256
+--- The default is 45 % of the bytes that models read from files in place, and at least 256
 --- MiB.
 ---@param bytes? integer|string 0: keep none; "default"
 ---@return integer
