@@ -76,13 +76,6 @@ local function opened(name, more, change)
   return assert(d.hub.load(path, options(name, folder, more)))
 end
 
-local function sampled(x)
-  x = x:flatten()
-  local out = {}
-  for i = 1, x:numel(), all.every do out[#out + 1] = x[i] end
-  return d.tensor(out)
-end
-
 local function gap(a, b) return (a - b):abs():max():item() end
 
 -- The distance of a case's image from that of diffusers.
@@ -90,7 +83,7 @@ local function off(name, pipe)
   local case = all.cases[name]
   pipe.scheduler = case.scheduler
   local o, method = text_folder.call(case)
-  return gap(sampled(pipe[method](pipe, o)), images[name]:to(core.real))
+  return gap(text_folder.sampled(all, pipe[method](pipe, o)), images[name]:to(core.real))
 end
 
 describe("a single file of latent diffusion draws the images of diffusers:", function()

@@ -37,14 +37,6 @@ local names = {}
 for name in pairs(all.cases) do names[#names + 1] = name end
 table.sort(names)
 
--- Every so many numbers of images, in the fixture's order.
-local function sampled(x)
-  x = x:flatten()
-  local out = {}
-  for i = 1, x:numel(), all.every do out[#out + 1] = x[i] end
-  return d.tensor(out)
-end
-
 local CAT = "a red cat on the mat"
 
 -- A quick call's options.
@@ -62,7 +54,7 @@ describe("a pipe draws the images of diffusers from torch's generator:", functio
       local pipe = pipe_of(case)
       local x = pipe[method](pipe, o)
       assert.same(case.shape, x:shape())
-      local off = gap(sampled(x), images[name]:to(core.real))
+      local off = gap(text_folder.sampled(all, x), images[name]:to(core.real))
       assert(off < 1e-4, ("%s: %g"):format(name, off))
     end))
   end

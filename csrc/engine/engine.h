@@ -17,8 +17,9 @@
 **                        OpenBLAS if kernels are scalar (core64)            gemm_block
 **   weights, packed      read in blocks of any float type and strides       weights
 **     and not kept       blocks of columns, packed and multiplied in turn   conv_columns
-**   attention            the same, and a softmax of columns, by panels      attention
-**                        of queries
+**   attention            panels of queries against tiles of keys, whose     attend,
+**                        scores stay in cache                               attention
+**   attention back       the same; probabilities are recomputed            attention_back
 **
 ** Speeds are GF/s of 2 B P Q K R S C operations for 3 x 3 kernels with weights packed
 ** beforehand. They were measured on one core of an AMD Zen 5. Debian's OpenBLAS 0.3.21

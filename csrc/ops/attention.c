@@ -1,5 +1,5 @@
 /* Attention with heads. The probabilities aren't saved. In the backward pass the engine
-** recomputes them from the largest score and the sum of each query. */
+** recomputes them from two numbers of each query: engine/attention.h. */
 #include <math.h>
 
 #include "base/pool.h"

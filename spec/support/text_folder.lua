@@ -17,6 +17,14 @@ function text_folder.read()
   return all
 end
 
+--- Those numbers of images that the fixture has, in its order.
+function text_folder.sampled(all, x)
+  x = x:flatten()
+  local out = {}
+  for i = 1, x:numel(), all.every do out[#out + 1] = x[i] end
+  return d.tensor(out)
+end
+
 -- ==== the vocabulary ====================================================================
 
 -- The symbols of bytes in the order of the tokenizer's table.
