@@ -1,6 +1,6 @@
 -- Gives damaged files to the parsers that are written in Lua, and to the readers of the core
 -- through Lua:
---   lua5.4 spec/fuzz/parsers.lua CASES [words in the names]
+--   lua5.4 spec/fuzz/parsers.lua CASES [name or part of names]
 -- A parser must return a value, or nil and a sentence. It must not raise, hang, or take more
 -- memory than the file warrants. All runs try the same cases. A file that is refused with a new
 -- sentence is damaged further. A case that fails is left in build/fuzz/found.
@@ -52,7 +52,10 @@ io.stdout:setvbuf "line"
 assert(os.execute(("mkdir -p '%s'"):format(found)))
 core.memory_limit(core.memory().live + (256 << 20))
 local fine = true
+local exact = false
+for _, parser in ipairs(parsers) do exact = exact or parser.name == only end
 for _, parser in ipairs(parsers) do
-  if parser.name:find(only, 1, true) then fine = fuzz(parser) and fine end
+  local chosen = parser.name == only or not exact and parser.name:find(only, 1, true)
+  if chosen then fine = fuzz(parser) and fine end
 end
 os.exit(fine)
