@@ -22,6 +22,29 @@ local function is_plot(name)
 end
 
 describe("lesson", function()
+  it("0: the tour", function()
+    local out = lesson("00_tour", { "expand(4000", "expand(400", "expand(2000", "expand(200", "draws, bins = 200000",
+      "draws, bins = 20000", "steps = 1500", "steps = 30", "step % 500", "step % 15", "sample(20000", "sample(200",
+      "{ 20000 }", "{ 200 }", "{ 2000, 2 }", "{ 100, 2 }", "sample(2000", "sample(100", '"ddpm", 1000', '"ddpm", 20',
+      "steps = 200", "steps = 25", "-4000, 4000", "-400, 400", "h = 0, 0, 0, 1e-3", "h = 0, 0, 0, 1e-2" })
+    local variance, ct, c0 = out:match "so variance = (%S+).-x_t = .-= (%S+).-x_0 = .-= (%S+)"
+    local theirs = { out:match "posterior_coefficients%(300, 200%) gives (%S+), (%S+) and (%d+%.%d+)" }
+    assert.same({ variance, ct, c0 }, theirs)
+    local by_means, by_noise = out:match "difference of means gives (%S+), and eq. 12 gives (%d+%.%d+)"
+    assert.equal(by_means, by_noise)
+    local sum, product = out:match "%+ %S+ = (%S+), and the right side is (%d+%.%d+)"
+    assert.equal(sum, product)
+    local near = tonumber(out:match "to s = 299: +(%S+) %%")
+    local far = tonumber(out:match "to s =  50: +(%S+) %%")
+    assert.is_true(near < 0.1 and far > 50)
+    for _, name in ipairs { "01_steps", "02_leaps", "07_predicted", "08_sampling" } do
+      is_picture("tour/" .. name .. ".png")
+    end
+    for _, name in ipairs { "03_merged", "04_schedules", "05_leap_back", "06_posterior" } do
+      is_plot("tour/" .. name .. ".png")
+    end
+  end)
+
   it("1: schedules and the forward process", function()
     local out = lesson("01_schedules", { "2000", "400" })
     local walked, leapt = out:match "variance (%d%.%d+), in closed form (%d%.%d+)"
