@@ -143,8 +143,8 @@ bool df_winograd_fits(const df_conv *c, df_direction d) {
 }
 
 /* Transformed weights are four times as many, and one image needs them all for little
-** work. They come from memory, as the other layers push them out of the caches. In ms, on
-** two cores of a Sapphire Rapids in AVX2, with weights in memory:
+** work. They come from memory, as the other layers push them out of the caches. These are
+** ms on two cores of a Sapphire Rapids in AVX2, with weights in memory:
 **
 **   B, H = W, C = K   taps   transformed
 **    1,  8, 256        0.5       1.5

@@ -15,15 +15,15 @@
 ** half of those with 0, +-1, +-2, since the powers stay near 1. With a b = 1, there are
 ** few constants. Row i of V(6)^-T holds the coefficients of M(x) / (x - p_i), divided by
 ** M'(p_i), with M(x) = x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x. The row for infinity
-** is M itself. M'(p_i) is 1, -3/2, -3/2, 6, 6, 1. These divide the rows of G instead of
-** those of B^T:
+** is M itself. M'(p_i) is 1, -3/2, -3/2, 6, 6, 1. These divide the rows of A instead of
+** those of B^T. There they cost nothing, and G, which may run in each product, is short:
 **
-**   B^T = 1   0  -5/2   0   1   0    G =  1          0          0     A = 1   0   0   0
-**         0  -b  -2     a   1   0        -2/3 times (1   a  1/2)          1   a  1/2 a/2
-**         0   b  -2    -a   1   0        -2/3 times (1  -a  1/2)          1  -a  1/2-a/2
-**         0  -a  -1/2   b   1   0         1/6 times (1   b   2 )          1   b   2  2b
-**         0   a  -1/2  -b   1   0         1/6 times (1  -b   2 )          1  -b   2 -2b
-**         0   1   0  -5/2   0   1         0          0          1         0   0   0   1
+**   B^T = 1   0  -5/2   0   1   0    G = 1  0   0    A =  1          0   0   0
+**         0  -b  -2     a   1   0        1  a  1/2       -2/3 times (1   a  1/2  a/2)
+**         0   b  -2    -a   1   0        1 -a  1/2       -2/3 times (1  -a  1/2 -a/2)
+**         0  -a  -1/2   b   1   0        1  b   2         1/6 times (1   b   2   2b)
+**         0   a  -1/2  -b   1   0        1 -b   2         1/6 times (1  -b   2  -2b)
+**         0   1   0  -5/2   0   1        0  0   1         0          0   0   1
 **
 ** In two dimensions each matrix is applied to columns, then to rows. Gradients use the
 ** transposes. The gradient of x is another convolution. The gradient of the weights is
@@ -31,6 +31,8 @@
 #include "kernels/vec.h"
 
 #define HALF_ROOT ((df_real)0.70710678118654752440) /* a; b = 2 a */
+#define NEAR      ((df_real)(-2.0 / 3))             /* 1 / M' at a and -a */
+#define FAR       ((df_real)(1.0 / 6))              /* the same at b and -b */
 
 /* Maps a vector x to a vector y; their elements are sx and sy apart. */
 typedef void line(V *y, const int sy, const V *x, const int sx);
@@ -59,21 +61,21 @@ INLINE void from_inputs(V *y, const int sy, const V *x, const int sx) {
 INLINE void to_outputs(V *y, const int sy, const V *x, const int sx) {
   V even1 = vadd(x[sx], x[2 * sx]), odd1 = vsub(x[sx], x[2 * sx]);
   V even2 = vadd(x[3 * sx], x[4 * sx]), odd2 = vsub(x[3 * sx], x[4 * sx]);
-  y[0] = vadd(x[0], vadd(even1, even2));
-  y[sy] = two(HALF_ROOT, odd1, 2 * HALF_ROOT, odd2);
-  y[2 * sy] = two(0.5f, even1, 2, even2);
-  y[3 * sy] = vadd(two(HALF_ROOT / 2, odd1, 4 * HALF_ROOT, odd2), x[5 * sx]);
+  y[0] = vfma(vset1(FAR), even2, vfma(vset1(NEAR), even1, x[0]));
+  y[sy] = two(NEAR * HALF_ROOT, odd1, FAR * 2 * HALF_ROOT, odd2);
+  y[2 * sy] = two(NEAR / 2, even1, FAR * 2, even2);
+  y[3 * sy] = vadd(two(NEAR * HALF_ROOT / 2, odd1, FAR * 4 * HALF_ROOT, odd2), x[5 * sx]);
 }
 
 /* G */
 INLINE void from_weights(V *y, const int sy, const V *x, const int sx) {
-  const df_real third = (df_real)(1.0 / 3), sixth = (df_real)(1.0 / 6);
   V x0 = x[0], x1 = x[sx], x2 = x[2 * sx];
+  V near = vfma(vset1(0.5f), x2, x0), far = vfma(vset1(2), x2, x0);
   y[0] = x0;
-  sum_and_difference(&y[sy], &y[2 * sy], two(-2 * third, x0, -third, x2),
-                     vmul(vset1(-2 * third * HALF_ROOT), x1));
-  sum_and_difference(&y[3 * sy], &y[4 * sy], two(sixth, x0, third, x2),
-                     vmul(vset1(third * HALF_ROOT), x1));
+  y[sy] = vfma(vset1(HALF_ROOT), x1, near);
+  y[2 * sy] = vfma(vset1(-HALF_ROOT), x1, near);
+  y[3 * sy] = vfma(vset1(2 * HALF_ROOT), x1, far);
+  y[4 * sy] = vfma(vset1(-2 * HALF_ROOT), x1, far);
   y[5 * sy] = x2;
 }
 
@@ -81,21 +83,20 @@ INLINE void from_weights(V *y, const int sy, const V *x, const int sx) {
 INLINE void from_outputs(V *y, const int sy, const V *x, const int sx) {
   V x0 = x[0], x1 = x[sx], x2 = x[2 * sx], x3 = x[3 * sx];
   y[0] = x0;
-  sum_and_difference(&y[sy], &y[2 * sy], vfma(vset1(0.5f), x2, x0),
-                     two(HALF_ROOT, x1, HALF_ROOT / 2, x3));
-  sum_and_difference(&y[3 * sy], &y[4 * sy], vfma(vset1(2), x2, x0),
-                     two(2 * HALF_ROOT, x1, 4 * HALF_ROOT, x3));
+  sum_and_difference(&y[sy], &y[2 * sy], two(NEAR / 2, x2, NEAR, x0),
+                     two(NEAR * HALF_ROOT, x1, NEAR * HALF_ROOT / 2, x3));
+  sum_and_difference(&y[3 * sy], &y[4 * sy], two(FAR * 2, x2, FAR, x0),
+                     two(FAR * 2 * HALF_ROOT, x1, FAR * 4 * HALF_ROOT, x3));
   y[5 * sy] = x3;
 }
 
 /* G^T */
 INLINE void to_weights(V *y, const int sy, const V *x, const int sx) {
-  const df_real third = (df_real)(1.0 / 3), sixth = (df_real)(1.0 / 6);
   V even1 = vadd(x[sx], x[2 * sx]), odd1 = vsub(x[sx], x[2 * sx]);
   V even2 = vadd(x[3 * sx], x[4 * sx]), odd2 = vsub(x[3 * sx], x[4 * sx]);
-  y[0] = vadd(x[0], two(-2 * third, even1, sixth, even2));
-  y[sy] = two(-2 * third * HALF_ROOT, odd1, third * HALF_ROOT, odd2);
-  y[2 * sy] = vadd(x[5 * sx], two(-third, even1, third, even2));
+  y[0] = vadd(x[0], vadd(even1, even2));
+  y[sy] = two(HALF_ROOT, odd1, 2 * HALF_ROOT, odd2);
+  y[2 * sy] = vadd(x[5 * sx], two(0.5f, even1, 2, even2));
 }
 
 /* y (to x to) = F x F^T, with x (from x from) */
