@@ -90,13 +90,14 @@ void df_winograd_inputs(const df_winograd *p, df_real *v, const df_real *zero,
 }
 
 void df_winograd_multiply(const df_winograd *p, df_real *m, const df_real *v,
-                          const df_real *u, df_int plane, df_int count, df_int c,
-                          df_int n, df_int columns) {
+                          const df_real *u, df_int plane, int first, int points,
+                          df_int count, df_int c, df_int n, df_int columns) {
   const df_kernels *kernel = df_kernel();
   df_int none = 0;
-  for (df_int j = 0; j < DF_POINTS; j++)
-    kernel->rows(m + j * p->output, kernel->panel, v + j * p->plane + c, p->pitch, &none,
-                 1, u + j * plane, NULL, NULL, 0, c > 0, count, n, columns);
+  for (df_int j = 0; j < points; j++)
+    kernel->rows(m + (first + j) * p->output, kernel->panel,
+                 v + (first + j) * p->plane + c, p->pitch, &none, 1, u + j * plane, NULL,
+                 NULL, 0, c > 0, count, n, columns);
 }
 
 void df_winograd_outputs(const df_winograd *p, const df_real *m, df_int from,

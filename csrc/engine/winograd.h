@@ -76,10 +76,11 @@ void df_winograd_inputs(const df_winograd *p, df_real *v, const df_real *zero,
                         df_real *copy, df_int from, df_int count);
 
 /* m (columns of one panel) = or += products of n channels from c on, c a multiple of
-** DF_CHANNELS; 0 is the first. u begins at them; its points are `plane` apart. */
+** DF_CHANNELS; 0 is the first. u has them for points [first, first + points), which are
+** `plane` apart. */
 void df_winograd_multiply(const df_winograd *p, df_real *m, const df_real *v,
-                          const df_real *u, df_int plane, df_int count, df_int c,
-                          df_int n, df_int columns);
+                          const df_real *u, df_int plane, int first, int points,
+                          df_int count, df_int c, df_int n, df_int columns);
 
 /* y: columns [k, k + n) of `count` tiles. */
 void df_winograd_outputs(const df_winograd *p, const df_real *m, df_int from,
