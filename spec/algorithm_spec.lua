@@ -91,10 +91,10 @@ describe("an algorithm of convolutions", function()
   end)
 
   it("may differ in a batch from a sample alone, but not in its bits", function()
-    local x, w = d.randn(5, 16, 16, 32), d.randn(48, 3, 3, 32) -- 16 tiles and 80
+    local x, w = d.randn(20, 16, 16, 16), d.randn(24, 3, 3, 16) -- 16 tiles and 320
     core.algorithm "best"
     local batch = core.ops.conv2d(x, w, nil, { pad = 1 })
-    for k = 1, 5 do
+    for k = 1, 20, 19 do
       local alone = core.ops.conv2d(x:narrow(1, k, 1), w, nil, { pad = 1 })
       assert.is_true(batch:narrow(1, k, 1):equal(alone))
     end

@@ -143,21 +143,22 @@ bool df_winograd_fits(const df_conv *c, df_direction d) {
   return df_min(c->C, c->K) >= 16 && df_winograd_count(c, d) * 16 * 5 <= P * Q * 9;
 }
 
-/* Transformed weights are four times as many, and one image needs them all for little
+/* Transformed weights are four times as many, and few tiles need them all for little
 ** work. They come from memory, as the other layers push them out of the caches. These are
-** ms on two cores of a Sapphire Rapids in AVX2, with weights in memory:
+** ms on one core of a Sapphire Rapids in AVX2:
 **
-**   B, H = W, C = K   taps   transformed
-**    1,  8, 256        0.5       1.5
-**    1, 16, 256        0.9       2.2
-**    1, 32, 128        0.9       1.5
-**   16,  8, 256        3.5       5.0
-**   16, 16, 256       13.9      13.5
-**   16, 32, 128       16        11
+**                     weights in memory:     in the caches:
+**   B, H = W, C = K   taps   transformed     taps   transformed
+**    1,  8, 256        0.6       1.4          0.5       0.5
+**    1, 16, 256        1.4       2.2          1.2       1.4
+**    1, 32, 128        1.2       1.7          1.1       1.3
+**    4, 32, 128        4.9       5.2          4.6       4.8
+**   16, 16, 256       21.7      22.6         21.6      19.9
+**   16, 32, 128       20.4      20.2         20.0      19.1
 **
 ** A million weights take 150 MB transformed. Those of 16 bits would take eight times
 ** their own memory. */
-#define FEW_TILES 64
+#define FEW_TILES 256
 
 bool df_winograd_from_taps(const df_conv *c, df_direction d) {
   return c->half || c->C * c->K > 1 << 20 || c->B * df_winograd_count(c, d) <= FEW_TILES;
