@@ -70,6 +70,36 @@ describe("an algorithm of convolutions", function()
     end
   end)
 
+  it("of Winograd's has the same bits by taps as by transformed weights", function()
+    if not single then return end
+    for _, set in ipairs(sets) do
+      core.isa(set)
+      for _, size in ipairs { { 1, 8, 8, 130, 40 }, { 5, 19, 15, 64, 33 } } do
+        local B, H, W, C, K = table.unpack(size)
+        local x, w, g = d.randn(B, H, W, C), d.randn(K, 3, 3, C), d.randn(B, H, W, K)
+        local function by(name)
+          core.algorithm(name)
+          local function run(a) return core.ops.conv2d(a, w, nil, { pad = 1 }) end
+          return run(x), d.grad(function(a) return (run(a) * g):sum() end, x)
+        end
+        local y, dx = by "winograd"
+        local again, dx_again = by "winograd_taps"
+        assert.is_true(y:equal(again))
+        assert.is_true(dx:equal(dx_again))
+      end
+    end
+  end)
+
+  it("may differ in a batch from a sample alone, but not in its bits", function()
+    local x, w = d.randn(20, 16, 16, 16), d.randn(24, 3, 3, 16) -- 16 tiles and 320
+    core.algorithm "best"
+    local batch = core.ops.conv2d(x, w, nil, { pad = 1 })
+    for k = 1, 20, 19 do
+      local alone = core.ops.conv2d(x:narrow(1, k, 1), w, nil, { pad = 1 })
+      assert.is_true(batch:narrow(1, k, 1):equal(alone))
+    end
+  end)
+
   it("in bf16 has two planes at high, near reals, and multiplies at medium what taps round", function()
     if not single then return end
     local precision = d.precision()

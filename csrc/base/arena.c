@@ -2,11 +2,14 @@
 ** time. Best fit then gives each block the place that it had in the previous step. The
 ** peak is within a few percent (measured) of a memory plan for the step. It works for any
 ** network and needs no plan that must be recorded or invalidated. */
+#define _GNU_SOURCE
 #include "base/arena.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define SEGMENT   ((size_t)1 << 30) /* pages that are never touched cost nothing */
+#define HUGE      ((size_t)2 << 20) /* a huge page */
 #define BINS      256               /* lists of free pieces, four to every power of two */
 #define REMAINDER ((size_t)4096)    /* a smaller rest stays with its block */
 
@@ -77,14 +80,24 @@ static piece *find(size_t bytes) {
   return best;
 }
 
+/* Memory in huge pages if the system has them. Weights that are read once a step would
+** wait for the page tables. In a virtual machine on a Sapphire Rapids, one core reads 256
+** MB at 16 GB/s, and at 6 GB/s in pages of 4 KiB. A UNet's step takes 0.7 of its time. */
+static void *pages(size_t bytes) {
+  void *memory;
+  if (posix_memalign(&memory, HUGE, bytes) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
 /* Adds a segment that holds at least `bytes`, as one free piece. */
 static piece *grow(size_t bytes) {
   size_t least = bytes + DF_ALIGN, size = least > SEGMENT / 2 ? least : SEGMENT;
-  void *memory;
-  if (posix_memalign(&memory, DF_ALIGN, size) != 0) {
-    if (size == least || posix_memalign(&memory, DF_ALIGN, size = least) != 0)
-      return NULL;
-  }
+  void *memory = pages(size);
+  if (!memory && size > least) memory = pages(size = least);
+  if (!memory) return NULL;
   segment *s = memory;
   *s = (segment){ segments, (char *)memory + size, (char *)memory + DF_ALIGN };
   segments = s;

@@ -9,6 +9,7 @@
 #include "engine/conv_tap.h"
 #include "engine/conv_tile.h"
 #include "engine/conv_winograd.h"
+#include "engine/conv_winograd_taps.h"
 
 static const df_algorithm *const list[] = {
   /* bf16 at 2 to 10 times the rate of reals, if the machine multiplies it. */
@@ -17,8 +18,9 @@ static const df_algorithm *const list[] = {
   &df_conv_rows,
   /* One to three outputs become 9 to 27 columns: 3 to 4 times the speed of taps. */
   &df_conv_few,
-  /* It does a quarter of the multiplications, at 0.55 of their rate: 2.3 times the speed
-  ** of taps (engine.h), within 1e-5. */
+  /* They do a quarter of the multiplications, at 0.55 of their rate: 2.3 times the speed
+  ** of taps (engine.h), within 1e-5. Which of them doesn't matter to the bits. */
+  &df_conv_winograd_taps,
   &df_conv_winograd,
   /* It can do all: 3 x 3 at 0.9 of a core's multiplications, nothing copied. */
   &df_conv_taps,

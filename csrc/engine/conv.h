@@ -52,7 +52,6 @@ typedef struct df_algorithm {
   /* dw = or += sum over images and pixels of dy times the x that w was multiplied with */
   df_code (*weight)(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                     const df_real *dy);
-  bool fourfold; /* packs are four times the weights: those of 16 bits aren't kept */
 } df_algorithm;
 
 /* The algorithm for a direction, given the form of x (DF_DATA: ROWS); never NULL. */

@@ -262,6 +262,9 @@ typedef struct df_kernels {
   /* u = G w G^T; w may be the last 9 planes of u */
   void (*winograd_weights)(df_real *u, df_int plane, const df_real *w, df_int tap,
                            df_int n);
+  /* The points 6 row ... 6 row + 5 of u alone, in the first 6 planes. */
+  void (*winograd_weights_row)(df_real *u, df_int plane, int row, const df_real *w,
+                               df_int tap, df_int n);
   /* y[at[q]...] = A^T m A + bias + add[at[q]...]; bias and add may be NULL; with
   ** `accumulate` the result is added to y; a pixel with at[q] == -1 is not written */
   void (*winograd_outputs)(df_real *y, const df_int *at, const df_real *m, df_int plane,

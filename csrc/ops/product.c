@@ -80,13 +80,11 @@ static df_code pack_to_keep(const df_tensor *w, packed *p, const df_conv *c,
 }
 
 static df_code open_packed(df_tape *tape, df_tensor *w, const df_conv *c,
-                           const df_algorithm *a, const df_packing *how, bool learnt,
-                           packed *p) {
+                           const df_packing *how, bool learnt, packed *p) {
   w = packable(tape, w);
   if (!w) return df_error_code();
   *p = (packed){ .weights = weights_of(w, c) };
-  if (learnt) return pack_once(tape, p, c, how);
-  return c->half && a->fourfold ? DF_OK : pack_to_keep(w, p, c, how);
+  return learnt ? pack_once(tape, p, c, how) : pack_to_keep(w, p, c, how);
 }
 
 static void close_packed(const packed *p) {
@@ -104,8 +102,7 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
                               const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
   packed p;
-  if (open_packed(tape, w, c, a, &a->ahead, df_is_learnt(tape, w), &p) != DF_OK)
-    return NULL;
+  if (open_packed(tape, w, c, &a->ahead, df_is_learnt(tape, w), &p) != DF_OK) return NULL;
   df_image image = image_of(x, c);
   df_real *to = df_tensor_reals(y);
   const df_real *bias = b ? df_tensor_reals(b) : NULL,
@@ -149,7 +146,7 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   if (!dx.to) return DF_OK;
   const df_algorithm *a = df_conv_choose(c, DF_DATA, DF_ROWS);
   packed p;
-  df_code code = open_packed(tape, node->keep[1], c, a, &a->back, df_wants(node, 1), &p);
+  df_code code = open_packed(tape, node->keep[1], c, &a->back, df_wants(node, 1), &p);
   if (code != DF_OK) return code;
   const df_real *from = df_tensor_reals(dy);
   code = p.data ? a->data(c, dx.to, dx.beta != 0, from, p.data)

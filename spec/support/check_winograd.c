@@ -16,14 +16,14 @@
 static const double BT[36] = { 1, 0,  -2.5, 0,   1, 0, 0, -RT, -2,   RH,   1, 0,
                                0, RT, -2,   -RH, 1, 0, 0, -RH, -0.5, RT,   1, 0,
                                0, RH, -0.5, -RT, 1, 0, 0, 1,   0,    -2.5, 0, 1 };
-static const double A[24] = { 1, 0,   0,   0,       1, RH, 0.5, RH / 2,
-                              1, -RH, 0.5, -RH / 2, 1, RT, 2,   2 * RT,
-                              1, -RT, 2,   -2 * RT, 0, 0,  0,   1 };
-static const double G[18] = {
-  1,        0,       0,      -2 / 3.0, -2 / 3.0 * RH, -1 / 3.0, -2 / 3.0, 2 / 3.0 * RH,
-  -1 / 3.0, 1 / 6.0, RT / 6, 1 / 3.0,  1 / 6.0,       -RT / 6,  1 / 3.0,  0,
-  0,        1
+static const double A[24] = {
+  1,       0,       0,       0,          -2 / 3., -2 / 3. * RH,
+  -1 / 3., -RH / 3, -2 / 3., RH * 2 / 3, -1 / 3., RH / 3,
+  1 / 6.,  RT / 6,  1 / 3.,  RT / 3,     1 / 6.,  -RT / 6,
+  1 / 3.,  -RT / 3, 0,       0,          0,       1
 };
+static const double G[18] = { 1, 0,  0, 1, RH,  0.5, 1, -RH, 0.5,
+                              1, RT, 2, 1, -RT, 2,   0, 0,   1 };
 
 static const df_kernels *table;
 static long checks, faults;
@@ -88,6 +88,10 @@ static void check_transforms(df_int n) {
   compare("winograd_outputs_back", A, 6, 4, false, y, x, n);
   poison(y, ROOM), table->winograd_weights(y, PLANE, x, PLANE, n);
   compare("winograd_weights", G, 6, 3, false, y, x, n);
+  poison(y, ROOM);
+  for (int row = 0; row < 6; row++)
+    table->winograd_weights_row(y + 6 * row * PLANE, PLANE, row, x, PLANE, n);
+  compare("winograd_weights_row", G, 6, 3, false, y, x, n);
   poison(y, ROOM), table->winograd_weights_back(y, PLANE, x, PLANE, n);
   compare("winograd_weights_back", G, 3, 6, true, y, x, n);
   for (int t = 0; t < 9; t++)

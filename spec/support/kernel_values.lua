@@ -144,8 +144,8 @@ M.pack_weights = function(n) -- in the backward pass
   return slope(function(x) return ops.conv2d(x, w, nil, { pad = 1 }) end, draw(1, 1, 3, 3, 4))
 end
 -- A convolution by tiles, with its gradients. It has n + 1 input and output channels.
-local function by_tiles(C, K)
-  core.algorithm "winograd"
+local function by_tiles(C, K, algorithm)
+  core.algorithm(algorithm or "winograd")
   local x, w, g = draw(1, 1, 5, 3, C), draw(2, K, 3, 3, C), draw(3, 1, 5, 3, K)
   local function f(a, b) return ops.conv2d(a, b, nil, { pad = 1 }) end
   local dx, dw = d.grad(function(a, b) return (f(a, b) * g):sum() end, x, w)
@@ -165,6 +165,7 @@ end
 M.winograd_outputs = function(n) return by_tiles(3, n + 1) end
 M.winograd_weights = M.winograd_outputs
 M.winograd_weights_back = M.winograd_outputs
+M.winograd_weights_row = function(n) return by_tiles(3, n + 1, "winograd_taps") end
 
 M.round_bf16 = function(n)
   local before = d.precision()

@@ -118,6 +118,7 @@ const df_kernels TABLE = {
 
   .winograd_inputs = winograd_inputs,
   .winograd_weights = winograd_weights,
+  .winograd_weights_row = winograd_weights_row,
   .winograd_outputs = winograd_outputs,
   .winograd_outputs_back = winograd_outputs_back,
   .winograd_weights_back = winograd_weights_back,

@@ -15,15 +15,15 @@
 ** half of those with 0, +-1, +-2, since the powers stay near 1. With a b = 1, there are
 ** few constants. Row i of V(6)^-T holds the coefficients of M(x) / (x - p_i), divided by
 ** M'(p_i), with M(x) = x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x. The row for infinity
-** is M itself. M'(p_i) is 1, -3/2, -3/2, 6, 6, 1. These divide the rows of G instead of
-** those of B^T:
+** is M itself. M'(p_i) is 1, -3/2, -3/2, 6, 6, 1. These divide the rows of A instead of
+** those of B^T. There they cost nothing, and G, which may run in each product, is short:
 **
-**   B^T = 1   0  -5/2   0   1   0    G =  1          0          0     A = 1   0   0   0
-**         0  -b  -2     a   1   0        -2/3 times (1   a  1/2)          1   a  1/2 a/2
-**         0   b  -2    -a   1   0        -2/3 times (1  -a  1/2)          1  -a  1/2-a/2
-**         0  -a  -1/2   b   1   0         1/6 times (1   b   2 )          1   b   2  2b
-**         0   a  -1/2  -b   1   0         1/6 times (1  -b   2 )          1  -b   2 -2b
-**         0   1   0  -5/2   0   1         0          0          1         0   0   0   1
+**   B^T = 1   0  -5/2   0   1   0    G = 1  0   0    A =  1          0   0   0
+**         0  -b  -2     a   1   0        1  a  1/2       -2/3 times (1   a  1/2  a/2)
+**         0   b  -2    -a   1   0        1 -a  1/2       -2/3 times (1  -a  1/2 -a/2)
+**         0  -a  -1/2   b   1   0        1  b   2         1/6 times (1   b   2   2b)
+**         0   a  -1/2  -b   1   0        1 -b   2         1/6 times (1  -b   2  -2b)
+**         0   1   0  -5/2   0   1        0  0   1         0          0   0   1
 **
 ** In two dimensions each matrix is applied to columns, then to rows. Gradients use the
 ** transposes. The gradient of x is another convolution. The gradient of the weights is
@@ -31,6 +31,8 @@
 #include "kernels/vec.h"
 
 #define HALF_ROOT ((df_real)0.70710678118654752440) /* a; b = 2 a */
+#define AT_A      ((df_real)(-2.0 / 3))             /* 1 / M' at a, -a */
+#define AT_B      ((df_real)(1.0 / 6))              /* and at b, -b */
 
 /* Maps a vector x to a vector y; their elements are sx and sy apart. */
 typedef void line(V *y, const int sy, const V *x, const int sx);
@@ -59,21 +61,22 @@ INLINE void from_inputs(V *y, const int sy, const V *x, const int sx) {
 INLINE void to_outputs(V *y, const int sy, const V *x, const int sx) {
   V even1 = vadd(x[sx], x[2 * sx]), odd1 = vsub(x[sx], x[2 * sx]);
   V even2 = vadd(x[3 * sx], x[4 * sx]), odd2 = vsub(x[3 * sx], x[4 * sx]);
-  y[0] = vadd(x[0], vadd(even1, even2));
-  y[sy] = two(HALF_ROOT, odd1, 2 * HALF_ROOT, odd2);
-  y[2 * sy] = two(0.5f, even1, 2, even2);
-  y[3 * sy] = vadd(two(HALF_ROOT / 2, odd1, 4 * HALF_ROOT, odd2), x[5 * sx]);
+  y[0] = vfma(vset1(AT_B), even2, vfma(vset1(AT_A), even1, x[0]));
+  y[sy] = two(AT_A * HALF_ROOT, odd1, AT_B * 2 * HALF_ROOT, odd2);
+  y[2 * sy] = two(AT_A / 2, even1, AT_B * 2, even2);
+  y[3 * sy] =
+      vadd(two(AT_A * HALF_ROOT / 2, odd1, AT_B * 4 * HALF_ROOT, odd2), x[5 * sx]);
 }
 
 /* G */
 INLINE void from_weights(V *y, const int sy, const V *x, const int sx) {
-  const df_real third = (df_real)(1.0 / 3), sixth = (df_real)(1.0 / 6);
   V x0 = x[0], x1 = x[sx], x2 = x[2 * sx];
+  V near = vfma(vset1(0.5f), x2, x0), far = vfma(vset1(2), x2, x0);
   y[0] = x0;
-  sum_and_difference(&y[sy], &y[2 * sy], two(-2 * third, x0, -third, x2),
-                     vmul(vset1(-2 * third * HALF_ROOT), x1));
-  sum_and_difference(&y[3 * sy], &y[4 * sy], two(sixth, x0, third, x2),
-                     vmul(vset1(third * HALF_ROOT), x1));
+  y[sy] = vfma(vset1(HALF_ROOT), x1, near);
+  y[2 * sy] = vfma(vset1(-HALF_ROOT), x1, near);
+  y[3 * sy] = vfma(vset1(2 * HALF_ROOT), x1, far);
+  y[4 * sy] = vfma(vset1(-2 * HALF_ROOT), x1, far);
   y[5 * sy] = x2;
 }
 
@@ -81,21 +84,20 @@ INLINE void from_weights(V *y, const int sy, const V *x, const int sx) {
 INLINE void from_outputs(V *y, const int sy, const V *x, const int sx) {
   V x0 = x[0], x1 = x[sx], x2 = x[2 * sx], x3 = x[3 * sx];
   y[0] = x0;
-  sum_and_difference(&y[sy], &y[2 * sy], vfma(vset1(0.5f), x2, x0),
-                     two(HALF_ROOT, x1, HALF_ROOT / 2, x3));
-  sum_and_difference(&y[3 * sy], &y[4 * sy], vfma(vset1(2), x2, x0),
-                     two(2 * HALF_ROOT, x1, 4 * HALF_ROOT, x3));
+  sum_and_difference(&y[sy], &y[2 * sy], two(AT_A / 2, x2, AT_A, x0),
+                     two(AT_A * HALF_ROOT, x1, AT_A * HALF_ROOT / 2, x3));
+  sum_and_difference(&y[3 * sy], &y[4 * sy], two(AT_B * 2, x2, AT_B, x0),
+                     two(AT_B * 2 * HALF_ROOT, x1, AT_B * 4 * HALF_ROOT, x3));
   y[5 * sy] = x3;
 }
 
 /* G^T */
 INLINE void to_weights(V *y, const int sy, const V *x, const int sx) {
-  const df_real third = (df_real)(1.0 / 3), sixth = (df_real)(1.0 / 6);
   V even1 = vadd(x[sx], x[2 * sx]), odd1 = vsub(x[sx], x[2 * sx]);
   V even2 = vadd(x[3 * sx], x[4 * sx]), odd2 = vsub(x[3 * sx], x[4 * sx]);
-  y[0] = vadd(x[0], two(-2 * third, even1, sixth, even2));
-  y[sy] = two(-2 * third * HALF_ROOT, odd1, third * HALF_ROOT, odd2);
-  y[2 * sy] = vadd(x[5 * sx], two(-third, even1, third, even2));
+  y[0] = vadd(x[0], vadd(even1, even2));
+  y[sy] = two(HALF_ROOT, odd1, 2 * HALF_ROOT, odd2);
+  y[2 * sy] = vadd(x[5 * sx], two(0.5f, even1, 2, even2));
 }
 
 /* y (to x to) = F x F^T, with x (from x from) */
@@ -123,7 +125,7 @@ INLINE void store_planes(df_real *y, df_int plane, const V *v, const int count,
   for (int p = 0; p < count; p++) vstore(y + p * plane, v[p], n);
 }
 
-/* Each of the five functions has a form for n <= VL channels from i on and a loop for any
+/* Each function has a form for n <= VL channels from i on and a loop for any
 ** n. Full vectors are separate, or the compiler would test n at every load. */
 INLINE void inputs_at(df_real *v, df_int plane, const df_real *const *x, df_int i,
                       df_int n) {
@@ -151,6 +153,39 @@ static void winograd_weights(df_real *u, df_int plane, const df_real *w, df_int 
   df_int i = 0;
   for (; n - i >= VL; i += VL) weights_at(u + i, plane, w + i, tap, VL);
   if (i < n) weights_at(u + i, plane, w + i, tap, df_min(n - i, VL - 1));
+}
+
+/* The 6 points of a row of u, a compile-time constant. */
+INLINE void weights_row_at(df_real *u, df_int plane, const int row, const df_real *w,
+                           df_int tap, df_int n) {
+  V weight[9], column[6], half[3], value[6];
+  load_planes(weight, w, tap, 9, n);
+#pragma GCC unroll 3
+  for (int j = 0; j < 3; j++) {
+    from_weights(column, 1, weight + j, 3);
+    half[j] = column[row];
+  }
+  from_weights(value, 1, half, 1);
+  store_planes(u, plane, value, 6, n);
+}
+
+INLINE void weights_row(df_real *u, df_int plane, const int row, const df_real *w,
+                        df_int tap, df_int n) {
+  df_int i = 0;
+  for (; n - i >= VL; i += VL) weights_row_at(u + i, plane, row, w + i, tap, VL);
+  if (i < n) weights_row_at(u + i, plane, row, w + i, tap, df_min(n - i, VL - 1));
+}
+
+static void winograd_weights_row(df_real *u, df_int plane, int row, const df_real *w,
+                                 df_int tap, df_int n) {
+  switch (row) {
+  case 0: weights_row(u, plane, 0, w, tap, n); return;
+  case 1: weights_row(u, plane, 1, w, tap, n); return;
+  case 2: weights_row(u, plane, 2, w, tap, n); return;
+  case 3: weights_row(u, plane, 3, w, tap, n); return;
+  case 4: weights_row(u, plane, 4, w, tap, n); return;
+  case 5: weights_row(u, plane, 5, w, tap, n); return;
+  }
 }
 
 INLINE void store_pixel(df_real *y, V v, const df_real *add, bool accumulate, df_int n) {
