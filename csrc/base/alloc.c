@@ -244,6 +244,12 @@ void df_alloc_spare_from(size_t (*spare)(size_t bytes)) {
   pthread_mutex_unlock(&lock);
 }
 
+void df_alloc_advise_by(void (*advise)(void *memory, size_t bytes)) {
+  pthread_mutex_lock(&lock);
+  df_arena_advise_by(advise);
+  pthread_mutex_unlock(&lock);
+}
+
 void df_alloc_hold(void) { pthread_mutex_lock(&lock); }
 
 void df_alloc_let_go(void) { pthread_mutex_unlock(&lock); }

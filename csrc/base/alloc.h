@@ -31,6 +31,9 @@ void df_memory_reset_peak(void);
 ** many. df_alloc calls it before it fails. */
 void df_alloc_spare_from(size_t (*spare)(size_t bytes));
 
+/* `advise` is called with new memory for large blocks. It begins at a huge page. */
+void df_alloc_advise_by(void (*advise)(void *memory, size_t bytes));
+
 /* For fork.c: the lists are consistent, and do not change, between these two calls. */
 void df_alloc_hold(void);
 void df_alloc_let_go(void);

@@ -11,5 +11,7 @@ void *df_arena_take(size_t bytes, size_t *got); /* NULL: the system has no memor
 size_t df_arena_give(void *block);              /* returns the value of `got` */
 size_t df_arena_touched(void); /* bytes of all segments, up to the highest ever used */
 void df_arena_trim(void);      /* frees segments without a block */
+/* The function is called with each new segment. It begins at a huge page. */
+void df_arena_advise_by(void (*advise)(void *memory, size_t bytes));
 
 #endif

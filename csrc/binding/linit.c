@@ -1,9 +1,11 @@
 /* luaopen: makes the state's context and the tables that the Lua side finds in
 ** "diffusion.core", then lets each file register its functions. */
+#include "base/alloc.h"
 #include "base/fork.h"
 #include "base/pool.h"
 #include "binding/binding.h"
 #include "binding/state.h"
+#include "io/map.h"
 #include "kernels/kernels.h"
 
 static void make_core(lua_State *L) {
@@ -31,6 +33,7 @@ EXPORT int luaopen_here(lua_State *L);
 EXPORT int luaopen_here(lua_State *L) {
   luaL_checkversion(L);
   df_fork_watch();
+  df_alloc_advise_by(df_map_huge);
   if (df_kernels_choose(NULL) != DF_OK || df_threads_choose() != DF_OK) dfl_raise(L);
   dfl_make_context(L);
   make_core(L);

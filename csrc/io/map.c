@@ -1,5 +1,5 @@
 /* Maps files: private pages of a file opened for reading. */
-#define _DEFAULT_SOURCE /* MAP_NORESERVE */
+#define _DEFAULT_SOURCE /* MAP_NORESERVE, madvise */
 #include "io/map.h"
 
 #include <errno.h>
@@ -131,4 +131,12 @@ uint8_t *df_map_window(const df_map *m, size_t offset, size_t bytes) {
   if (offset <= m->bytes && bytes <= m->bytes - offset) return m->data + offset;
   return df_fail_null(DF_WORLD, "%zu bytes at %zu wanted, file holds %zu", bytes, offset,
                       m->bytes);
+}
+
+void df_map_huge(void *memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
 }

@@ -38,7 +38,7 @@ local door = {   -- by base name, however the header is found
   ["pthread.h"] = base, ["threads.h"] = base,
   ["immintrin.h"] = intrinsics, ["arm_neon.h"] = intrinsics, ["cpuid.h"] = intrinsics,
   ["png.h"] = { "^csrc/io/png%.c$" }, ["turbojpeg.h"] = { "^csrc/io/jpeg%.c$" }, ["zlib.h"] = { "^csrc/io/" },
-  ["mman.h"] = { "^csrc/io/map%.c$", "^csrc/base/arena%.c$" },
+  ["mman.h"] = { "^csrc/io/map%.c$" },
   ["setjmp.h"] = { "^csrc/io/png%.c$" }, ["omp.h"] = {},
 }
 local outcast = { "abort", "exit", "_exit", "printf", "fprintf", "puts", "perror", "setjmp", "longjmp" }
