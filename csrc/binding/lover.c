@@ -115,6 +115,17 @@ static int l_swap(lua_State *L) {
   return 0;
 }
 
+static int l_is_parameter(lua_State *L) {
+  lua_pushboolean(L, dfl_stored(L, 1)->leaf != NULL);
+  return 1;
+}
+
+static int l_is_freed(lua_State *L) {
+  const dfl_box *b = luaL_checkudata(L, 1, DFL_TENSOR);
+  lua_pushboolean(L, !b->tensor);
+  return 1;
+}
+
 /* first_sample([n]) -> the number from which draws count samples, before n was set */
 static int l_first_sample(lua_State *L) {
   df_tape *tape = dfl_tape(L);
@@ -132,12 +143,15 @@ static const luaL_Reg methods[] = {
   { "end_part", l_end_part },
   { "facts", l_facts },
   { "wish", l_wish },
+  { "close", l_gc },
   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
   { "over", l_over },
   { "swap", l_swap },
+  { "is_parameter", l_is_parameter },
+  { "is_freed", l_is_freed },
   { "first_sample", l_first_sample },
   { NULL, NULL },
 };

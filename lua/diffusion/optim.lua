@@ -8,6 +8,7 @@ local averages = require "diffusion.ema"
 local gradient = require "diffusion.gradient"
 local freezing = require "diffusion.nn.freezing"
 local model = require "diffusion.nn.model"
+local training = require "diffusion.over.training"
 local warning = require "diffusion.warning"
 
 local optim = {}
@@ -28,6 +29,8 @@ local count = { "integer", min = 0, required = true }
 ---@field lr number rate of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
+---@field loss number|nil with `over`: the mean loss of the last backward pass over all ranks
+---@field over diffusion.mpi|nil the ranks
 local Adamw = {}
 
 -- {core, groups, names, options, averages, models, skipped, refused, warned}
@@ -209,7 +212,9 @@ local function tostring_adamw(opt)
 end
 
 local class = object.class("adamw", Adamw, {
-  get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end },
+  get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end,
+          over = function(own) return own.holder and own.holder.ranks end,
+          loss = function(own) return own.holder and own.holder.core and (own.holder.core:facts()) end },
   set = { lr = set_rate },
   __tostring = tostring_adamw,
 })
@@ -282,6 +287,10 @@ local adamw_rules = opts.declare("adamw", {
     text = "options for parameters whose names match; the first matching group counts" },
   accumulate = { one_of = { "mean", "sum" }, default = "mean",
     text = "combines the gradients of the backward calls between two steps" },
+  over = { "mpi", as = "diffusion.mpi", text = "sums gradients over the ranks of diffusion.mpi" },
+  reproducible = { "boolean", default = true,
+    text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
+  bucket = { "number", default = 4, above = 0, text = "with `over`: MiB of gradients that are sent at once" },
 })
 
 -- Names of the trainable parameters, and the group of every parameter, model after model.
@@ -326,10 +335,12 @@ function optim.adamw(models, options)
   local groups = { { lr = o.lr, weight_decay = o.weight_decay } }
   for i, group in ipairs(o.groups) do groups[i + 1] = opts.check("adamw", group, group_rules, 2) end
   local homes, group, names = survey(models, groups)
-  return object.new(class, {
+  local own = {
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
-  })
+  }
+  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o) end
+  return object.new(class, own)
 end
 
 return optim
