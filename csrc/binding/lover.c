@@ -115,8 +115,15 @@ static int l_swap(lua_State *L) {
   return 0;
 }
 
-static int l_is_parameter(lua_State *L) {
-  lua_pushboolean(L, dfl_stored(L, 1)->leaf != NULL);
+/* list_rows(n): from now on; 0 ends it */
+static int l_list_rows(lua_State *L) {
+  dfl_list_rows(L, (df_int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* listed_rows() -> a table whose keys are the tensors */
+static int l_listed_rows(lua_State *L) {
+  dfl_push_rows(L);
   return 1;
 }
 
@@ -150,7 +157,8 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
   { "over", l_over },
   { "swap", l_swap },
-  { "is_parameter", l_is_parameter },
+  { "list_rows", l_list_rows },
+  { "listed_rows", l_listed_rows },
   { "is_freed", l_is_freed },
   { "first_sample", l_first_sample },
   { NULL, NULL },

@@ -37,6 +37,7 @@ function deal.begin(o)
   deal.now = o
   core.set_random_state(counters(o.seed, o.step))
   core.first_sample(o.first)
+  core.list_rows(o.pieces > 1 and o.rows or 0)
 end
 
 --- Ends the present deal, if there is one. The counters are those from before the first one.
@@ -44,6 +45,7 @@ function deal.finish()
   if outer then core.set_random_state(outer) end
   deal.now, outer = nil, nil
   core.first_sample(0)
+  core.list_rows(0)
 end
 
 --- The random counters for a checkpoint: those outside of deals.

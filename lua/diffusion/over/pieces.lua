@@ -14,13 +14,12 @@ local function is_plain(value) return type(value) == "table" and not getmetatabl
 
 local function has_rows(x, rows) return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and x:size(1) == rows end
 
--- Adds the tensors of `value` that have a row for each sample to a set. Parameters have none.
-local function collect(value, rows, set, depth)
-  if is_plain(value) and depth < 8 then
-    for _, v in next, value do collect(v, rows, set, depth + 1) end
-  elseif has_rows(value, rows) and not core.is_parameter(value) then
-    set[value] = true
-  end
+-- The batch's tensors: those that were dealt, and those with a row for each sample that were made since.
+local function tensors_of(now)
+  local list = {}
+  for _, x in ipairs(now.boxes) do list[#list + 1] = has_rows(x, now.rows) and x or nil end
+  for x in next, core.listed_rows() do list[#list + 1] = has_rows(x, now.rows) and x or nil end
+  return list
 end
 
 local Shown = {}
@@ -33,9 +32,9 @@ function Shown.__close(shown)
 end
 
 -- Shows piece k instead of the batch, until it is closed.
-local function show(now, set, k)
+local function show(now, list, k)
   local shown = setmetatable({ windows = {}, first = core.first_sample(now.first + (k - 1) * now.size) }, Shown)
-  for x in next, set do
+  for _, x in ipairs(list) do
     local window = x:narrow(1, (k - 1) * now.size + 1, now.size)
     core.swap(x, window)
     shown.windows[x] = window
@@ -132,8 +131,8 @@ local function check_summed()
     .. "d.adamw(model, { over = mpi })")
 end
 
-local function run_piece(now, set, k, state, fn, args)
-  local shown <close> = show(now, set, k) -- luacheck: ignore 211
+local function run_piece(now, list, k, state, fn, args)
+  local shown <close> = show(now, list, k) -- luacheck: ignore 211
   core.set_random_state(state)
   local record <close> = core.record_open "leaves"
   record:part()
@@ -141,10 +140,8 @@ local function run_piece(now, set, k, state, fn, args)
 end
 
 local function run_pieces(now, fn, args)
-  local set, state, records, results = {}, core.random_state(), {}, {}
-  for _, x in ipairs(now.boxes) do collect(x, now.rows, set, 0) end
-  collect(args, now.rows, set, 0)
-  for k = 1, now.pieces do records[k], results[k] = run_piece(now, set, k, state, fn, args) end
+  local list, state, records, results = tensors_of(now), core.random_state(), {}, {}
+  for k = 1, now.pieces do records[k], results[k] = run_piece(now, list, k, state, fn, args) end
   return records, results
 end
 
