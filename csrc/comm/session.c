@@ -50,7 +50,7 @@ static void say(const char *text) {
 }
 
 void comm_end_all(const char *text, int status) {
-  char line[2048];
+  char line[8192];
   int code = status ? status : EXIT_FAILURE;
   snprintf(line, sizeof line, "rank %d of %d (host %s): %s\n", rank, size, host, text);
   say(line);

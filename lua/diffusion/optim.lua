@@ -206,6 +206,22 @@ function Adamw:load_state(state)
   return self
 end
 
+--- Tells the other ranks, with the next gradients, whether this one wishes to stop.
+---@param opt diffusion.adamw
+---@param stop boolean
+function optim.wish(opt, stop)
+  local holder = object.is(opt, optim.class) and private[opt].holder
+  if holder then holder.core:wish(stop) end
+end
+
+--- Whether a rank wished to stop, as told with the last gradients. All ranks hear the same.
+---@param opt diffusion.adamw
+---@return boolean
+function optim.agreed(opt)
+  local holder = object.is(opt, optim.class) and private[opt].holder
+  return holder and select(2, holder.core:facts()) or false
+end
+
 local function tostring_adamw(opt)
   local own = private[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
@@ -218,6 +234,8 @@ local class = object.class("adamw", Adamw, {
   set = { lr = set_rate },
   __tostring = tostring_adamw,
 })
+
+optim.class = class
 
 -- ==== making one ==========================================================================
 

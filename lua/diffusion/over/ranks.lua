@@ -107,7 +107,8 @@ local function new(raw)
         "gather" }, "mpi"))
     end
   end
-  return setmetatable(mpi, meta)
+  core.ranks = setmetatable(mpi, meta)
+  return mpi
 end
 
 return new
