@@ -1,6 +1,7 @@
 -- The batch that this rank works on, as a part of a larger one that is dealt out over ranks. It is cut into
 -- pieces of equal size, one after another in the larger batch. Draws are keyed by a sample's place there.
 local core = require "diffusion.core"
+local part = require "diffusion.over.part"
 
 local deal = {}
 
@@ -62,23 +63,6 @@ function deal.learn(learn, t, losses)
   table.insert(deal.now.learned, { learn = learn, t = t, losses = losses })
 end
 
-local function packed(list)
-  local out = {}
-  for _, v in ipairs(list) do out[#out + 1] = string.pack("<d", v) end
-  return table.concat(out)
-end
-
-local function unpacked(text, out)
-  for at = 1, #text, 8 do out[#out + 1] = string.unpack("<d", text, at) end
-end
-
--- The numbers of all ranks, in their order.
-local function gathered(ranks, list)
-  local out = {}
-  for _, text in ipairs(ranks.gather_text(packed(list))) do unpacked(text, out) end
-  return out
-end
-
 --- Tells what was learned, after all pieces of a record.
 ---@param now table
 function deal.tell(now)
@@ -93,7 +77,7 @@ function deal.tell(now)
     table.move(one.losses, 1, #one.losses, #all.losses + 1, all.losses)
   end
   now.learned = {}
-  for _, learn in ipairs(order) do learn(gathered(now.ranks, by[learn].t), gathered(now.ranks, by[learn].losses)) end
+  for _, learn in ipairs(order) do learn(part.numbers(now.ranks, by[learn].t), part.numbers(now.ranks, by[learn].losses)) end
 end
 
 return deal
