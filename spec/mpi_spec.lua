@@ -86,6 +86,17 @@ describe("training over ranks", function()
     end
   end)
 
+  test("gives the same files with sharded moments, also on another number of ranks", function()
+    local sharded = demo:gsub("over = mpi, bucket", "over = mpi, shard = true, bucket")
+      :gsub("local ema = ([^\n]*)", "local ema = { %1, d.ema(model) }")
+    local plain = sharded:gsub("shard = true, ", "")
+    succeed(2, plain .. "assert(trainer:run())", folder, "unsharded")
+    run(4, sharded .. "trainer.save_every = 12\n"
+      .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "sharded")
+    succeed(2, sharded .. "assert(trainer:run().resumed == 12)", folder, "sharded")
+    assert.is_true(child.read(at "unsharded") == child.read(at "sharded"), "checkpoints differ")
+  end)
+
   test("goes on from a checkpoint on another number of ranks", function()
     local _, code = run(2, demo .. "trainer.save_every = 12\n"
       .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "again")

@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-#define DF_LINK_VERSION 1
+#define DF_LINK_VERSION 1 /* of the fields below */
 
 typedef struct df_plan_opts {
   int width;    /* bytes of an element: 4, float, or 8, double */
@@ -24,6 +24,9 @@ typedef struct df_link {
   bool (*progress)(void *plan); /* short; call it often */
   bool (*finish)(void *plan);   /* waits for all sums; then a new round may begin */
   const void *(*sum)(const void *plan, int i); /* until the next round */
+  /* `all` holds the parts of all ranks, of so many bytes each, once this rank's is there.
+  ** `part` is where it is, or its place in `all`. */
+  bool (*share)(const void *part, const df_int *bytes, void *all);
   const char *(*fault)(void);
 } df_link;
 

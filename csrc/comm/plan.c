@@ -172,6 +172,7 @@ const df_link *comm_link(void) {
                     .progress = progress,
                     .finish = finish,
                     .sum = sum,
+                    .share = comm_gather,
                     .fault = comm_fault };
   return &link;
 }

@@ -154,7 +154,7 @@ bool comm_gather_counts(df_int own, df_int *all) {
 bool comm_gather(const void *part, const df_int *bytes, void *all) {
   char *at = all;
   for (int r = 0; r < size; r++) {
-    if (r == rank && bytes[r] > 0) memcpy(at, part, (size_t)bytes[r]);
+    if (r == rank && bytes[r] > 0 && at != part) memcpy(at, part, (size_t)bytes[r]);
     if (!comm_broadcast(at, bytes[r], r)) return false;
     at += bytes[r];
   }

@@ -59,7 +59,10 @@ function Checkpoint:save(extra)
   end
   local own, tensors = private[self], {}
   local ranks = ranks_of(own)
-  if ranks and ranks.rank > 0 then return true end
+  if ranks and ranks.rank > 0 then
+    if own.opt then optim.help_state(own.opt) end
+    return true
+  end
   local facts = { random = deal.random_state(), extra = extra or {} }
   put(tensors, "model", own.model:state())
   facts.ema, facts.trained = {}, trained.of(own.model)

@@ -120,18 +120,27 @@ function Adamw:zero()
   return self
 end
 
+-- Windows on all moments, by name. The core's must be whole.
+local function moments_of(own)
+  local first, second = {}, {}
+  for i = 1, own.core:slices() do
+    local name = own.names[i]
+    first[name], second[name] = select(2, own.core:moments(i))
+  end
+  return { first = first, second = second }
+end
+
 --- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
---- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
---- function, or the first group's rate.
+--- moments are windows on the optimiser's own, by name; with `shard` they are copies, and all ranks
+--- call this. lr lists the groups' rates; false is a function, or the first group's rate.
 ---@return table
 function Adamw:state()
   local own = private[self]
-  local out = { steps = own.core:steps(), skipped = own.skipped, lr = {}, first = {}, second = {} }
+  fail.call(own.core.whole, own.core)
+  local out = moments_of(own)
+  fail.call(own.core.part, own.core)
+  out.steps, out.skipped, out.lr = own.core:steps(), own.skipped, {}
   for i, group in ipairs(own.groups) do out.lr[i] = type(group.lr) == "number" and group.lr end
-  for i = 1, own.core:slices() do
-    local _, first, second = own.core:moments(i)
-    out.first[own.names[i]], out.second[own.names[i]] = first, second
-  end
   return out
 end
 
@@ -190,12 +199,14 @@ end
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
-  local own, mine = private[self], self:state()
+  local own = private[self]
   local trouble = optim.mismatch(self, state)
   if trouble then fail.raise("load_state: %s", trouble) end
-  for _, which in ipairs { "first", "second" } do
-    for name, x in pairs(mine[which]) do x:copy_(state[which][name]) end
+  fail.call(own.core.whole, own.core)
+  for which, moments in pairs(moments_of(own)) do
+    for name, x in pairs(moments) do x:copy_(state[which][name]) end
   end
+  fail.call(own.core.part, own.core)
   own.core:steps(state.steps)
   own.skipped = state.skipped or 0
   local rates = state.lr or {}
@@ -213,6 +224,10 @@ function optim.wish(opt, stop)
   local holder = object.is(opt, optim.class) and private[opt].holder
   if holder then holder.core:wish(stop) end
 end
+
+--- The part of state() that involves all ranks, for those that need no state.
+---@param opt diffusion.adamw
+function optim.help_state(opt) return opt:state() end
 
 --- Whether a rank wished to stop, as told with the last gradients. All ranks hear the same.
 ---@param opt diffusion.adamw
@@ -308,6 +323,8 @@ local adamw_rules = opts.declare("adamw", {
   over = { "mpi", as = "diffusion.mpi", text = "sums gradients over the ranks of diffusion.mpi" },
   reproducible = { "boolean", default = true,
     text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
+  shard = { "boolean", default = false,
+    text = "with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs" },
   bucket = { "number", default = 4, above = 0, text = "with `over`: MiB of gradients that are sent at once" },
 })
 
@@ -358,6 +375,7 @@ function optim.adamw(models, options)
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
   if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o) end
+  if o.over and o.shard then fail.call(own.core.shard, own.core, o.over.link) end
   return object.new(class, own)
 end
 
