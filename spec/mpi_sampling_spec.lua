@@ -28,8 +28,8 @@ for _, sampler in ipairs { "ddpm", "dpmpp_2m", "euler_ancestral" } do
 end
 local generators = {}
 for i = 1, 2 do generators[i] = d.generator { seed = i } end
-add(d.sample { model = model, process = process, shape = { 2, 8, 8, 1 }, noise = generators, sampler = "ddpm", steps = 3,
-               over = over })
+add(d.sample { model = model, process = process, shape = { 2, 8, 8, 1 }, noise = generators, sampler = "ddpm",
+               steps = 3, over = over })
 local x0 = d.image.to_float(d.data.digits().x:narrow(1, 1, 5))
 local bound = d.likelihood.vlb(model, process, x0, { t = 4, seed = 2, class = { 1, 2, 3, 4, 5 }, over = over })
 add(bound.total) add(bound.error) add(bound.per_sample) add(bound.samples) add(bound.terms[2].value)

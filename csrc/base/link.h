@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-#define DF_LINK_VERSION 1 /* of the fields below */
+#define DF_LINK_VERSION 1
 
 typedef struct df_plan_opts {
   int width;    /* bytes of an element: 4, float, or 8, double */

@@ -1,4 +1,4 @@
-/* What the core offers to modules of its own kind, such as diffusion/mpi.so, which can't
+/* The core offers this to modules of its own kind, such as diffusion/mpi.so, which can't
 ** link it. Lua's registry holds this table under DFL_HOOKS, as a light userdata. */
 #ifndef dfl_hooks_h
 #define dfl_hooks_h

@@ -1,5 +1,5 @@
-/* Ctrl-C for Lua. A loop can poll for it and for SIGTERM, code run by a prompt gets an error, and a line
-** that is being typed is dropped. */
+/* Ctrl-C for Lua. A loop can poll for it and for SIGTERM. Code run by a prompt gets an
+** error, and a line that is being typed is dropped. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>

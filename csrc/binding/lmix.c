@@ -33,8 +33,8 @@ static df_tensor *run_mix(lua_State *L, df_tape *tape) {
 }
 
 /* mix_noise(c, seed, stream, step, c1, x1, ...): adds c z. z is a function of seed,
-** stream, step and the position of the sample in the batch, or in the batch of which this
-** is a part. */
+** stream, step and the position of the sample in the batch, or in the larger batch that
+** it belongs to. */
 static df_tensor *run_mix_noise(lua_State *L, df_tape *tape) {
   df_term term[DF_TERMS_MAX];
   df_noise noise = { .eps = NULL };

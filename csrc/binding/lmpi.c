@@ -100,14 +100,10 @@ static int l_end_all(lua_State *L) {
 /* ==== registration ================================================================== */
 
 static const luaL_Reg functions[] = {
-  { "broadcast", l_broadcast },
-  { "all_reduce", l_all_reduce },
-  { "gather", l_gather },
-  { "gather_text", l_gather_text },
-  { "barrier", l_barrier },
-  { "sent", l_sent },
-  { "end_all", l_end_all },
-  { NULL, NULL },
+  { "broadcast", l_broadcast }, { "all_reduce", l_all_reduce },
+  { "gather", l_gather },       { "gather_text", l_gather_text },
+  { "barrier", l_barrier },     { "sent", l_sent },
+  { "end_all", l_end_all },     { NULL, NULL },
 };
 
 static void check_core(lua_State *L) {

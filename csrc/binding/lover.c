@@ -98,7 +98,7 @@ static int l_facts(lua_State *L) {
   return 2;
 }
 
-/* wish(stop): told to all ranks with the next batch's gradients */
+/* wish(stop): sent to all ranks with the next batch's gradients */
 static int l_wish(lua_State *L) {
   check_over(L)->stop = lua_toboolean(L, 2);
   return 0;
@@ -137,8 +137,7 @@ static int l_is_freed(lua_State *L) {
 static int l_first_sample(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   const lua_Integer before = df_tape_first(tape);
-  if (!lua_isnoneornil(L, 1))
-    df_tape_set_first(tape, (uint32_t)luaL_checkinteger(L, 1));
+  if (!lua_isnoneornil(L, 1)) df_tape_set_first(tape, (uint32_t)luaL_checkinteger(L, 1));
   lua_pushinteger(L, before);
   return 1;
 }

@@ -20,7 +20,7 @@ const char *comm_library(void); /* name and version */
 
 /* Keeps the sentence of a failed call; true for MPI_SUCCESS. */
 bool comm_fine(int code, const char *call);
-bool comm_no_memory(void); /* false */
+bool comm_no_memory(void);           /* false */
 bool comm_too_long(df_int elements); /* false */
 const char *comm_fault(void);
 
@@ -33,7 +33,7 @@ bool comm_broadcast(void *data, df_int bytes, int from);
 bool comm_gather(const void *part, const df_int *bytes, void *all);
 bool comm_gather_counts(df_int own, df_int *all);
 
-/* What this process sent so far, by its own sends. */
+/* Messages and bytes that this process sent so far, by its own sends. */
 typedef struct comm_traffic {
   int64_t messages, bytes;
 } comm_traffic;
@@ -52,7 +52,7 @@ typedef struct comm_sum {
   comm_kind kind;
   int tag;
   bool in_tree;
-  int stage, level; /* what the requests are for */
+  int stage, level; /* the requests belong to them */
   df_int low[32], high[32];
   MPI_Request request[2];
   int requests;
@@ -60,7 +60,8 @@ typedef struct comm_sum {
 
 size_t comm_width(comm_kind kind);
 df_int comm_sum_scratch(df_int n); /* elements that `scratch` must have */
-/* data, scratch, n, kind, tag and in_tree are set. Sums with one tag run one at a time. */
+/* data, scratch, n, kind, tag and in_tree are set. Sums with one tag run one at a
+** time. */
 bool comm_sum_begin(comm_sum *s);
 bool comm_sum_go_on(comm_sum *s, bool *done);
 bool comm_all_reduce(void *data, df_int n, comm_kind kind); /* waits, in the tree */

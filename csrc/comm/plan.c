@@ -16,7 +16,7 @@ typedef struct place {
 typedef struct bucket {
   char *data;
   df_int n;
-  int arrays, missing; /* of this round */
+  int arrays, missing; /* in this round */
   bool begun, done;
   comm_sum sum;
 } bucket;

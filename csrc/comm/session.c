@@ -39,8 +39,8 @@ bool comm_no_memory(void) {
 }
 
 bool comm_too_long(df_int elements) {
-  snprintf(sentence, sizeof sentence, "an array of %td elements is longer than MPI counts",
-           elements);
+  snprintf(sentence, sizeof sentence,
+           "an array of %td elements is longer than MPI counts", elements);
   return false;
 }
 
@@ -142,9 +142,8 @@ bool comm_gather_counts(df_int own, df_int *all) {
   int64_t mine = own;
   int64_t *list = malloc((size_t)size * sizeof *list);
   if (!list) return comm_no_memory();
-  bool fine =
-      comm_fine(MPI_Allgather(&mine, 1, MPI_INT64_T, list, 1, MPI_INT64_T, world),
-                "MPI_Allgather");
+  bool fine = comm_fine(MPI_Allgather(&mine, 1, MPI_INT64_T, list, 1, MPI_INT64_T, world),
+                        "MPI_Allgather");
   for (int r = 0; r < size && fine; r++) all[r] = (df_int)list[r];
   free(list);
   return fine;

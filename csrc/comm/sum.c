@@ -8,7 +8,8 @@
 
 enum { FOLD = 1, HALVE, DOUBLE, UNFOLD, EXCHANGE, LIBRARY, DONE };
 
-#define SHORT 4096 /* elements; up to here whole arrays are exchanged, in half the steps */
+#define SHORT                                                                            \
+  4096 /* elements; up to here whole arrays are exchanged, in half the steps */
 
 static comm_traffic sent;
 
@@ -86,9 +87,10 @@ static bool halve(comm_sum *s) {
   s->stage = HALVE;
   s->low[l + 1] = upper ? middle : low;
   s->high[l + 1] = upper ? high : middle;
-  return upper ? post(s, partner, element(s, low), middle - low, s->scratch, high - middle)
-               : post(s, partner, element(s, middle), high - middle, s->scratch,
-                      middle - low);
+  return upper
+             ? post(s, partner, element(s, low), middle - low, s->scratch, high - middle)
+             : post(s, partner, element(s, middle), high - middle, s->scratch,
+                    middle - low);
 }
 
 static bool twice(comm_sum *s) {
@@ -97,8 +99,9 @@ static bool twice(comm_sum *s) {
   const df_int own = s->low[l + 1], end = s->high[l + 1];
   const bool upper = comm_rank() >> l & 1;
   s->stage = DOUBLE;
-  return upper ? post(s, partner, element(s, own), end - own, element(s, low), own - low)
-               : post(s, partner, element(s, own), end - own, element(s, end), high - end);
+  return upper
+             ? post(s, partner, element(s, own), end - own, element(s, low), own - low)
+             : post(s, partner, element(s, own), end - own, element(s, end), high - end);
 }
 
 static bool exchange(comm_sum *s) {
@@ -121,7 +124,8 @@ static bool enter_tree(comm_sum *s) {
 }
 
 static bool fold(comm_sum *s) {
-  const int other = is_beyond() ? comm_rank() - (1 << levels()) : comm_rank() + (1 << levels());
+  const int other =
+      is_beyond() ? comm_rank() - (1 << levels()) : comm_rank() + (1 << levels());
   s->stage = FOLD;
   s->requests = 0;
   if (is_beyond()) return post(s, other, s->data, s->n, NULL, 0);
@@ -142,9 +146,7 @@ static bool next(comm_sum *s) {
     add(s, s->low[s->level + 1], s->high[s->level + 1]);
     return ++s->level < levels() ? halve(s) : (s->level--, twice(s));
   case DOUBLE: return s->level-- > 0 ? twice(s) : unfold(s);
-  case EXCHANGE:
-    add(s, 0, s->n);
-    return ++s->level < levels() ? exchange(s) : unfold(s);
+  case EXCHANGE: add(s, 0, s->n); return ++s->level < levels() ? exchange(s) : unfold(s);
   default: s->stage = DONE; return true;
   }
 }
@@ -196,7 +198,7 @@ static bool run(comm_sum *s) {
 }
 
 #define PART ((df_int)1 << 26) /* elements of a sum, whose messages count in ints */
-#define TAG  0                 /* of sums that wait; plans have tags from 1 on */
+#define TAG  0                 /* for sums that wait; plans have tags from 1 on */
 
 bool comm_all_reduce(void *data, df_int n, comm_kind kind) {
   const df_int part = df_min(n, PART);

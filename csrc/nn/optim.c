@@ -231,8 +231,7 @@ static void follow_piece(const step_task *t, const df_piece *q) {
   const df_param *p = t->o->slice[q->slice].param;
   int next = 0;
   const df_ema *e;
-  while ((e = next_ema(t->step, p->home, &next)))
-    df_ema_move(e, p->at + q->first, q->n);
+  while ((e = next_ema(t->step, p->home, &next))) df_ema_move(e, p->at + q->first, q->n);
 }
 
 static void update_piece(const step_task *t, const df_piece *q) {
@@ -264,7 +263,8 @@ static void follow_pieces(void *context, df_int begin, df_int end) {
   const step_task *t = context;
   for (df_int i = begin; i < end; i++) {
     const df_piece *q = &t->o->piece[i];
-    if (is_active(&t->o->slice[q->slice]) && !df_piece_is_own(t->o, q)) follow_piece(t, q);
+    if (is_active(&t->o->slice[q->slice]) && !df_piece_is_own(t->o, q))
+      follow_piece(t, q);
   }
 }
 

@@ -28,10 +28,11 @@ typedef struct df_optim {
   int pieces;
   df_storage *m, *v; /* first and second moments */
   df_int count;      /* elements of each, over all ranks */
-  const df_link *link; /* ranks that have a part of the moments each; NULL: all are here */
-  df_int from, to;     /* elements of the moments that m and v hold */
+  const df_link
+      *link;       /* ranks that have a part of the moments each; NULL: all are here */
+  df_int from, to; /* elements of the moments that m and v hold */
   df_int own, own_end; /* elements that this rank updates, if there is a link */
-  int64_t steps;     /* applied */
+  int64_t steps;       /* applied */
 } df_optim;
 
 /* An optimiser of the parameters that are trainable now. `group` has an entry for each
@@ -39,9 +40,9 @@ typedef struct df_optim {
 df_optim *df_optim_new(df_home *const *home, int homes, const int *group);
 void df_optim_free(df_optim *o); /* NULL is fine */
 
-/* optim_shard.c. Keeps a part of the moments only: this rank updates the parameters of
-** that part, and gets the others' from the other ranks (ZeRO-1, Rajbhandari et al. 2020).
-** Call it before the first step. */
+/* optim_shard.c. Keeps a part of the moments only. This rank updates the parameters of
+** that part, and gets the others' values from the other ranks (ZeRO-1, Rajbhandari et al.
+** 2020). Call it before the first step. */
 df_code df_optim_shard(df_optim *o, const df_link *link);
 /* All ranks call these: m and v hold all moments, and only a part again. */
 df_code df_optim_whole(df_optim *o);

@@ -10,7 +10,7 @@ df_int df_piece_at(const df_optim *o, const df_piece *q) {
   return o->slice[q->slice].at + q->first;
 }
 
-/* Where rank r's part begins: at the first piece from its share on. */
+/* The start of rank r's part: the first piece from its share on. */
 static df_int bound(const df_optim *o, int r) {
   const df_int share = (df_int)((double)o->count / o->link->size * r);
   for (int i = 0; i < o->pieces; i++)

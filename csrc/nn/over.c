@@ -167,9 +167,8 @@ static df_code check_sent(const df_over *o) {
   for (int i = 0; i < o->n; i++)
     if (o->param[i].sent && o->param[i].param->leaf.arrived)
       return df_fail(DF_MISUSE,
-                     "backward: the gradient of '%s' grew after it was sent to the other "
-                     "ranks, since records that use it were mixed; compute the loss in "
-                     "one d.record",
+                     "backward: the gradient of '%s' grew after it was sent to other "
+                     "ranks, as records were mixed; compute the loss in one d.record",
                      o->param[i].param->name);
   return DF_OK;
 }
@@ -184,7 +183,8 @@ static df_code take(df_over *o, int i, double scale) {
   leaf->grad = q->before;
   q->before = NULL;
   if (!more && leaf->need(leaf) != DF_OK) return df_error_code();
-  blend b = { df_tensor_reals(leaf->grad), more, (df_real)scale, o->link->sum(o->plan, i) };
+  blend b = { df_tensor_reals(leaf->grad), more, (df_real)scale,
+              o->link->sum(o->plan, i) };
   df_parallel(df_param_count(q->param), GRAIN, blend_reals, &b);
   df_tensor_touch(leaf->grad);
   leaf->arrived = true;

@@ -13,9 +13,9 @@
 typedef struct df_over_param {
   df_param *param;
   df_tensor *before; /* the gradient of earlier passes, while one is under way; or NULL */
-  int walks;         /* of these */
+  int walks;         /* backward passes that it has */
   bool sent;         /* to the other ranks, in this pass */
-  df_tensor *sum[DF_OVER_LEVELS]; /* of 2^level parts that are done; or NULL */
+  df_tensor *sum[DF_OVER_LEVELS]; /* 2^level parts that are done; or NULL */
 } df_over_param;
 
 typedef struct df_over {

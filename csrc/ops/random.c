@@ -15,9 +15,8 @@ static df_random own_key(df_tape *tape, const df_random *key, df_draw draw) {
   return next;
 }
 
-/* `rows` samples of n elements, sample k keyed by key.sample + k. A list is one sample. In
-** a part of a batch, the elements of a drawn list are its samples: they begin at
-** `shift`. */
+/* `rows` samples of n elements, sample k keyed by key.sample + k. A list is one sample.
+** In a part of a batch, the elements of a drawn list are its samples, from `shift` on. */
 typedef struct fill fill;
 struct fill {
   void (*part)(const fill *f, df_int at, df_int first, df_int n, const df_random *key);

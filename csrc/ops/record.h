@@ -38,7 +38,7 @@ struct df_record {
   /* the node being undone has written to a sink, so it can't be undone again */
   bool touched;
   bool depends; /* a record around it tracks a value used here: no second derivatives */
-  bool part;    /* of a batch: its walk within another one is whole in itself */
+  bool part;    /* a part of a batch: its walk within another one is whole in itself */
   long opaque;  /* the first node whose undoing may walk other records, or -1 */
   df_node **nodes;
   size_t n_nodes, nodes_room;

@@ -159,7 +159,7 @@ local function load(own)
   return true
 end
 
--- The ranks must have found the same: others would begin anew, or elsewhere.
+-- The ranks must have found the same: others would begin again, or elsewhere.
 local function agree(own, loaded, message)
   local ranks = ranks_of(own)
   if not ranks then return loaded, message end

@@ -229,7 +229,7 @@ end
 ---@param opt diffusion.adamw
 function optim.help_state(opt) return opt:state() end
 
---- Whether a rank wished to stop, as told with the last gradients. All ranks hear the same.
+--- Whether a rank wished to stop, as came with the last gradients. All ranks hear the same.
 ---@param opt diffusion.adamw
 ---@return boolean
 function optim.agreed(opt)

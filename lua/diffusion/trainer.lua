@@ -1,6 +1,6 @@
 -- The usual training loop: batches, loss, step, checkpoint, log, progress. Ctrl-C and SIGTERM save a
--- checkpoint, from which the same call resumes. Over ranks, rank 0 writes and shows what there is. A loss that isn't finite is traced to its step,
--- levels and layer.
+-- checkpoint, from which the same call resumes. Over ranks, rank 0 writes and shows what there is. A
+-- loss that isn't finite is traced to its step, levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local conditions = require "diffusion.conditions"
@@ -166,7 +166,8 @@ local function whole_step(self, log, bar, state, step, x0, class, eps)
   local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
   if log then write_row(self, state, log, legible.format("%d,%.6g,%.6g,%.6g\n", step, loss, lr, norm)) end
-  if bar then bar:update(step, loss_text(self, state.loss), x0:size(1) * (self.opt.over and self.opt.over.size or 1)) end
+  local parts = self.opt.over and self.opt.over.size or 1
+  if bar then bar:update(step, loss_text(self, state.loss), x0:size(1) * parts) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then
     save(self, step, state.loss)
@@ -191,7 +192,7 @@ local function take_steps(stops, thread, ...)
   until coroutine.status(thread) == "dead" or stops()
 end
 
--- Whether a run stops now. Ranks stop after the same step: signals are told with a step's gradients.
+-- Whether a run stops now. Ranks stop after the same step: signals travel with a step's gradients.
 local function stops_of(self, state)
   if not self.opt.over then return state.stopped end
   return function() return state.agreed end

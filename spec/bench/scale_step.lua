@@ -56,6 +56,7 @@ if not ranks or ranks.rank == 0 then
   local messages, bytes = 0, 0
   if ranks then messages, bytes = ranks.sent() end
   local steps = o.steps + 1 + (o.profile == 1 and 1 or 0)
-  print(("seconds %.6f least %.6f cpu %.6f parameters %d messages %g bytes %g"):format(times[(#times + 1) // 2], times[1],
-    cpu, model:count(), messages / steps, bytes / steps))
+  local middle = times[(#times + 1) // 2]
+  print(("seconds %.6f least %.6f cpu %.6f parameters %d messages %g bytes %g"):format(middle, times[1], cpu,
+    model:count(), messages / steps, bytes / steps))
 end

@@ -4,7 +4,7 @@ local child = dofile "spec/support/child.lua"
 local ranks = {}
 
 local environment = "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 DIFFUSION_THREADS=1"
-local flags = "--oversubscribe --mca btl self,vader --mca orte_tmpdir_base /tmp"
+local flags = "--oversubscribe --mca mpi_yield_when_idle 1 --mca btl self,vader --mca orte_tmpdir_base /tmp"
 
 --- Why ranks can't run here, or nil. A sanitizer's library doesn't reach them.
 function ranks.absence()

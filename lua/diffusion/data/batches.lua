@@ -174,8 +174,8 @@ function Batches:load_state(state)
   end
   local pieces = private[self].pieces
   if pieces and state.pieces and pieces ~= state.pieces then
-    return legible.refused("batches: the state has batches of %s pieces, these batches of %d; sums of other pieces have "
-      .. "other bits", tostring(state.pieces), pieces)
+    return legible.refused("batches: the state has batches of %s pieces, these batches of %d; sums of other pieces "
+      .. "have other bits", tostring(state.pieces), pieces)
   end
   local own = self:state().counts
   if state.counts ~= own then
@@ -226,12 +226,12 @@ batches.rules = opts.declare("set_batches", {
 local function check_pieces(o, ranks, pieces)
   if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
   if pieces % ranks.size ~= 0 then
-    fail.raise("batches: %d ranks don't divide pieces = %d; start a number of ranks that does, or set pieces to a power "
-      .. "of 2 that is a multiple of it", ranks.size, pieces)
+    fail.raise("batches: %d ranks don't divide pieces = %d; start a number of ranks that does, or set pieces to a "
+      .. "power of 2 that is a multiple of it", ranks.size, pieces)
   end
   if o.size % pieces ~= 0 then
-    fail.raise("batches: size = %d can't be cut into pieces = %d of equal size; the next that can is %d", o.size, pieces,
-      -(-o.size // pieces) * pieces)
+    fail.raise("batches: size = %d can't be cut into pieces = %d of equal size; the next that can is %d", o.size,
+      pieces, -(-o.size // pieces) * pieces)
   end
 end
 

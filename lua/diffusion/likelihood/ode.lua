@@ -81,10 +81,10 @@ end
 -- would hardly count.
 local function worse(D)
   return function(state, low, high, o)
-    local function part(from, n)
+    local function error_of(from, n)
       return adaptive.errors(state:narrow(2, from, n), low:narrow(2, from, n), high:narrow(2, from, n), o)
     end
-    local of_z, of_growth = part(1, D), part(D + 1, 1)
+    local of_z, of_growth = error_of(1, D), error_of(D + 1, 1)
     return each(#of_z, function(b)
       local a, c = of_z[b], of_growth[b]
       return (a ~= a or a > c) and a or c

@@ -36,8 +36,8 @@ end
 local function computed(x)
   local logits, features = {}, {}
   for first = 1, x:size(1), 250 do
-    local part = x:narrow(1, first, math.min(250, x:size(1) - first + 1))
-    logits[#logits + 1], features[#features + 1] = gradient.scope(gradient.no_grad, trained(), part)
+    local some = x:narrow(1, first, math.min(250, x:size(1) - first + 1))
+    logits[#logits + 1], features[#features + 1] = gradient.scope(gradient.no_grad, trained(), some)
   end
   return core.ops.cat(logits, 1), core.ops.cat(features, 1)
 end

@@ -5,8 +5,7 @@ local part = require "diffusion.over.part"
 
 local deal = {}
 
---- The present deal, or nil: {ranks, rows, size = rows of a piece, pieces = those of this rank, first = rows of the
---- whole batch before this part, boxes = its tensors, hide(k) -> restore, learned = list}
+--- The present deal, or nil. Its fields are those of deal.begin, with size = rows of a piece, and learned = a list.
 deal.now = nil
 
 --- Sums of gradients under way, by the parameter buffers of their models (over/training).
@@ -30,8 +29,9 @@ local function counters(seed, step)
   return state
 end
 
---- Makes a deal the present one.
----@param o table {ranks, rows, pieces, first, boxes, hide, seed, step}
+--- Makes a deal the present one. Its pieces are those of this rank, and `first` counts the rows of the whole batch
+--- before them. hide(k) shows piece k alone, and returns a function that undoes it.
+---@param o table {ranks, rows, pieces, first, boxes = its tensors, hide, seed, step}
 function deal.begin(o)
   outer = outer or core.random_state()
   o.size, o.learned = o.rows // o.pieces, {}
@@ -53,7 +53,7 @@ end
 ---@return integer[]
 function deal.random_state() return outer or core.random_state() end
 
---- Tells what a batch's losses were to a function (t, losses). In a deal it is told those of all ranks, in the order of
+--- Tells what a batch's losses were to a function (t, losses). In a deal it gets those of all ranks, in the order of
 --- the whole batch, once all pieces are done.
 ---@param learn fun(t: number[], losses: number[])
 ---@param t number[]
@@ -77,7 +77,10 @@ function deal.tell(now)
     table.move(one.losses, 1, #one.losses, #all.losses + 1, all.losses)
   end
   now.learned = {}
-  for _, learn in ipairs(order) do learn(part.numbers(now.ranks, by[learn].t), part.numbers(now.ranks, by[learn].losses)) end
+  for _, learn in ipairs(order) do
+    local own = by[learn]
+    learn(part.numbers(now.ranks, own.t), part.numbers(now.ranks, own.losses))
+  end
 end
 
 return deal

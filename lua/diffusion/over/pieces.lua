@@ -4,7 +4,6 @@
 local core = require "diffusion.core"
 local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
-local kind = require "diffusion.kind"
 
 local pieces = {}
 
@@ -12,7 +11,9 @@ local pieces = {}
 
 local function is_plain(value) return type(value) == "table" and not getmetatable(value) end
 
-local function has_rows(x, rows) return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and x:size(1) == rows end
+local function has_rows(x, rows)
+  return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and x:size(1) == rows
+end
 
 -- The batch's tensors: those that were dealt, and those with a row for each sample that were made since.
 local function tensors_of(now)
@@ -131,12 +132,23 @@ local function check_summed()
     .. "d.adamw(model, { over = mpi })")
 end
 
+-- Lists with an entry for each sample, such as captions, are cut if they are arguments, or in tables of these.
+local function cut(value, now, k, depth)
+  if not is_plain(value) or depth > 4 then return value end
+  if #value == now.rows then return table.move(value, (k - 1) * now.size + 1, k * now.size, 1, {}) end
+  local out = {}
+  for key, one in next, value do out[key] = cut(one, now, k, depth + 1) end
+  return out
+end
+
 local function run_piece(now, list, k, state, fn, args)
+  local own = { n = args.n }
+  for i = 1, args.n do own[i] = cut(args[i], now, k, 1) end
   local shown <close> = show(now, list, k) -- luacheck: ignore 211
   core.set_random_state(state)
   local record <close> = core.record_open "leaves"
   record:part()
-  return record, table.pack(fn(table.unpack(args, 1, args.n)))
+  return record, table.pack(fn(table.unpack(own, 1, own.n)))
 end
 
 local function run_pieces(now, fn, args)

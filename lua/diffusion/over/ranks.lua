@@ -87,7 +87,9 @@ end
 
 -- ==== the table ===========================================================================
 
-local function text_of(raw) return ("mpi: rank %d of %d on %s, %s"):format(raw.rank, raw.size, raw.host, raw.library) end
+local function text_of(raw)
+  return ("mpi: rank %d of %d on %s, %s"):format(raw.rank, raw.size, raw.host, raw.library)
+end
 
 --- Makes the table that `require "diffusion.mpi"` returns.
 ---@param raw table the calls of the module

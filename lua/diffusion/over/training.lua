@@ -1,16 +1,16 @@
--- What an optimiser does with ranks: they begin with equal values, and gradients are summed over them.
+-- An optimiser over ranks: they begin with equal values, and gradients are summed over them.
 local core = require "diffusion.core"
 local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
 
 local training = {}
 
--- What decides about the bits that a rank computes.
+-- All that decides about the bits that a rank computes.
 local function machine()
   return ("kernels %s, precision %s, reals %s"):format((core.isa()), core.precision(), core.real)
 end
 
---- Raises unless all ranks compute alike. Otherwise they would move apart, and nobody would notice.
+--- Raises unless all ranks compute alike. Otherwise they would move apart in silence.
 ---@param ranks table
 function training.check_alike(ranks)
   local all = ranks.gather_text(machine())

@@ -169,8 +169,8 @@ local EACH <const> = { "class", "inputs", "init", "noise" }
 
 local function check_noise_of(o)
   if type(o.noise) == "function" or kind.of(o.noise) == "generator" then
-    fail.raise("sample: noise is a %s, which draws the samples of a batch together; over ranks give a seed, or a list of "
-      .. "generators", kind.of(o.noise))
+    fail.raise("sample: noise is a %s, which draws the samples of a batch together; over ranks give a seed, or a list "
+      .. "of generators", kind.of(o.noise))
   end
 end
 

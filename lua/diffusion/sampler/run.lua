@@ -26,8 +26,8 @@ local saved = require "diffusion.sampler.saved"
 local Run = {}
 
 -- {now, process, grid, name, solver, sampler_options, model, model_opts, seed, evaluations,
--- noise, first = samples before these, self_condition, on_step, nan, shape, take}. `now` is {x, i, history, draws}. A complete
--- step replaces it at once, so a step that fails changes nothing.
+-- noise, first = samples before these, self_condition, on_step, nan, shape, take}. `now` is {x, i, history,
+-- draws}. A complete step replaces it at once, so a step that fails changes nothing.
 local private = object.private
 
 --- Raises unless x is a tensor of reals [B,...] that is not freed, of a given shape if one is named.
