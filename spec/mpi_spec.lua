@@ -127,6 +127,18 @@ print("n", model:count(), mpi.sent())]])
   end)
 end)
 
+describe("lesson 15", function()
+  test("prints one digest on 1 and 2 ranks", function()
+    local function digest(n)
+      local out, code = ranks.run(n, "examples/15_many_ranks.lua", { at("lesson" .. n), "4" })
+      assert(code == 0, out)
+      assert(child.read(at("lesson" .. n .. "/samples.png")))
+      return (assert(out:match "digest (%S+ of the parameters, %S+ of the samples)", out))
+    end
+    assert.equal(digest(0), digest(2))
+  end)
+end)
+
 describe("a rank that ends", function()
   test("by a signal takes all with it", function()
     local out, code = run(2, demo .. [[
