@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 typedef struct df_interrupt {
-  struct sigaction before[2]; /* of SIGINT, SIGTERM */
+  struct sigaction before[2]; /* SIGINT, SIGTERM */
   bool set[2];
 } df_interrupt;
 

@@ -83,7 +83,7 @@ function places.of(c, step)
 end
 
 --- A part of a list of places.
----@param list table[] of places.of
+---@param list table[] as places.of returns
 ---@param skip integer examples before the part
 ---@param count integer examples of the part
 ---@return table[]
