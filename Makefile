@@ -68,8 +68,9 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 OURS := -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden -ffp-contract=off \
         $(WARN) -Icsrc $(LUA_CFLAGS) $(INCLUDES)
 
-SOURCES        := $(wildcard csrc/*/*.c)
-MODULES        := $(BUILD)/diffusion/core.$(LIB_EXTENSION) $(BUILD)/diffusion/core64.$(LIB_EXTENSION)
+OF_RANKS       := $(wildcard csrc/comm/*.c) csrc/binding/lmpi.c
+SOURCES        := $(filter-out $(OF_RANKS),$(wildcard csrc/*/*.c))
+CORES          := $(BUILD)/diffusion/core.$(LIB_EXTENSION) $(BUILD)/diffusion/core64.$(LIB_EXTENSION)
 core_OBJECTS   := $(SOURCES:csrc/%.c=$(BUILD)/core/%.o)
 core64_OBJECTS := $(SOURCES:csrc/%.c=$(BUILD)/core64/%.o)
 
@@ -90,11 +91,31 @@ OURS    += -DDF_HAVE_AMX
 endif
 endif
 
+# -- diffusion/mpi.so, where MPI is found: MPI=no leaves it out, MPI=mpich names its pkg-config ----
+MPI        ?= $(firstword $(foreach name,ompi-c ompi mpich mpi-c mpi,$(if $(call ask,--libs $(name)),$(name))) \
+              $(if $(shell command -v mpicc),mpicc))
+ifeq ($(filter-out no,$(MPI)),mpicc)
+MPI_CC     := mpicc
+else ifneq ($(filter-out no,$(MPI)),)
+MPI_CC     := $(CC) $(call ask,--cflags $(MPI))
+MPI_LIBS   := $(call ask,--libs $(MPI))
+endif
+MODULES     = $(CORES) $(if $(MPI_CC),$(BUILD)/diffusion/mpi.$(LIB_EXTENSION))
+mpi_OBJECTS := $(OF_RANKS:csrc/%.c=$(BUILD)/mpi/%.o)
+
 all: $(MODULES)
+
+$(BUILD)/diffusion/mpi.$(LIB_EXTENSION): $(mpi_OBJECTS)
+	@mkdir -p $(@D)
+	$(SHOW)$(MPI_CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(MPI_LIBS)
+
+$(BUILD)/mpi/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(SHOW)$(MPI_CC) $(CFLAGS) -O3 $(OURS) $(CHECKS) -MMD -MP -c $< -o $@
 
 $(BUILD)/diffusion/core.$(LIB_EXTENSION): $(core_OBJECTS)
 $(BUILD)/diffusion/core64.$(LIB_EXTENSION): $(core64_OBJECTS)
-$(MODULES):
+$(CORES):
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(LDLIBS)
 
@@ -112,7 +133,7 @@ $(BUILD)/flags: always
 	@echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' | cmp -s - $@ \
 	  || echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' > $@
 
--include $(core_OBJECTS:.o=.d) $(core64_OBJECTS:.o=.d)
+-include $(core_OBJECTS:.o=.d) $(core64_OBJECTS:.o=.d) $(mpi_OBJECTS:.o=.d)
 
 # -- targets that run in the tree -----------------------------------------------------------------
 IN_TREE = DIFFUSION_BUILD=$(BUILD) \

@@ -1,4 +1,4 @@
-/* Installs and restores SIGINT handlers. */
+/* Installs and restores handlers of SIGINT and SIGTERM. */
 #include "base/interrupt.h"
 
 #include <stddef.h>
@@ -7,27 +7,39 @@ static bool is_plain(const struct sigaction *action, void (*handler)(int)) {
   return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == handler;
 }
 
-void df_interrupt_begin(df_interrupt *i, df_on_interrupt *call, bool restarts) {
+static const int signals[2] = { SIGINT, SIGTERM };
+
+static bool install(int signal, const struct sigaction *action,
+                    struct sigaction *before) {
+  return sigaction(signal, NULL, before) == 0 && !is_plain(before, SIG_IGN)
+         && sigaction(signal, action, NULL) == 0;
+}
+
+void df_interrupt_begin(df_interrupt *i, df_on_interrupt *call, bool restarts,
+                        bool termination) {
   struct sigaction action = { .sa_sigaction = call };
   action.sa_flags = SA_SIGINFO | (restarts ? SA_RESTART : 0);
   sigemptyset(&action.sa_mask);
-  i->set = sigaction(SIGINT, NULL, &i->before) == 0 && !is_plain(&i->before, SIG_IGN)
-           && sigaction(SIGINT, &action, NULL) == 0;
+  for (int k = 0; k < 2; k++)
+    i->set[k] = (k == 0 || termination) && install(signals[k], &action, &i->before[k]);
 }
 
 void df_interrupt_end(df_interrupt *i) {
-  if (i->set) sigaction(SIGINT, &i->before, NULL);
-  i->set = false;
+  for (int k = 0; k < 2; k++) {
+    if (i->set[k]) sigaction(signals[k], &i->before[k], NULL);
+    i->set[k] = false;
+  }
 }
 
 void df_interrupt_pass(const df_interrupt *i, int signal, siginfo_t *info,
                        void *context) {
-  if (i->before.sa_flags & SA_SIGINFO) {
-    i->before.sa_sigaction(signal, info, context);
-  } else if (is_plain(&i->before, SIG_DFL)) {
-    sigaction(signal, &i->before, NULL);
+  const struct sigaction *before = &i->before[signal == SIGTERM];
+  if (before->sa_flags & SA_SIGINFO) {
+    before->sa_sigaction(signal, info, context);
+  } else if (is_plain(before, SIG_DFL)) {
+    sigaction(signal, before, NULL);
     raise(signal); /* delivered when the handler returns */
   } else {
-    i->before.sa_handler(signal);
+    before->sa_handler(signal);
   }
 }

@@ -212,6 +212,7 @@ void dfl_open_adapter(lua_State *L);
 void dfl_open_net(lua_State *L);
 void dfl_open_model(lua_State *L);
 void dfl_open_optim(lua_State *L);
+void dfl_open_over(lua_State *L);
 void dfl_open_interrupt(lua_State *L);
 void dfl_open_runtime(lua_State *L);
 void dfl_open_metric(lua_State *L);

@@ -32,6 +32,33 @@ void dfl_open_box(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &records_key);
 }
 
+/* ==== rows of a batch =============================================================== */
+
+static const char rows_key; /* weak table: userdata of a tensor -> true */
+
+void dfl_list_rows(lua_State *L, df_int rows) {
+  dfl_context(L)->rows = rows;
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &rows_key);
+}
+
+void dfl_push_rows(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &rows_key); }
+
+/* The box is on top of the stack. */
+static void list_box(lua_State *L, const dfl_state *s, const df_tensor *x) {
+  if (x->shape.ndim == 0 || x->shape.size[0] != s->rows || x->leaf) return;
+  if (df_tape_recording(s->tape)) return;
+  dfl_push_rows(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, true);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
 /* ==== boxes ========================================================================= */
 
 /* The box keeps its record alive, so that its loss can still be walked. */
@@ -52,6 +79,7 @@ void dfl_push(lua_State *L, df_tensor *x) {
   dfl_link_box(s, b);
   b->tensor = df_tensor_retain(x);
   hold_record(L, x);
+  if (s->rows > 0) list_box(L, s, x);
 }
 
 /* Raises for stored weights, whose elements have no address of their own. */

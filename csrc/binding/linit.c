@@ -56,6 +56,7 @@ EXPORT int luaopen_here(lua_State *L) {
   dfl_open_net(L);
   dfl_open_model(L);
   dfl_open_optim(L);
+  dfl_open_over(L);
   dfl_open_interrupt(L);
   dfl_open_runtime(L);
   dfl_open_schedule(L);

@@ -1,5 +1,5 @@
-/* Ctrl-C for Lua. A loop can poll for it, code run by a prompt gets an error, and a line
-** that is being typed is dropped. */
+/* Ctrl-C for Lua. A loop can poll for it and for SIGTERM. Code run by a prompt gets an
+** error, and a line that is being typed is dropped. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static int l_catch(lua_State *L) {
   *on = true;
   if (atomic_fetch_add(&guards, 1) > 0) return 1;
   atomic_store(&noted, 0);
-  df_interrupt_begin(&outside, note, true);
+  df_interrupt_begin(&outside, note, true, true);
   return 1;
 }
 
@@ -90,7 +90,7 @@ static int l_attended(lua_State *L) {
   lua_State *before = attended, *coroutine = running;
   attended = L;
   running = NULL;
-  df_interrupt_begin(&i, raise_there, false);
+  df_interrupt_begin(&i, raise_there, false, false);
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
   df_interrupt_end(&i);
   attended = before;
@@ -185,7 +185,7 @@ static int l_read_line(lua_State *L) {
 ** only the current line. */
 static int l_at_prompt(lua_State *L) {
   df_interrupt i;
-  df_interrupt_begin(&i, drop, false);
+  df_interrupt_begin(&i, drop, false, false);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
   df_interrupt_end(&i);
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);

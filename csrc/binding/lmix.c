@@ -33,13 +33,15 @@ static df_tensor *run_mix(lua_State *L, df_tape *tape) {
 }
 
 /* mix_noise(c, seed, stream, step, c1, x1, ...): adds c z. z is a function of seed,
-** stream, step and the position of the sample in the batch. */
+** stream, step and the position of the sample in the batch, or in the larger batch that
+** it belongs to. */
 static df_tensor *run_mix_noise(lua_State *L, df_tape *tape) {
   df_term term[DF_TERMS_MAX];
   df_noise noise = { .eps = NULL };
   noise.key.seed = (uint64_t)luaL_checkinteger(L, 2);
   noise.key.stream = (uint32_t)luaL_checkinteger(L, 3);
   noise.key.step = (uint32_t)luaL_checkinteger(L, 4);
+  noise.key.sample = df_tape_first(tape);
   int terms = read_terms(L, 5, term);
   noise.c = dfl_doubles(L, 1, &noise.n);
   return df_mix(tape, term, terms, &noise);
@@ -76,6 +78,7 @@ static df_tensor *run_mix_normals(lua_State *L, df_tape *tape) {
   df_normals normals = { .c = NULL };
   normals.key.seed = (uint64_t)luaL_checkinteger(L, 2);
   normals.key.stream = (uint32_t)luaL_checkinteger(L, 3);
+  normals.key.sample = df_tape_first(tape);
   int terms = read_terms(L, 5, term);
   luaL_checktype(L, 1, LUA_TTABLE);
   normals.c = dfl_doubles(L, 1, &normals.n);

@@ -195,6 +195,22 @@ static void push_moment(lua_State *L, df_storage *vector, const df_slice *s) {
   dfl_push(L, x);
 }
 
+/* shard(link): keeps a part of the moments */
+static int l_shard(lua_State *L) {
+  df_optim *o = check_optim(L, 1);
+  luaL_checktype(L, 2, LUA_TLIGHTUSERDATA);
+  return df_optim_shard(o, lua_touserdata(L, 2)) == DF_OK ? 0 : dfl_raise(L);
+}
+
+/* whole(): all moments are here, until part() */
+static int l_whole(lua_State *L) {
+  return df_optim_whole(check_optim(L, 1)) == DF_OK ? 0 : dfl_raise(L);
+}
+
+static int l_part(lua_State *L) {
+  return df_optim_part(check_optim(L, 1)) == DF_OK ? 0 : dfl_raise(L);
+}
+
 /* optim:moments(i) -> name, first and second moments of parameter i, from 1 */
 static int l_moments(lua_State *L) {
   df_optim *o = check_optim(L, 1);
@@ -214,7 +230,8 @@ static const luaL_Reg ema_methods[] = {
 
 static const luaL_Reg optim_methods[] = {
   { "step", l_step },     { "zero", l_zero },       { "steps", l_steps },
-  { "slices", l_slices }, { "moments", l_moments }, { NULL, NULL },
+  { "slices", l_slices }, { "moments", l_moments }, { "shard", l_shard },
+  { "whole", l_whole },   { "part", l_part },       { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

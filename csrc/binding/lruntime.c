@@ -186,6 +186,7 @@ static int l_columns(lua_State *L) {
 ** another. */
 static int l_random_seed(lua_State *L) {
   df_random key = df_tape_draw(dfl_tape(L), DF_STREAM_USER);
+  key.sample = 0; /* in a part of a batch too: all parts get one seed */
   df_words w = df_random_block(&key, 0);
   lua_pushinteger(L, (lua_Integer)((uint64_t)w.word[0] << 32 | w.word[1]));
   return 1;

@@ -338,9 +338,16 @@ static int l_recording(lua_State *L) {
   return 1;
 }
 
+/* record:part(): it is of a part of a batch, which is walked within another walk */
+static int l_part(lua_State *L) {
+  df_record_part(check_recorded(L));
+  return 0;
+}
+
 static const luaL_Reg record_methods[] = {
   { "close", l_close }, { "want", l_want }, { "gradient", l_gradient },
-  { "value", l_value }, { "free", l_free }, { NULL, NULL },
+  { "value", l_value }, { "free", l_free }, { "part", l_part },
+  { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {

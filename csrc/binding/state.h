@@ -35,6 +35,7 @@ typedef struct dfl_state {
   size_t limit;          /* the hard limit from which soft_limit was computed */
   dfl_extent *innermost; /* the innermost open one */
   dfl_box *newest;       /* newest box in the open scopes */
+  df_int rows;           /* boxes of so many rows are listed (lbox.c); 0: none are */
   int levels;
   uint64_t calls; /* number of calls so far */
   dfl_level level[DFL_NESTED];
@@ -76,6 +77,11 @@ void dfl_link_box(dfl_state *s, dfl_box *b); /* adds it to the innermost open sc
 void dfl_unlink_box(dfl_state *s, dfl_box *b);
 
 /* ==== lbox.c ======================================================================== */
+
+/* Lists the boxes of tensors with so many rows that are made from now on, outside of
+** records. 0 ends it. dfl_push_rows pushes the list, a table with boxes as keys. */
+void dfl_list_rows(lua_State *L, df_int rows);
+void dfl_push_rows(lua_State *L);
 
 /* The tensors at index (one, or a table of them) survive the end of their scope. */
 void dfl_unscope(lua_State *L, int index);

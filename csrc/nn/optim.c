@@ -66,6 +66,7 @@ static df_storage *zeros(df_int count) {
 ** midst they would keep free memory in pieces. */
 static df_code make_moments(df_optim *o) {
   o->m = zeros(o->count), o->v = zeros(o->count);
+  o->to = o->count;
   return o->m && o->v ? DF_OK : DF_MEMORY;
 }
 
@@ -225,10 +226,18 @@ static const df_ema *next_ema(const df_step *step, const df_home *home, int *i) 
   return NULL;
 }
 
+/* The values of others' pieces have come already: only averages follow. */
+static void follow_piece(const step_task *t, const df_piece *q) {
+  const df_param *p = t->o->slice[q->slice].param;
+  int next = 0;
+  const df_ema *e;
+  while ((e = next_ema(t->step, p->home, &next))) df_ema_move(e, p->at + q->first, q->n);
+}
+
 static void update_piece(const step_task *t, const df_piece *q) {
   const df_slice *s = &t->o->slice[q->slice];
   const df_param *p = s->param;
-  if (!is_active(s)) return;
+  if (!is_active(s) || !df_piece_is_own(t->o, q)) return;
   int next = 0;
   const df_ema *e = next_ema(t->step, p->home, &next);
   const df_group *group = &t->step->group[s->group];
@@ -236,7 +245,7 @@ static void update_piece(const step_task *t, const df_piece *q) {
   u.lr = (df_real)group->lr;
   u.decay = (df_real)group->decay;
   if (e) u.ema = (df_real)e->rate;
-  df_int at = p->at + q->first, moment = s->at + q->first;
+  df_int at = p->at + q->first, moment = df_piece_at(t->o, q) - t->o->from;
   df_real *average = e ? (df_real *)e->values->body->data + at : NULL;
   df_kernel()->adamw((df_real *)p->home->values->body->data + at,
                      df_tensor_reals(p->leaf.grad) + q->first,
@@ -248,6 +257,15 @@ static void update_piece(const step_task *t, const df_piece *q) {
 static void update_pieces(void *context, df_int begin, df_int end) {
   const step_task *t = context;
   for (df_int i = begin; i < end; i++) update_piece(t, &t->o->piece[i]);
+}
+
+static void follow_pieces(void *context, df_int begin, df_int end) {
+  const step_task *t = context;
+  for (df_int i = begin; i < end; i++) {
+    const df_piece *q = &t->o->piece[i];
+    if (is_active(&t->o->slice[q->slice]) && !df_piece_is_own(t->o, q))
+      follow_piece(t, q);
+  }
 }
 
 static df_update constants(const df_optim *o, const df_step *step, double scale) {
@@ -262,14 +280,19 @@ static df_update constants(const df_optim *o, const df_step *step, double scale)
   };
 }
 
-static void apply(df_optim *o, const df_step *step, double scale) {
+static df_code apply(df_optim *o, const df_step *step, double scale) {
   step_task t = { o, step, constants(o, step, scale) };
   df_parallel(o->pieces, GRAIN, update_pieces, &t);
+  if (o->link) {
+    if (df_optim_share_values(o) != DF_OK) return df_error_code();
+    df_parallel(o->pieces, GRAIN, follow_pieces, &t);
+  }
   for (int i = 0; i < o->homes; i++) df_storage_touch(o->home[i]->values);
   for (int i = 0; i < step->emas; i++) df_ema_moved(step->ema[i]);
   df_storage_touch(o->m);
   df_storage_touch(o->v);
   o->steps++;
+  return DF_OK;
 }
 
 static df_code follow(const df_step *step) {
@@ -305,6 +328,5 @@ df_code df_optim_step(df_optim *o, const df_step *step, double *norm) {
   *norm *= scale;
   if (!isfinite(*norm)) return DF_OK;
   if (step->clip > 0 && *norm > step->clip) scale *= step->clip / *norm;
-  apply(o, step, scale);
-  return DF_OK;
+  return apply(o, step, scale);
 }

@@ -3,6 +3,7 @@
 #ifndef df_optim_h
 #define df_optim_h
 
+#include "base/link.h"
 #include "nn/ema.h"
 
 /* A parameter with its place in the vectors of moments. */
@@ -26,14 +27,28 @@ typedef struct df_optim {
   df_piece *piece;
   int pieces;
   df_storage *m, *v; /* first and second moments */
-  df_int count;      /* elements of each */
-  int64_t steps;     /* applied */
+  df_int count;      /* elements of each, over all ranks */
+  const df_link
+      *link;       /* ranks that have a part of the moments each; NULL: all are here */
+  df_int from, to; /* elements of the moments that m and v hold */
+  df_int own, own_end; /* elements that this rank updates, if there is a link */
+  int64_t steps;       /* applied */
 } df_optim;
 
 /* An optimiser of the parameters that are trainable now. `group` has an entry for each
 ** parameter of each model, in order. Fails if nothing is trainable. */
 df_optim *df_optim_new(df_home *const *home, int homes, const int *group);
 void df_optim_free(df_optim *o); /* NULL is fine */
+
+/* optim_shard.c. Keeps a part of the moments only. This rank updates the parameters of
+** that part, and gets the others' values from the other ranks (ZeRO-1, Rajbhandari et al.
+** 2020). Call it before the first step. */
+df_code df_optim_shard(df_optim *o, const df_link *link);
+/* All ranks call these: m and v hold all moments, and only a part again. */
+df_code df_optim_whole(df_optim *o);
+df_code df_optim_part(df_optim *o);
+/* After a step of the own part: all ranks get all values. */
+df_code df_optim_share_values(df_optim *o);
 
 typedef struct df_group {
   double lr, decay; /* learning rate of this step, weight decay (decoupled) */
@@ -54,5 +69,10 @@ typedef struct df_step {
 ** no optimiser moves a parameter that is trainable now. */
 df_code df_optim_step(df_optim *o, const df_step *step, double *norm);
 void df_optim_zero(df_optim *o); /* frees them */
+
+/* The place in the moments of the first element of a piece. */
+df_int df_piece_at(const df_optim *o, const df_piece *q);
+/* Is it a piece that this rank updates? */
+bool df_piece_is_own(const df_optim *o, const df_piece *q);
 
 #endif

@@ -21,6 +21,7 @@ df_param *df_param_new(const df_shape *shape, df_init init) {
   p->init = init;
   df_tensor_retain(init.given);
   p->leaf.trainable = true;
+  p->turn = -1;
   return p;
 }
 

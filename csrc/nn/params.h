@@ -34,6 +34,7 @@ typedef struct df_param {
   struct df_home *home; /* NULL: not in a model yet, or its model is gone */
   df_int at;            /* offset in the vector of values, in elements; -1: adopted */
   int optimisers;       /* number of those that move it */
+  int turn;             /* its place among gradients that ranks sum (nn/over.h), or -1 */
 } df_param;
 
 /* Retains init.given. */

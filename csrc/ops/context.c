@@ -22,9 +22,13 @@ void df_tape_seed(df_tape *tape, uint64_t seed) {
 uint64_t df_tape_seeded(const df_tape *tape) { return tape->random.seed; }
 
 df_random df_tape_draw(df_tape *tape, df_stream stream) {
-  return (df_random){ tape->random.seed, (uint32_t)stream, 0,
+  return (df_random){ tape->random.seed, (uint32_t)stream, tape->random.first,
                       tape->random.drawn[stream]++ };
 }
+
+void df_tape_set_first(df_tape *tape, uint32_t sample) { tape->random.first = sample; }
+
+uint32_t df_tape_first(const df_tape *tape) { return tape->random.first; }
 
 uint32_t df_tape_drawn(const df_tape *tape, df_stream stream) {
   return tape->random.drawn[stream];

@@ -19,9 +19,14 @@ uint64_t df_tape_seeded(const df_tape *tape);
 df_random df_tape_draw(df_tape *tape, df_stream stream); /* the next key of a stream */
 uint32_t df_tape_drawn(const df_tape *tape, df_stream stream); /* keys drawn so far */
 void df_tape_set_drawn(df_tape *tape, df_stream stream, uint32_t count);
+/* The number of the batch's first sample, from 0, if the batch is a part of a larger one.
+** Keys of draws begin there, so that parts draw other numbers. */
+void df_tape_set_first(df_tape *tape, uint32_t sample);
+uint32_t df_tape_first(const df_tape *tape);
 /* The seed and all counters at once, to draw the same numbers a second time. */
 typedef struct df_counters {
   uint64_t seed;
+  uint32_t first;
   uint32_t drawn[DF_STREAMS];
 } df_counters;
 df_counters df_tape_counters(const df_tape *tape);

@@ -15,7 +15,8 @@ static df_random own_key(df_tape *tape, const df_random *key, df_draw draw) {
   return next;
 }
 
-/* `rows` samples of n elements, sample k keyed by key.sample + k. */
+/* `rows` samples of n elements, sample k keyed by key.sample + k. A list is one sample.
+** In a part of a batch, the elements of a drawn list are its samples, from `shift` on. */
 typedef struct fill fill;
 struct fill {
   void (*part)(const fill *f, df_int at, df_int first, df_int n, const df_random *key);
@@ -26,8 +27,17 @@ struct fill {
   int64_t low; /* for randint */
   uint64_t range;
   df_random key;
+  df_int shift;
   df_int rows, n, parts;
 };
+
+static void set_key(fill *f, df_tape *tape, const df_random *key, df_draw draw,
+                    const df_shape *shape) {
+  f->key = own_key(tape, key, draw);
+  if (key || shape->ndim != 1) return;
+  f->shift = f->key.sample;
+  f->key.sample = 0;
+}
 
 static void fill_parts(void *context, df_int begin, df_int end) {
   const fill *f = context;
@@ -35,7 +45,7 @@ static void fill_parts(void *context, df_int begin, df_int end) {
     df_int row = i / f->parts, first = i % f->parts * PART;
     df_random key = f->key;
     key.sample += (uint32_t)row;
-    f->part(f, row * f->n + first, first, df_min(PART, f->n - first), &key);
+    f->part(f, row * f->n + first, f->shift + first, df_min(PART, f->n - first), &key);
   }
 }
 
@@ -65,7 +75,8 @@ static void normal_part(const fill *f, df_int at, df_int first, df_int n,
 
 df_tensor *df_randn(df_tape *tape, const df_shape *shape, const df_random *key) {
   static const df_op op = { "randn", NULL };
-  fill f = { .part = normal_part, .key = own_key(tape, key, DF_DRAW_NORMAL) };
+  fill f = { .part = normal_part };
+  set_key(&f, tape, key, DF_DRAW_NORMAL, shape);
   return numbers(tape, &op, shape, f);
 }
 
@@ -76,7 +87,8 @@ static void uniform_part(const fill *f, df_int at, df_int first, df_int n,
 
 df_tensor *df_rand(df_tape *tape, const df_shape *shape, const df_random *key) {
   static const df_op op = { "rand", NULL };
-  fill f = { .part = uniform_part, .key = own_key(tape, key, DF_DRAW_UNIFORM) };
+  fill f = { .part = uniform_part };
+  set_key(&f, tape, key, DF_DRAW_UNIFORM, shape);
   return numbers(tape, &op, shape, f);
 }
 
@@ -91,7 +103,7 @@ df_tensor *df_bernoulli(df_tape *tape, const df_shape *shape, double p,
                         const df_random *key) {
   static const df_op op = { "bernoulli", NULL };
   fill f = { .part = coin_part, .keep = p };
-  f.key = own_key(tape, key, DF_DRAW_COIN);
+  set_key(&f, tape, key, DF_DRAW_COIN, shape);
   return numbers(tape, &op, shape, f);
 }
 
@@ -142,7 +154,7 @@ df_tensor *df_randint(df_tape *tape, const df_shape *shape, int64_t low, int64_t
   if (!y) return NULL;
   fill f = { .part = whole_part, .y = df_tensor_data(y), .low = low };
   f.range = (uint64_t)high - (uint64_t)low + 1;
-  f.key = own_key(tape, key, DF_DRAW_WHOLE);
+  set_key(&f, tape, key, DF_DRAW_WHOLE, shape);
   run(&f, shape);
   return df_tape_note(tape, y, (df_note){ .op = &op });
 }

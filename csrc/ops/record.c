@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "ops/sink.h"
+#include "ops/walk.h"
 
 static bool trainable(const df_record *r, const df_tensor *x) {
   return r->leaves && x->leaf && x->leaf->trainable;
@@ -21,6 +22,7 @@ static int add_slot(df_record *r, const df_shape *shape, df_tensor *parameter) {
                                     .shape = *shape,
                                     .parameter = df_tensor_retain(parameter),
                                     .maker = -1,
+                                    .first = (long)r->n_nodes,
                                     .reader = -1 };
   return (int)r->n_slots++;
 }
@@ -104,6 +106,8 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
   y->record = r->serial;
   y->slot = node->y = slot;
   if (note->remake) r->slots[slot].maker = (long)r->n_nodes;
+  if ((note->always || !note->op->backward) && r->opaque < 0)
+    r->opaque = (long)r->n_nodes;
   for (int i = 0; i < node->kept; i++) reads(r, node->made[i]);
   r->nodes[r->n_nodes++] = node;
   return DF_OK;
@@ -183,6 +187,7 @@ void df_reached_drop(df_reached *reached) {
     if (leaf) leaf->drop(leaf);
   }
   reached->dropped |= reached->n > 0;
+  for (df_follower *f = reached->followers; f; f = f->next) f->give_up(f->of);
   df_reached_clear(reached);
 }
 

@@ -13,6 +13,7 @@ typedef struct df_slot {
   df_tensor *grad;      /* dense; may be shared with other slots until it is written to */
   df_tensor *parameter; /* retained; the gradient goes to its leaf */
   long maker;           /* the node that can recompute the value, or -1 */
+  long first;           /* the first node that reads it, of a parameter */
   /* the first node that keeps it, and so the last in the walk to read it; or -1 */
   long reader;
   df_tensor *value; /* recomputed; kept until the walk has passed the maker */
@@ -23,6 +24,7 @@ typedef struct df_reached {
   df_tensor **x;
   size_t n, room;
   bool dropped; /* a walk within this one failed and dropped them */
+  struct df_follower *followers;
 } df_reached;
 
 struct df_record {
@@ -36,6 +38,8 @@ struct df_record {
   /* the node being undone has written to a sink, so it can't be undone again */
   bool touched;
   bool depends; /* a record around it tracks a value used here: no second derivatives */
+  bool part;    /* a part of a batch: its walk within another one is whole in itself */
+  long opaque;  /* the first node whose undoing may walk other records, or -1 */
   df_node **nodes;
   size_t n_nodes, nodes_room;
   df_slot *slots;

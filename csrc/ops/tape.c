@@ -47,6 +47,7 @@ df_record *df_record_new(df_tape *tape, bool leaves) {
   if (!r) return NULL;
   r->serial = ++tape->serial;
   r->leaves = leaves;
+  r->opaque = -1;
   r->reached = &tape->reached;
   r->next = tape->records;
   tape->records = r;
@@ -63,6 +64,8 @@ void df_record_free(df_tape *tape, df_record *record) {
   df_record_clear(record);
   df_free(record);
 }
+
+void df_record_part(df_record *record) { record->part = true; }
 
 df_code df_tape_push(df_tape *tape, df_record *record) {
   if (!df_room((void **)&tape->stack, tape->depth, &tape->stack_room, sizeof record))

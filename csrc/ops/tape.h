@@ -78,6 +78,10 @@ df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, 
 df_record *df_record_new(df_tape *tape, bool leaves);
 void df_record_free(df_tape *tape, df_record *record);
 
+/* The record is of a part of a batch. A walk of it within another walk counts as
+** whole. */
+void df_record_part(df_record *record);
+
 /* Pushing NULL stops recording until it is popped. */
 df_code df_tape_push(df_tape *tape, df_record *record);
 void df_tape_pop(df_tape *tape);

@@ -2,6 +2,54 @@
 #include "ops/walk.h"
 
 #include "ops/inside.h"
+#include "ops/sink.h"
+
+/* ==== followers ==================================================================== */
+
+void df_walk_follow(df_tape *tape, df_follower *f) {
+  f->next = tape->reached.followers;
+  tape->reached.followers = f;
+}
+
+void df_walk_unfollow(df_tape *tape, df_follower *f) {
+  df_follower **at = &tape->reached.followers;
+  while (*at && *at != f) at = &(*at)->next;
+  if (*at) *at = f->next;
+}
+
+static void tell_complete(const df_follower *f, df_leaf *leaf) {
+  for (; f && leaf; f = f->next) f->complete(f->of, leaf);
+}
+
+/* Node i was undone or skipped. A parameter that it was the first to read gets no more,
+** unless a node before it may walk other records. */
+static void tell(const df_record *r, size_t i) {
+  const df_follower *all = r->reached->followers;
+  const df_node *node = r->nodes[i];
+  for (const df_follower *f = all; f; f = f->next) f->between(f->of);
+  if (!all || (r->within && !r->part)) return;
+  if (r->opaque >= 0 && r->opaque < (long)i) return;
+  for (int k = 0; k < node->n; k++) {
+    const df_slot *s = node->slot[k] >= 0 ? &r->slots[node->slot[k]] : NULL;
+    if (s && s->parameter && s->first == (long)i) tell_complete(all, s->parameter->leaf);
+  }
+}
+
+static df_code tell_begin(const df_tape *tape, const df_tensor *loss) {
+  const double value = (double)*df_tensor_reals(loss);
+  for (df_follower *f = tape->reached.followers; f; f = f->next)
+    if (f->begin(f->of, value) != DF_OK) return df_error_code();
+  return DF_OK;
+}
+
+static df_code tell_end(const df_record *r) {
+  if (r->within) return DF_OK;
+  for (df_follower *f = r->reached->followers; f; f = f->next)
+    if (f->end(f->of) != DF_OK) return df_error_code();
+  return DF_OK;
+}
+
+/* ==== the pass ===================================================================== */
 
 /* Undoes one node. Its backward is not recorded. */
 static df_code undo(df_tape *tape, df_node *node, df_tensor *dy) {
@@ -47,9 +95,14 @@ df_code df_walk_on(df_tape *tape, df_record *record, bool keep, df_node **guest)
     else if (code != DF_OK && (code != DF_MEMORY || record->touched))
       df_walk_give_up(record, keep);
     if (code != DF_OK) return code;
+    tell(record, record->at - 1);
     df_slot_clear(&record->slots[node->y]);
     record->at--;
     if (!keep) df_record_drop(record, record->at);
+  }
+  if (tell_end(record) != DF_OK) {
+    df_walk_give_up(record, keep);
+    return df_error_code();
   }
   if (!record->within) df_reached_clear(record->reached);
   record->walking = record->within = false;
@@ -71,8 +124,9 @@ static df_code start(df_tape *tape, df_tensor *loss, df_tensor *g, const df_reco
   uint64_t walk = of ? of->walk : ++tape->serial;
   if (!of) tape->reached.dropped = false;
   df_code code = df_record_seed(r, loss->slot, g, walk);
-  if (code == DF_OK) r->within = of != NULL;
-  return code;
+  if (code != DF_OK) return code;
+  r->within = of != NULL;
+  return of ? DF_OK : tell_begin(tape, loss);
 }
 
 static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tensor *g) {

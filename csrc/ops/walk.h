@@ -4,6 +4,23 @@
 
 #include "ops/tape.h"
 
+struct df_leaf;
+
+/* Follows backward passes from outside, such as to sum gradients over ranks while they
+** go on. A pass begins once, whatever it walks within. */
+typedef struct df_follower {
+  void *of;
+  df_code (*begin)(void *of, double loss);
+  void (*complete)(void *of, struct df_leaf *leaf); /* no more is added to its gradient */
+  void (*between)(void *of);                        /* after each node */
+  df_code (*end)(void *of);
+  void (*give_up)(void *of); /* the pass failed */
+  struct df_follower *next;
+} df_follower;
+
+void df_walk_follow(df_tape *tape, df_follower *f);
+void df_walk_unfollow(df_tape *tape, df_follower *f);
+
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 

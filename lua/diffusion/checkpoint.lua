@@ -1,6 +1,7 @@
 -- Checkpoints: all that is needed to resume a training, bit for bit.
 local container = require "diffusion.file.container"
 local core = require "diffusion.core"
+local deal = require "diffusion.over.deal"
 local averages = require "diffusion.ema"
 local model = require "diffusion.nn.model"
 local trained = require "diffusion.nn.trained"
@@ -42,8 +43,11 @@ local function tostring_checkpoint(self)
   return ("checkpoint %s of %s"):format(own.path, table.concat(parts, ", "))
 end
 
+-- The ranks of a training over ranks.
+local function ranks_of(own) return own.opt and own.opt.over or own.batches and own.batches.over end
+
 --- Saves a training: parameters, moments, averages, random counters, the place in the data, and
---- `extra`. The file is written whole or not at all.
+--- `extra`. The file is written whole or not at all. Over ranks, rank 0 writes it.
 ---@param extra table? equal in .extra after load: numbers, strings of any bytes, booleans, and tables
 ---  of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that
 ---  contains itself, is an error, and nothing is written
@@ -54,7 +58,12 @@ function Checkpoint:save(extra)
     fail.raise("bad argument #1 to 'save' (a table of what to remember expected, got %s)", kind.shown(extra))
   end
   local own, tensors = private[self], {}
-  local facts = { random = core.random_state(), extra = extra or {} }
+  local ranks = ranks_of(own)
+  if ranks and ranks.rank > 0 then
+    if own.opt then optim.help_state(own.opt) end
+    return true
+  end
+  local facts = { random = deal.random_state(), extra = extra or {} }
   put(tensors, "model", own.model:state())
   facts.ema, facts.trained = {}, trained.of(own.model)
   for i, one in ipairs(own.averages) do
@@ -127,12 +136,8 @@ local function trouble_of(own, tensors, facts)
   return own.opt and optim.mismatch(own.opt, optimiser_state(tensors, facts)) or nil
 end
 
---- Resumes from the file, if there is one.
----@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing
----  changed, if the file can't be read or is from another training
----@return string|nil message
-function Checkpoint:load()
-  local own = private[self]
+-- Reads the file into the parts of the training: true, false without a file, or nil and a message.
+local function load(own)
   if core.place(own.path) == "new" then return false end -- a file that can't be read is an error
   local tensors, facts = container.read(own.path, "checkpoint")
   if not tensors then return nil, facts end
@@ -152,6 +157,32 @@ function Checkpoint:load()
   core.set_random_state(facts.random)
   own.extra = type(facts.extra) == "table" and facts.extra or {}
   return true
+end
+
+-- The ranks must have found the same: others would begin again, or elsewhere.
+local function agree(own, loaded, message)
+  local ranks = ranks_of(own)
+  if not ranks then return loaded, message end
+  local text = loaded and ("at step %d"):format(own.opt and own.opt.steps or own.batches.step)
+    or message or "without a file"
+  local all = ranks.gather_text(text)
+  for r = 2, #all do
+    if all[r] ~= all[1] then
+      return legible.refused("%s: rank 0 is %s, but rank %d %s; all ranks must see the file", own.path, all[1], r - 1,
+        all[r])
+    end
+  end
+  return loaded, message
+end
+
+--- Resumes from the file, if there is one. Over ranks all of them read it. Their number may be another
+--- than that of the ranks that saved it.
+---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing
+---  changed, if the file can't be read or is from another training
+---@return string|nil message
+function Checkpoint:load()
+  local own = private[self]
+  return agree(own, load(own))
 end
 
 -- ==== making one =============================================================================

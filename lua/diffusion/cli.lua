@@ -34,6 +34,13 @@ local function fail(message)
   os.exit(1, true)
 end
 
+-- A script that fails under mpirun ends all ranks, which would wait for it otherwise.
+local function fail_everywhere(message)
+  local c = core()
+  if c and c.ranks and c.ranks.size > 1 then c.ranks.end_all(printable(message), 1) end
+  fail(message)
+end
+
 local function trace(message) return debug.traceback(tostring(message), 2) end
 
 local commands = { "replay", "sample" }
@@ -50,7 +57,7 @@ local function run(path, ...)
   if not chunk then fail(unread(path, message)) end
   _G.arg = table.move(arg, 0, #arg, -1, { [-2] = arg[-1] })
   local ok, fault = xpcall(chunk, trace, ...)
-  if not ok then fail(fault) end
+  if not ok then fail_everywhere(fault) end
 end
 
 local others = { height = "size", width = "size" } -- flags of other names than their options

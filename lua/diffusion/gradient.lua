@@ -6,6 +6,8 @@ local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
 local opts = require "diffusion.opts"
+local deal = require "diffusion.over.deal"
+local pieces = require "diffusion.over.pieces"
 
 local gradient = {}
 
@@ -16,7 +18,7 @@ end
 --- Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute
 --- gradients. It is called like pcall, with a function and its arguments. All coroutines share one
 --- stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed,
---- before others compute.
+--- before others compute. If a batch is dealt out over ranks, `fn` runs once for each piece of it.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -26,6 +28,7 @@ end
 --- for name, p in model:parameters() do print(name, p.grad:norm():item()) end
 function gradient.record(fn, ...)
   check_callable("record", fn)
+  if deal.now and not core.recording() then return pieces.record(fn, ...) end
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)
 end
@@ -147,8 +150,13 @@ end
 -- The random counters as they are now, restored when the value closes.
 local Counters = {}
 Counters.__index = Counters
-function Counters.kept() return setmetatable({ state = core.random_state() }, Counters) end
-function Counters.__close(counters) core.set_random_state(counters.state) end
+function Counters.kept()
+  return setmetatable({ state = core.random_state(), first = core.first_sample() }, Counters)
+end
+function Counters.__close(counters)
+  core.set_random_state(counters.state)
+  core.first_sample(counters.first)
+end
 
 --- The random counters as a value: `local now <close> = gradient.counters()` restores them at its end.
 ---@return any
@@ -158,6 +166,7 @@ gradient.counters = Counters.kept
 local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
+  core.first_sample(kept.first)
   local record <close> = core.record_open(kept.recording)
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
@@ -184,7 +193,8 @@ function gradient.recompute(fn)
   return function(...)
     local recording = core.recording()
     if not recording then return fn(...) end
-    local kept = { fn = fn, recording = recording, random = core.random_state() }
+    local kept = { fn = fn, recording = recording, random = core.random_state(),
+                   first = core.first_sample() }
     local y = gradient.no_grad(fn, ...)
     return core.note_guest(y, true, walk_again, kept, ...)
   end

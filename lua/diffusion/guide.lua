@@ -17,6 +17,9 @@ function guide.names()
   return out
 end
 
+-- Other words for a guide.
+local also = { mpi = "scale" }
+
 --- The text of a guide's file, or nil if there is no such guide.
 ---@param name string
 ---@return string|nil
@@ -47,7 +50,7 @@ end
 ---@param name string
 ---@return string|nil
 function guide.text(name)
-  local page = guide.page(name)
+  local page = guide.page(also[name] or name)
   return page and typeset.set(page, terminal.width(), terminal.bold(), guide.call)
 end
 

@@ -53,7 +53,16 @@ local function family_of(name)
   return family and family.new
 end
 
+-- The ranks of mpirun. They are joined when their name is first read, and never by listing names.
+local function ranks()
+  local found, mpi = pcall(part, "mpi")
+  if found then return mpi end
+  if not tostring(mpi):find("module 'diffusion.mpi' not found", 1, true) then error(mpi, 0) end
+  part("fail").raise "diffusion was built without MPI, so there is no d.mpi; d.help \"mpi\" says how to get it"
+end
+
 local function load(name)
+  if name == "mpi" then return ranks() end
   if whole[name] then return lookup.functions("d." .. name, part(name)) end
   if home[name] then return lookup.functions("d." .. name, part(home[name])[name]) end
   return family_of(name)

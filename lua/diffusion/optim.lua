@@ -8,6 +8,7 @@ local averages = require "diffusion.ema"
 local gradient = require "diffusion.gradient"
 local freezing = require "diffusion.nn.freezing"
 local model = require "diffusion.nn.model"
+local training = require "diffusion.over.training"
 local warning = require "diffusion.warning"
 
 local optim = {}
@@ -28,6 +29,8 @@ local count = { "integer", min = 0, required = true }
 ---@field lr number rate of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
+---@field loss number|nil with `over`: the mean loss of the last backward pass over all ranks
+---@field over diffusion.mpi|nil the ranks
 local Adamw = {}
 
 -- {core, groups, names, options, averages, models, skipped, refused, warned}
@@ -117,18 +120,27 @@ function Adamw:zero()
   return self
 end
 
+-- Windows on all moments, by name. The core's must be whole.
+local function moments_of(own)
+  local first, second = {}, {}
+  for i = 1, own.core:slices() do
+    local name = own.names[i]
+    first[name], second[name] = select(2, own.core:moments(i))
+  end
+  return { first = first, second = second }
+end
+
 --- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
---- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
---- function, or the first group's rate.
+--- moments are windows on the optimiser's own, by name; with `shard` they are copies, and all ranks
+--- call this. lr lists the groups' rates; false is a function, or the first group's rate.
 ---@return table
 function Adamw:state()
   local own = private[self]
-  local out = { steps = own.core:steps(), skipped = own.skipped, lr = {}, first = {}, second = {} }
+  fail.call(own.core.whole, own.core)
+  local out = moments_of(own)
+  fail.call(own.core.part, own.core)
+  out.steps, out.skipped, out.lr = own.core:steps(), own.skipped, {}
   for i, group in ipairs(own.groups) do out.lr[i] = type(group.lr) == "number" and group.lr end
-  for i = 1, own.core:slices() do
-    local _, first, second = own.core:moments(i)
-    out.first[own.names[i]], out.second[own.names[i]] = first, second
-  end
   return out
 end
 
@@ -187,12 +199,14 @@ end
 ---@return diffusion.adamw self
 function Adamw:load_state(state)
   opts.table("load_state", 1, "what state() gives", state)
-  local own, mine = private[self], self:state()
+  local own = private[self]
   local trouble = optim.mismatch(self, state)
   if trouble then fail.raise("load_state: %s", trouble) end
-  for _, which in ipairs { "first", "second" } do
-    for name, x in pairs(mine[which]) do x:copy_(state[which][name]) end
+  fail.call(own.core.whole, own.core)
+  for which, moments in pairs(moments_of(own)) do
+    for name, x in pairs(moments) do x:copy_(state[which][name]) end
   end
+  fail.call(own.core.part, own.core)
   own.core:steps(state.steps)
   own.skipped = state.skipped or 0
   local rates = state.lr or {}
@@ -203,16 +217,40 @@ function Adamw:load_state(state)
   return self
 end
 
+--- Tells the other ranks, with the next gradients, whether this one wishes to stop.
+---@param opt diffusion.adamw
+---@param stop boolean
+function optim.wish(opt, stop)
+  local holder = object.is(opt, optim.class) and private[opt].holder
+  if holder then holder.core:wish(stop) end
+end
+
+--- The part of state() that involves all ranks, for those that need no state.
+---@param opt diffusion.adamw
+function optim.help_state(opt) return opt:state() end
+
+--- Whether a rank wished to stop, as came with the last gradients. All ranks hear the same.
+---@param opt diffusion.adamw
+---@return boolean
+function optim.agreed(opt)
+  local holder = object.is(opt, optim.class) and private[opt].holder
+  return holder and select(2, holder.core:facts()) or false
+end
+
 local function tostring_adamw(opt)
   local own = private[opt]
   return ("adamw of %d tensors, %d steps, lr %g"):format(own.core:slices(), own.core:steps(), opt.lr)
 end
 
 local class = object.class("adamw", Adamw, {
-  get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end },
+  get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end,
+          over = function(own) return own.holder and own.holder.ranks end,
+          loss = function(own) return own.holder and own.holder.core and (own.holder.core:facts()) end },
   set = { lr = set_rate },
   __tostring = tostring_adamw,
 })
+
+optim.class = class
 
 -- ==== making one ==========================================================================
 
@@ -282,6 +320,12 @@ local adamw_rules = opts.declare("adamw", {
     text = "options for parameters whose names match; the first matching group counts" },
   accumulate = { one_of = { "mean", "sum" }, default = "mean",
     text = "combines the gradients of the backward calls between two steps" },
+  over = { "mpi", as = "diffusion.mpi", text = "sums gradients over the ranks of diffusion.mpi" },
+  reproducible = { "boolean", default = true,
+    text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
+  shard = { "boolean", default = false,
+    text = "with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs" },
+  bucket = { "number", default = 4, above = 0, text = "with `over`: MiB of gradients that are sent at once" },
 })
 
 -- Names of the trainable parameters, and the group of every parameter, model after model.
@@ -326,10 +370,13 @@ function optim.adamw(models, options)
   local groups = { { lr = o.lr, weight_decay = o.weight_decay } }
   for i, group in ipairs(o.groups) do groups[i + 1] = opts.check("adamw", group, group_rules, 2) end
   local homes, group, names = survey(models, groups)
-  return object.new(class, {
+  local own = {
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
-  })
+  }
+  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o) end
+  if o.over and o.shard then fail.call(own.core.shard, own.core, o.over.link) end
+  return object.new(class, own)
 end
 
 return optim

@@ -8,6 +8,8 @@ return {
       { name = "lr", type = "number", text = "rate of the next step; can be set to a number or a function of the step" },
       { name = "steps", type = "integer", text = "steps taken" },
       { name = "skipped", type = "integer", text = "steps not taken, since the gradient wasn't finite" },
+      { name = "loss", type = "number|nil", text = "with `over`: the mean loss of the last backward pass over all ranks" },
+      { name = "over", type = "diffusion.mpi|nil", text = "the ranks" },
     },
   },
   ["adamw:load_state"] = {
@@ -22,7 +24,7 @@ return {
   },
   ["adamw:state"] = {
     signature = "adamw:state()",
-    text = "The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a function, or the first group's rate.",
+    text = "The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The moments are windows on the optimiser's own, by name; with `shard` they are copies, and all ranks call this. lr lists the groups' rates; false is a function, or the first group's rate.",
     returns = {
       { type = "table" },
     },
@@ -194,6 +196,7 @@ return {
       { name = "seed", type = "integer", text = "seed of the order and the flips" },
       { name = "shuffle", type = "boolean" },
       { name = "flip", type = "boolean" },
+      { name = "pieces", type = "integer|nil", text = "pieces into which a batch is cut, if it is dealt out over ranks" },
       { name = "examples", type = "integer[]|nil", text = "numbers in the set of the last batch's examples" },
       { name = "captions", type = "string[]|nil", text = "their captions, if the set has captions" },
       { name = "sizes", type = "table|nil", text = "sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all" },
@@ -201,7 +204,7 @@ return {
   },
   ["batches()"] = {
     signature = "batches()",
-    text = "The next batch, or nil if none is left.",
+    text = "The next batch, or nil if none is left. Over ranks it is this rank's part.",
     returns = {
       { type = "integer|nil", text = "step counting from 1" },
       { type = "diffusion.tensor|nil", text = "x0 [B,...] floats" },
@@ -250,7 +253,7 @@ return {
   },
   ["checkpoint:load"] = {
     signature = "checkpoint:load()",
-    text = "Resumes from the file, if there is one.",
+    text = "Resumes from the file, if there is one. Over ranks all of them read it. Their number may be another than that of the ranks that saved it.",
     returns = {
       { type = "boolean|nil", text = "loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is from another training" },
       { type = "string|nil", text = "message" },
@@ -258,7 +261,7 @@ return {
   },
   ["checkpoint:save"] = {
     signature = "checkpoint:save([extra])",
-    text = "Saves a training: parameters, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all.",
+    text = "Saves a training: parameters, moments, averages, random counters, the place in the data, and `extra`. The file is written whole or not at all. Over ranks, rank 0 writes it.",
     params = {
       { name = "extra", type = "table?", text = "equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that contains itself, is an error, and nothing is written", optional = true },
     },
@@ -324,6 +327,7 @@ return {
     options = {
       { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
       { name = "betas", type = "list of 2 numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
+      { name = "bucket", type = "number", range = "> 0", default = "4", text = "with `over`: MiB of gradients that are sent at once" },
       { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
       { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },
@@ -332,6 +336,9 @@ return {
       { name = "groups.lr", type = "number or function", range = ">= 0", default = "the optimiser's", text = "learning rate, or a function of the step from 1" },
       { name = "groups.weight_decay", type = "number", range = ">= 0", default = "the optimiser's", text = "decoupled weight decay" },
       { name = "lr", type = "number or function", range = ">= 0", default = "0.001", text = "learning rate, or a function of the step from 1" },
+      { name = "over", type = "mpi", default = "none", text = "sums gradients over the ranks of diffusion.mpi" },
+      { name = "reproducible", type = "boolean", default = "true", text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
+      { name = "shard", type = "boolean", default = "false", text = "with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs" },
       { name = "weight_decay", type = "number", range = ">= 0", default = "0", text = "decoupled weight decay" },
     },
     returns = {
@@ -1863,6 +1870,7 @@ return {
       { name = "from", type = "number", range = ">= 1", default = "1", text = "level at which the ODE begins" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
       { name = "most", type = "integer", range = ">= 1", default = "10000", text = "steps after which the run is an error" },
+      { name = "over", type = "mpi", default = "none", text = "deals the samples out over the ranks of diffusion.mpi" },
       { name = "probes", type = "integer", range = ">= 1", default = "1", text = "random vectors of Hutchinson's estimate" },
       { name = "rtol", type = "number", range = ">= 0", default = "1e-5", text = "tolerance relative to the sample's size" },
       { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
@@ -1888,6 +1896,7 @@ return {
       { name = "clip", type = "boolean", default = "false", text = "clips the predicted x0 as the process does" },
       { name = "decoder", type = "\"erf\", \"tanh\" or \"gaussian\"", default = "\"erf\"", text = "last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density" },
       { name = "inputs", type = "table of tensors by name", default = "none", text = "tensors by the names of the network's inputs, one row for each sample: {context = c}" },
+      { name = "over", type = "mpi", default = "none", text = "deals the samples out over the ranks of diffusion.mpi" },
       { name = "seed", type = "integer", default = "1", text = "seed of the measure's random numbers; fixed, whatever d.manual_seed says" },
       { name = "t", type = "integer or list of integers", range = ">= 1", default = "all of 1..T", text = "n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted" },
     },
@@ -2193,6 +2202,7 @@ return {
     },
     options = {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "over", type = "mpi", default = "none", text = "deals the images out over the ranks of diffusion.mpi" },
     },
     returns = {
       { type = "number" },
@@ -2201,10 +2211,14 @@ return {
     example = "print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))",
   },
   ["d.metric.fashion_features"] = {
-    signature = "d.metric.fashion_features(x)",
+    signature = "d.metric.fashion_features(x, [options])",
     text = "The features that fashion_frechet compares, for any other metric of two sets.",
     params = {
       { name = "x", type = "diffusion.tensor", text = "images {n,28,28,1} in [-1, 1]" },
+      { name = "options", type = "diffusion.metric_fashion_features_options?", optional = true },
+    },
+    options = {
+      { name = "over", type = "mpi", default = "none", text = "deals the images out over the ranks of diffusion.mpi" },
     },
     returns = {
       { type = "diffusion.tensor", text = "{n,64}" },
@@ -2221,6 +2235,7 @@ return {
     },
     options = {
       { name = "interval", type = "boolean", default = "false", text = "a second result: the 95 % interval, and which way the value errs" },
+      { name = "over", type = "mpi", default = "none", text = "deals the images out over the ranks of diffusion.mpi" },
     },
     returns = {
       { type = "number" },
@@ -3316,7 +3331,7 @@ return {
   },
   ["d.record"] = {
     signature = "d.record(fn, ...)",
-    text = "Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute gradients. It is called like pcall, with a function and its arguments. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute.",
+    text = "Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute gradients. It is called like pcall, with a function and its arguments. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute. If a batch is dealt out over ranks, `fn` runs once for each piece of it.",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },
@@ -3353,9 +3368,9 @@ return {
   },
   ["d.sample"] = {
     signature = "d.sample(options)",
-    text = "Draws samples: d.sampler.steps{...}:finish().",
+    text = "Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and gets the samples of all. They have the same bits on any number of ranks.",
     params = {
-      { name = "options", type = "diffusion.sampler_steps_options" },
+      { name = "options", type = "diffusion.sample_options" },
     },
     options = {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
@@ -3368,6 +3383,7 @@ return {
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "over", type = "mpi", default = "none", text = "deals the samples out over the ranks of diffusion.mpi" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
@@ -3422,9 +3438,9 @@ return {
   },
   ["d.sampler.sample"] = {
     signature = "d.sampler.sample(options)",
-    text = "Draws samples: d.sampler.steps{...}:finish().",
+    text = "Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and gets the samples of all. They have the same bits on any number of ranks.",
     params = {
-      { name = "options", type = "diffusion.sampler_steps_options" },
+      { name = "options", type = "diffusion.sample_options" },
     },
     options = {
       { name = "model", type = "a denoiser (xt, t, {class=})", default = "required", text = "the denoiser: a network, an average, or a function (xt, t, {class=})" },
@@ -3437,6 +3453,7 @@ return {
       { name = "nan", type = "\"error\" or \"keep\"", default = "\"error\"", text = "a sample that is not finite ends the run with an error, or is kept" },
       { name = "noise", type = "\"independent\", \"brownian\", generator, list of generators or function", default = "\"independent\"", text = "draws of each step, increments of one Brownian path, a generator or one for each sample, or a function" },
       { name = "on_step", type = "function", default = "none", text = "called with each step after it" },
+      { name = "over", type = "mpi", default = "none", text = "deals the samples out over the ranks of diffusion.mpi" },
       { name = "sampler", type = "string, function or table", default = "\"unipc\"", text = "a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "self_condition", type = "boolean", default = "false", text = "the model is conditioned on its last x0" },
@@ -7287,6 +7304,8 @@ return {
       { name = "size", type = "integer", range = ">= 1", default = "required", text = "examples in a batch" },
       { name = "epochs", type = "number", range = "> 0", default = "1", text = "passes over the set, in place of steps" },
       { name = "flip", type = "boolean", default = "false", text = "mirrors each image left to right with probability 1/2" },
+      { name = "over", type = "mpi", default = "none", text = "deals each batch out over the ranks of diffusion.mpi" },
+      { name = "pieces", type = "integer", range = ">= 1", default = "8", text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "shuffle", type = "boolean", default = "true", text = "each epoch has an order of its own" },
       { name = "steps", type = "integer", range = ">= 0", default = "by epochs", text = "number of batches" },
@@ -8550,7 +8569,7 @@ return {
   },
   ["trainer:run"] = {
     signature = "trainer:run()",
-    text = "Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step. The second one has its usual effect on the program. At the library's prompt a third one interrupts the step, and nothing of that step is kept.",
+    text = "Trains until the batches end, or until Ctrl-C or SIGTERM. The first Ctrl-C stops it after the current step. Over ranks it stops all of them, after the next step. The second one has its usual effect on the program. At the library's prompt a third one interrupts the step, and nothing of that step is kept.",
     returns = {
       { type = "table|nil", text = "report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it" },
       { type = "string|nil", text = "message" },

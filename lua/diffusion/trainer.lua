@@ -1,6 +1,6 @@
--- The usual training loop: batches, loss, step, checkpoint, log, progress. Ctrl-C saves a
--- checkpoint, from which the same call resumes. A loss that isn't finite is traced to its step,
--- levels and layer.
+-- The usual training loop: batches, loss, step, checkpoint, log, progress. Ctrl-C and SIGTERM save a
+-- checkpoint, from which the same call resumes. Over ranks, rank 0 writes and shows what there is. A
+-- loss that isn't finite is traced to its step, levels and layer.
 local core = require "diffusion.core"
 local checkpoint = require "diffusion.checkpoint"
 local conditions = require "diffusion.conditions"
@@ -11,6 +11,7 @@ local networks = require "diffusion.nn.model"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local object = require "diffusion.object"
+local optim = require "diffusion.optim"
 local opts = require "diffusion.opts"
 local legible = require "diffusion.legible"
 local progress = require "diffusion.progress"
@@ -106,8 +107,10 @@ end
 
 -- ==== the loop ================================================================================
 
+local function is_silent(self) return self.opt.over ~= nil and self.opt.over.rank > 0 end
+
 local function open_log(self)
-  if not self.log then return nil end
+  if not self.log or is_silent(self) then return nil end
   local log, message = csv.log(self.log, "step,loss,lr,norm\n", self.batches.step)
   if not log then error(legible.said("trainer: the log %s", message), 0) end
   return log
@@ -132,8 +135,10 @@ local function one_step(self, state, step, x0, class, eps)
     check_batch(step, x0)
     diagnose(self, step, value, details, conditions.with(given.inputs or {}, { class = class }))
   end
+  optim.wish(self.opt, state.stopped())
   loss:backward()
-  return value, lr, careful_step(self, state, step)
+  state.agreed = optim.agreed(self.opt)
+  return self.opt.over and self.opt.loss or value, lr, careful_step(self, state, step)
 end
 
 local function save(self, step, loss)
@@ -148,7 +153,7 @@ end
 local function write_row(self, state, log, row)
   local done, message = log:write(row)
   if done then return end
-  save(self, state.done, state.loss)
+  if not self.opt.over then save(self, state.done, state.loss) end -- other ranks don't know of the failure
   error("trainer: the log " .. message, 0)
 end
 
@@ -161,7 +166,8 @@ local function whole_step(self, log, bar, state, step, x0, class, eps)
   local loss, lr, norm = one_step(self, state, step, x0, class, eps)
   state.done, state.loss = step, state.loss and 0.98 * state.loss + 0.02 * loss or loss
   if log then write_row(self, state, log, legible.format("%d,%.6g,%.6g,%.6g\n", step, loss, lr, norm)) end
-  if bar then bar:update(step, loss_text(self, state.loss), x0:size(1)) end
+  local parts = self.opt.over and self.opt.over.size or 1
+  if bar then bar:update(step, loss_text(self, state.loss), x0:size(1) * parts) end
   if self.on_step then self.on_step(step, loss) end
   if step % self.save_every == 0 or step == self.batches.steps then
     save(self, step, state.loss)
@@ -178,12 +184,18 @@ end
 -- Ctrl-C is checked between steps. A second one goes to the host program, which may raise an error
 -- at any line of Lua's main thread. The steps run in a coroutine, so each one is complete even
 -- then. At the library's prompt a third Ctrl-C interrupts the step.
-local function take_steps(stopped, thread, ...)
+local function take_steps(stops, thread, ...)
   local ending <close> = setmetatable({}, { __close = function() coroutine.close(thread) end }) -- luacheck: ignore 211
   repeat
     local fine, message = coroutine.resume(thread, ...)
     if not fine then error({ message = message }, 0) end
-  until coroutine.status(thread) == "dead" or stopped()
+  until coroutine.status(thread) == "dead" or stops()
+end
+
+-- Whether a run stops now. Ranks stop after the same step: signals travel with a step's gradients.
+local function stops_of(self, state)
+  if not self.opt.over then return state.stopped end
+  return function() return state.agreed end
 end
 
 local function interrupted(self, state)
@@ -207,8 +219,9 @@ local function resume(self)
   return loaded
 end
 
---- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current step.
---- The second one has its usual effect on the program. At the library's prompt a third one
+--- Trains until the batches end, or until Ctrl-C or SIGTERM. The first Ctrl-C stops it after the current
+--- step. Over ranks it stops all of them, after the next step. The second one has its usual effect on the
+--- program. At the library's prompt a third one
 --- interrupts the step, and nothing of that step is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message
 ---  if Ctrl-C, or a checkpoint that doesn't fit, stopped it
@@ -220,10 +233,12 @@ function Trainer:run()
   local before = resumed and tonumber(private[self].keep.extra.loss) or nil
   local state, began = { done = from, refused = 0, loss = before }, core.clock()
   local log <close> = open_log(self)
-  local bar = not self.quiet and progress.new(self.batches.steps, { done = from }) or nil
+  local bar = not (self.quiet or is_silent(self)) and progress.new(self.batches.steps, { done = from }) or nil
   local stopped <close> = core.catch_interrupts()
-  local fine, fault = pcall(take_steps, stopped, coroutine.create(steps), self, log, bar, state)
-  if not fine or stopped() then
+  state.stopped = stopped
+  local stops = stops_of(self, state)
+  local fine, fault = pcall(take_steps, stops, coroutine.create(steps), self, log, bar, state)
+  if not fine or stops() then
     if bar then bar:close() end
     if type(fault) == "table" then error(fault.message, 0) end
     if fail.out_of_memory(fault) then error(fault, 0) end

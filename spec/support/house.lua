@@ -9,7 +9,7 @@ local M = {}
 local floor = {
   ["csrc/base"] = 1,
   ["csrc/kernels"] = 2, ["csrc/tensor"] = 2,
-  ["csrc/engine"] = 3, ["csrc/io"] = 3,
+  ["csrc/engine"] = 3, ["csrc/io"] = 3, ["csrc/comm"] = 3,
   ["csrc/ops"] = 4,
   ["csrc/nn"] = 5, ["csrc/process"] = 5,
   ["csrc/binding"] = 6,
@@ -39,6 +39,7 @@ local door = {   -- by base name, however the header is found
   ["immintrin.h"] = intrinsics, ["arm_neon.h"] = intrinsics, ["cpuid.h"] = intrinsics,
   ["png.h"] = { "^csrc/io/png%.c$" }, ["turbojpeg.h"] = { "^csrc/io/jpeg%.c$" }, ["zlib.h"] = { "^csrc/io/" },
   ["mman.h"] = { "^csrc/io/map%.c$" },
+  ["mpi.h"] = { "^csrc/comm/comm%.h$" },
   ["setjmp.h"] = { "^csrc/io/png%.c$" }, ["omp.h"] = {},
 }
 local outcast = { "abort", "exit", "_exit", "printf", "fprintf", "puts", "perror", "setjmp", "longjmp" }

@@ -1,6 +1,7 @@
 -- The iterator over a set's batches. The examples of a step depend on (seed, step) alone, so an iterator can continue
 -- exactly at the step where it stopped.
 local core = require "diffusion.core"
+local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local legible = require "diffusion.legible"
@@ -20,6 +21,7 @@ local rule = require "diffusion.rule"
 ---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
+---@field pieces integer|nil pieces into which a batch is cut, if it is dealt out over ranks
 ---@field examples integer[]|nil numbers in the set of the last batch's examples
 ---@field captions string[]|nil their captions, if the set has captions
 ---@field sizes table|nil sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each
@@ -78,37 +80,82 @@ local function note(b, bucket, examples, crops)
     target = { bucket.height, bucket.width } } or nil
 end
 
---- The next batch, or nil if none is left.
+-- ==== over ranks =========================================================================
+
+-- The examples of this rank: an equal part of the batch, in the order of ranks.
+local function own_part(b, list)
+  local rows = b.size // b.over.size
+  core.first_sample(b.over.rank * rows) -- a source may draw
+  return places.cut(list, b.over.rank * rows, rows)
+end
+
+local CUT <const> = { "examples", "captions", "sizes" }
+
+local function slice(list, from, count) return list and table.move(list, from, from + count - 1, 1, {}) end
+
+local function sizes_of(sizes, from, count)
+  return sizes and { original = slice(sizes.original, from, count), crop = slice(sizes.crop, from, count),
+                     target = sizes.target }
+end
+
+-- Shows the examples of piece k as the last batch's. Returns a function that undoes it.
+local function hide_others(b, count)
+  return function(k)
+    local whole, from = { b.examples, b.captions, b.sizes }, (k - 1) * count + 1
+    b.examples, b.captions = slice(b.examples, from, count), slice(b.captions, from, count)
+    b.sizes = sizes_of(b.sizes, from, count)
+    return function()
+      for i, name in ipairs(CUT) do b[name] = whole[i] end
+    end
+  end
+end
+
+local function deal_out(b, boxes)
+  local rows, own = b.size // b.over.size, {}
+  for i = 1, 3 do own[#own + 1] = boxes[i] end
+  deal.begin { ranks = b.over, rows = rows, pieces = b.pieces // b.over.size, first = b.over.rank * rows, boxes = own,
+               hide = hide_others(b, b.size // b.pieces), seed = b.noise ~ b.seed, step = b.step }
+end
+
+-- The end of the batches, or of the epochs.
+local function finished(b)
+  if b.over then deal.finish() end
+  return nil
+end
+
+--- The next batch, or nil if none is left. Over ranks it is this rank's part.
 ---@return integer|nil step counting from 1
 ---@return diffusion.tensor|nil x0 [B,...] floats
 ---@return diffusion.tensor|nil class i64 [B], 1..classes; nil if the set has none
 ---@return diffusion.tensor|nil eps as x0: the noise of each example, in a set of pairs (d.reflow)
 local function call(self)
   local b = private[self]
-  if b.step >= b.steps then return nil end
+  if b.step >= b.steps then return finished(b) end
   b.step = b.step + 1
   local number, list = places.of(b.course, b.step)
+  if b.over then list = own_part(b, list) end
   local bucket, index = b.buckets[number], indices(b, number, list)
   local x0, crops = bucket.source(index, { flip = b.flip and table_of(b, number, list, "flips") or nil,
     corners = bucket.random and table_of(b, number, list, "corners") or nil, seed = b.seed, step = b.step })
   local examples = in_set(bucket.members, index)
   note(b, bucket, examples, crops)
   if bucket.members then index = core.tensor(examples, { dtype = "i64" }) end
-  local class, eps = b.set.class, b.set.eps
-  return b.step, x0, class and class:index(1, index), eps and eps:index(1, index)
+  local class, eps = b.set.class and b.set.class:index(1, index), b.set.eps and b.set.eps:index(1, index)
+  if b.over then deal_out(b, { x0, class, eps }) end
+  return b.step, x0, class, eps
 end
 
 local function tostring_batches(self)
   return ("batches of %d from %d, step %d of %d"):format(self.size, self.n, self.step, self.steps)
 end
 
-local REMEMBERED = { "step", "seed", "size", "n", "shuffle", "flip" }
+local REMEMBERED = { "step", "seed", "size", "n", "shuffle", "flip", "pieces", "noise" }
 
 --- The state for a checkpoint.
 ---@return table state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several
 function Batches:state()
   local state, counts = {}, private[self].course.counts
-  for _, name in ipairs(REMEMBERED) do state[name] = self[name] end
+  for _, name in ipairs(REMEMBERED) do state[name] = private[self][name] end
   if #counts > 1 then state.counts = table.concat(counts, " ") end
   return state
 end
@@ -125,6 +172,11 @@ function Batches:load_state(state)
         tostring(self[name]))
     end
   end
+  local pieces = private[self].pieces
+  if pieces and state.pieces and pieces ~= state.pieces then
+    return legible.refused("batches: the state has batches of %s pieces, these batches of %d; sums of other pieces "
+      .. "have other bits", tostring(state.pieces), pieces)
+  end
   local own = self:state().counts
   if state.counts ~= own then
     return legible.refused("batches: the state has buckets of %s examples, these batches of %s",
@@ -136,6 +188,7 @@ function Batches:load_state(state)
   end
   local b = private[self]
   b.step, b.seed, b.kept = step, seed, {}
+  b.noise = b.over and math.tointeger(state.noise) or b.noise
   b.course.seed, b.course.epoch = seed, nil
   return true
 end
@@ -148,7 +201,7 @@ local function set_step(b, step)
 end
 
 local class = object.class("batches", Batches, {
-  get = { "step", "steps", "size", "n", "seed", "shuffle", "flip", "examples", "captions", "sizes" },
+  get = { "step", "steps", "size", "n", "seed", "shuffle", "flip", "pieces", "over", "examples", "captions", "sizes" },
   set = { step = set_step },
   __call = call, __tostring = tostring_batches,
 })
@@ -163,7 +216,36 @@ batches.rules = opts.declare("set_batches", {
   shuffle = { "boolean", default = true, text = "each epoch has an order of its own" },
   seed = rule.seed,
   flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
+  over = { "mpi", as = "diffusion.mpi", text = "deals each batch out over the ranks of diffusion.mpi" },
+  pieces = { "integer", min = 1, otherwise = 8,
+    text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
 })
+
+-- ==== making one =========================================================================
+
+local function check_pieces(o, ranks, pieces)
+  if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
+  if pieces % ranks.size ~= 0 then
+    fail.raise("batches: %d ranks don't divide pieces = %d; start a number of ranks that does, or set pieces to a "
+      .. "power of 2 that is a multiple of it", ranks.size, pieces)
+  end
+  if o.size % pieces ~= 0 then
+    fail.raise("batches: size = %d can't be cut into pieces = %d of equal size; the next that can is %d", o.size,
+      pieces, -(-o.size // pieces) * pieces)
+  end
+end
+
+-- Over ranks all batches are full, and all ranks have rank 0's seeds.
+local function join(own, o, course)
+  local ranks, pieces = o.over, o.pieces or batches.rules.pieces.otherwise
+  check_pieces(o, ranks, pieces)
+  for i, total in ipairs(course.totals) do
+    if total < math.huge then course.totals[i] = total // o.size * o.size end
+  end
+  local seeds = ranks.gather_text(("%d %d"):format(course.seed, core.random_state()[1]))[1]
+  local seed, noise = seeds:match "(%S+) (%S+)"
+  course.seed, own.noise, own.pieces, own.over = math.tointeger(seed), math.tointeger(noise), pieces, ranks
+end
 
 --- Makes an iterator.
 ---@param set table the public fields of a set
@@ -178,9 +260,12 @@ function batches.new(set, buckets, o, encoded)
   for i, bucket in ipairs(buckets) do
     course.counts[i], course.totals[i] = bucket.n, o.steps and math.huge or math.floor(epochs * bucket.n)
   end
-  return object.new(class, { step = 0, steps = o.steps or places.steps(course), size = o.size, n = set.n,
-    shuffle = o.shuffle, flip = o.flip, seed = course.seed, set = set, buckets = buckets, course = course,
-    encoded = encoded, kept = {} })
+  local own = { step = 0, size = o.size, n = set.n, shuffle = o.shuffle, flip = o.flip, set = set, buckets = buckets,
+                course = course, encoded = encoded, kept = {} }
+  if o.over then join(own, o, course)
+  elseif o.pieces then fail.raise "batches: option 'pieces' is for batches over ranks; give over = mpi too" end
+  own.seed, own.steps = course.seed, o.steps or places.steps(course)
+  return object.new(class, own)
 end
 
 --- Inputs of a network that a set has for its examples, and those of no text: rows for the last batch.

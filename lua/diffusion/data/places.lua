@@ -82,6 +82,22 @@ function places.of(c, step)
   return bucket, list
 end
 
+--- A part of a list of places.
+---@param list table[] as places.of returns
+---@param skip integer examples before the part
+---@param count integer examples of the part
+---@return table[]
+function places.cut(list, skip, count)
+  local out = {}
+  for _, place in ipairs(list) do
+    local passed = math.min(skip, place.count)
+    local taken = math.min(count, place.count - passed)
+    if taken > 0 then out[#out + 1] = { epoch = place.epoch, at = place.at + passed, count = taken } end
+    skip, count = skip - passed, count - taken
+  end
+  return out
+end
+
 --- The number of steps of a course that ends.
 ---@param c diffusion.data_course
 ---@return integer

@@ -195,7 +195,19 @@ local function all_ready(list)
   return out
 end
 
+-- The tensors that averages have of their own.
+local function own_values(list)
+  local out = {}
+  for _, ema in ipairs(list) do
+    local own = private[ema]
+    for _, i, adopted in numbered(own) do
+      if not adopted then out[#out + 1] = own.core:value(i) end
+    end
+  end
+  return out
+end
+
 return {
-  ema = new, is_ema = is_ema, ready = all_ready, mismatch = mismatch,
+  ema = new, is_ema = is_ema, ready = all_ready, mismatch = mismatch, own_values = own_values,
   model = function(ema) return private[ema].model end,
 }

@@ -9,11 +9,15 @@ local d = {}
 ---@class (exact) diffusion.adamw_options
 ---@field accumulate? "mean"|"sum" combines the gradients of the backward calls between two steps; default "mean"
 ---@field betas? number[] decays of both moments, in [0, 1); default {0.9, 0.999}
+---@field bucket? number with `over`: MiB of gradients that are sent at once; range > 0; default 4
 ---@field clip? number largest L2 norm of the whole gradient; range > 0
 ---@field ema? diffusion.ema|diffusion.ema[] averages that each step updates
 ---@field epsilon? number added to the root of the second moment; range >= 1e-37; default 1e-8
 ---@field groups? diffusion.adamw_group_options[] options for parameters whose names match; the first matching group counts; default {}
 ---@field lr? number|fun(step: integer): number learning rate, or a function of the step from 1; range >= 0; default 0.001
+---@field over? diffusion.mpi sums gradients over the ranks of diffusion.mpi
+---@field reproducible? boolean with `over`: one order of sums, and so the same bits on any number of ranks; default true
+---@field shard? boolean with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs; default false
 ---@field weight_decay? number decoupled weight decay; range >= 0; default 0
 
 ---@class (exact) diffusion.adamw_group_options
@@ -622,6 +626,7 @@ local d = {}
 ---@field from? number level at which the ODE begins; range >= 1; default 1
 ---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
 ---@field most? integer steps after which the run is an error; range >= 1; default 10000
+---@field over? diffusion.mpi deals the samples out over the ranks of diffusion.mpi
 ---@field probes? integer random vectors of Hutchinson's estimate; range >= 1; default 1
 ---@field rtol? number tolerance relative to the sample's size; range >= 0; default 1e-5
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
@@ -633,6 +638,7 @@ local d = {}
 ---@field clip? boolean clips the predicted x0 as the process does; default false
 ---@field decoder? "erf"|"tanh"|"gaussian" last term of the bound: levels by erf, or by its approximation tanh as in published figures; or a density; default "erf"
 ---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+---@field over? diffusion.mpi deals the samples out over the ranks of diffusion.mpi
 ---@field seed? integer seed of the measure's random numbers; fixed, whatever d.manual_seed says; default 1
 ---@field t? integer|integer[] n strata of 2..T, even in ln(1 + SNR), with one t each; or a list of t whose terms are wanted; range >= 1; default all of 1..T
 
@@ -708,6 +714,10 @@ local d = {}
 
 ---@class (exact) diffusion.metric_fashion_options
 ---@field interval? boolean a second result: the 95 % interval, and which way the value errs; default false
+---@field over? diffusion.mpi deals the images out over the ranks of diffusion.mpi
+
+---@class (exact) diffusion.metric_fashion_features_options
+---@field over? diffusion.mpi deals the images out over the ranks of diffusion.mpi
 
 ---@class (exact) diffusion.metric_fashion_network_options
 ---@field trained? boolean parameters as examples/08_features.lua trained them; false: first values; default true
@@ -1470,6 +1480,24 @@ local d = {}
 ---@class (exact) diffusion.rms_norm_options
 ---@field epsilon? number added to the mean of squares; range > 0; default 1e-6
 
+---@class (exact) diffusion.sample_options
+---@field model diffusion.model|function the denoiser: a network, an average, or a function (xt, t, {class=})
+---@field process diffusion.process the process: schedule, prediction target, variance and clip
+---@field class? integer|integer[]|diffusion.tensor the class of all samples or of each, from 1; 0 is no class
+---@field grid? string|number[]|diffusion.grid|fun(schedule: any, N: integer): diffusion.grid a name of d.grid.names() or d.grid.presets(), a grid, a function that makes one, or a list of times; default "trailing"
+---@field guidance? number|fun(model: function): function scale of classifier-free guidance, or a function that makes a denoiser of the model; default 1
+---@field init? diffusion.tensor x at the first level; default noise of the first level
+---@field inputs? table<string, diffusion.tensor> tensors by the names of the network's inputs, one row for each sample: {context = c}
+---@field nan? "error"|"keep" a sample that is not finite ends the run with an error, or is kept; default "error"
+---@field noise? "independent"|"brownian"|diffusion.generator|diffusion.generator[]|fun(x: any): diffusion.tensor draws of each step, increments of one Brownian path, a generator or one for each sample, or a function; default "independent"
+---@field on_step? fun(step: table) called with each step after it
+---@field over? diffusion.mpi deals the samples out over the ranks of diffusion.mpi
+---@field sampler? "annealed_langevin"|"consistency"|"ddim"|"ddim_inversion"|"ddpm"|"deis"|"diffusers-ddim-eps-of-unclipped-x0"|"diffusers-ddim-inverse-told-next-time"|"diffusers-ddim-previous-by-stride"|"diffusers-ddpm-noise-in-last-step"|"diffusers-ddpm-without-last-noise"|"diffusers-dpm-inverse"|"diffusers-dpm-sde"|"diffusers-dpmpp-2m-inverse-threshold-capped"|"diffusers-dpmpp-2m-sde-drawn-twice"|"diffusers-dpmpp-2m-threshold-capped"|"diffusers-dpmpp-3m-inverse"|"diffusers-dpmpp-3m-sde-wrong-sign"|"diffusers-dpmpp-singlestep-sde-wrong-sign"|"diffusers-euler-churn-after-model"|"diffusers-flow-euler-ancestral"|"diffusers-ipndm-start-without-x0"|"diffusers-kdpm2-ancestral-midpoints-told-apart"|"diffusers-lms-of-missing-slopes"|"diffusers-pndm-previous-by-stride"|"diffusers-repaint-one-noise-for-both-parts"|"diffusers-score-vp-equal-steps"|"dpm2"|"dpm2_ancestral"|"dpm_adaptive"|"dpm_solver"|"dpm_solver_multistep"|"dpm_solver_singlestep"|"dpmpp_2m"|"dpmpp_2m_inversion"|"dpmpp_2m_sde"|"dpmpp_2s"|"dpmpp_2s_ancestral"|"dpmpp_3m"|"dpmpp_3m_sde"|"dpmpp_3s"|"dpmpp_sde"|"dpmpp_singlestep"|"euler"|"euler_ancestral"|"euler_churn"|"flow_euler"|"flow_heun"|"flow_midpoint"|"heun"|"ipndm"|"lcm"|"lms"|"plms"|"predictor_corrector"|"rk45"|"sa_solver"|"tcd"|"unipc"|"unipc_eps"|string|function|table a name of d.sampler.names() or d.sampler.presets(), {name, option = ...}, or a function; default "unipc"
+---@field seed? integer seed of the random numbers; default follows d.manual_seed
+---@field self_condition? boolean the model is conditioned on its last x0; default false
+---@field shape? integer[] {n, ...}, the number of samples first; default that of init
+---@field steps? integer number of steps; rk45 and dpm_adaptive find their own; range >= 1; default 50, or T if less; T for annealed_langevin, ddpm and predictor_corrector
+
 ---@class (exact) diffusion.sampler_step_options
 ---@field mix? function sum of c x; default d.mix
 ---@field mix_noise? function the same plus noise; default by seed
@@ -1609,6 +1637,8 @@ local d = {}
 ---@field size integer examples in a batch; range >= 1
 ---@field epochs? number passes over the set, in place of steps; range > 0; default 1
 ---@field flip? boolean mirrors each image left to right with probability 1/2; default false
+---@field over? diffusion.mpi deals each batch out over the ranks of diffusion.mpi
+---@field pieces? integer with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2; range >= 1; default 8
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field shuffle? boolean each epoch has an order of its own; default true
 ---@field steps? integer number of batches; range >= 0; default by epochs
@@ -1779,6 +1809,8 @@ local d = {}
 ---@field lr number rate of the next step; can be set to a number or a function of the step
 ---@field steps integer steps taken
 ---@field skipped integer steps not taken, since the gradient wasn't finite
+---@field loss number|nil with `over`: the mean loss of the last backward pass over all ranks
+---@field over diffusion.mpi|nil the ranks
 local adamw = {}
 
 --- An added token.
@@ -1824,6 +1856,7 @@ local autoencodertiny = {}
 ---@field seed integer seed of the order and the flips
 ---@field shuffle boolean
 ---@field flip boolean
+---@field pieces integer|nil pieces into which a batch is cut, if it is dealt out over ranks
 ---@field examples integer[]|nil numbers in the set of the last batch's examples
 ---@field captions string[]|nil their captions, if the set has captions
 ---@field sizes table|nil sizes of their pictures, that SDXL is conditioned on: original = {height, width} of each before it was resized, crop = {top, left} of each, target = {height, width} of all
@@ -2131,8 +2164,9 @@ local vq = {}
 function adamw:load_state(state) end
 
 --- The state that a resumed training needs: {steps =, skipped =, lr =, first =, second =}. The
---- moments are windows on the optimiser's own, by name. lr lists the groups' rates; false is a
---- function, or the first group's rate.
+--- moments are windows on the optimiser's own, by name; with `shard` they are copies, and all
+--- ranks call this. lr lists the groups' rates; false is a function, or the first group's
+--- rate.
 ---@return table
 function adamw:state() end
 
@@ -2194,13 +2228,14 @@ function batches:load_state(state) end
 ---@return table state { step, seed, size, n, shuffle, flip }, and counts of the buckets if there are several
 function batches:state() end
 
---- Resumes from the file, if there is one.
+--- Resumes from the file, if there is one. Over ranks all of them read it. Their number may be
+--- another than that of the ranks that saved it.
 ---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing changed, if the file can't be read or is from another training
 ---@return string|nil message
 function checkpoint:load() end
 
 --- Saves a training: parameters, moments, averages, random counters, the place in the data,
---- and `extra`. The file is written whole or not at all.
+--- and `extra`. The file is written whole or not at all. Over ranks, rank 0 writes it.
 ---@param extra? table? equal in .extra after load: numbers, strings of any bytes, booleans, and tables of these, nested up to 60 deep. A table that occurs twice stays one. Anything else, or a table that contains itself, is an error, and nothing is written
 ---@return true|nil done nil with a message if it fails
 ---@return string|nil message
@@ -3107,8 +3142,9 @@ function d.metric.fashion_accuracy(x, class, options) end
 
 --- The features that fashion_frechet compares, for any other metric of two sets.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param options? diffusion.metric_fashion_features_options?
 ---@return diffusion.tensor {n,64}
-function d.metric.fashion_features(x) end
+function d.metric.fashion_features(x, options) end
 
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other
 --- images. It is computed in the 64 features of d.metric.fashion_network, so it can't be
@@ -3674,7 +3710,8 @@ function d.randperm(n, opts) end
 --- Records the computation of `fn` from trainable parameters, so that `loss:backward()` can
 --- compute gradients. It is called like pcall, with a function and its arguments. All
 --- coroutines share one stack of records and scopes. So a coroutine that yields within `fn`
---- must be resumed, or closed, before others compute.
+--- must be resumed, or closed, before others compute. If a batch is dealt out over ranks, `fn`
+--- runs once for each piece of it.
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
@@ -3689,8 +3726,9 @@ function d.record(fn, ...) end
 ---@return diffusion.set pairs .x, .eps, .class
 function d.reflow(model, process, options) end
 
---- Draws samples: d.sampler.steps{...}:finish().
----@param options diffusion.sampler_steps_options
+--- Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and
+--- gets the samples of all. They have the same bits on any number of ranks.
+---@param options diffusion.sample_options
 ---@return diffusion.tensor x {n, ...}
 function d.sample(options) end
 
@@ -3738,8 +3776,9 @@ function d.sampler.preset(name, options) end
 ---@return string[]
 function d.sampler.presets() end
 
---- Draws samples: d.sampler.steps{...}:finish().
----@param options diffusion.sampler_steps_options
+--- Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and
+--- gets the samples of all. They have the same bits on any number of ranks.
+---@param options diffusion.sample_options
 ---@return diffusion.tensor x {n, ...}
 function d.sampler.sample(options) end
 
@@ -5723,9 +5762,10 @@ function tokenizer:encode(text) end
 ---@return string[]
 function tokenizer:pieces(text) end
 
---- Trains until the batches end, or until Ctrl-C. The first Ctrl-C stops it after the current
---- step. The second one has its usual effect on the program. At the library's prompt a third
---- one interrupts the step, and nothing of that step is kept.
+--- Trains until the batches end, or until Ctrl-C or SIGTERM. The first Ctrl-C stops it after
+--- the current step. Over ranks it stops all of them, after the next step. The second one has
+--- its usual effect on the program. At the library's prompt a third one interrupts the step,
+--- and nothing of that step is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
 function trainer:run() end

@@ -3,6 +3,7 @@ local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
+local part = require "diffusion.over.part"
 local trained = require "diffusion.nn.trained"
 local samples = require "diffusion.samples"
 local stream = require("diffusion.sampler.streams").likelihood
@@ -28,6 +29,18 @@ local function check_signal(where, process)
   end
 end
 
+--- The rule of the option `over`.
+given.over_rule = { "mpi", as = "diffusion.mpi", text = "deals the samples out over the ranks of diffusion.mpi" }
+
+-- The options of this rank's samples. If it has none, they are of the first, and B is 0.
+local function part_of(o)
+  local from, count = part.of(o.over, o.B)
+  local at, rows = count > 0 and from or 0, math.max(count, 1)
+  for _, name in ipairs { "class", "inputs", "x0" } do o[name] = part.rows(o[name], o.B, at, rows) end
+  o.B, o.first = count, from
+  return o
+end
+
 --- The options of a likelihood with its arguments: model, process, x0 of B samples of D numbers.
 --- It raises if one of them is wrong.
 ---@param where string
@@ -46,8 +59,19 @@ function given.options(where, rules, model, process, x0, options)
   samples.constant(where, "x0", x0)
   o.B, o.D = x0:size(1), x0:numel() // x0:size(1)
   conditions.of(where, o.class, o.inputs, o.B)
-  o.model, o.process, o.x0 = model, process, x0
-  return o
+  o.model, o.process, o.x0, o.samples, o.first = model, process, x0, o.B, 0
+  return o.over and part_of(o) or o
+end
+
+--- The list that fn(o, ...) computes, a number for each sample. Over ranks each computes a part, and gets all.
+---@param o table
+---@param fn function
+---@param ... any
+---@return number[]
+function given.all(o, fn, ...)
+  local from <close> = part.draws_from(o.first) -- luacheck: ignore 211
+  if not o.over then return fn(o, ...) end
+  return part.numbers(o.over, o.B > 0 and fn(o, ...) or {})
 end
 
 --- Standard normal numbers of a seed's k-th draw. Sample b has the same ones in any batch.

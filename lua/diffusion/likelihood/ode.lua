@@ -12,6 +12,7 @@ local adaptive = require "diffusion.sampler.adaptive"
 local dormand_prince = require "diffusion.sampler.dormand_prince"
 local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
+local part = require "diffusion.over.part"
 local place = require "diffusion.sampler.place"
 local dequantise = require "diffusion.likelihood.dequantise"
 local divergence = require "diffusion.likelihood.divergence"
@@ -30,6 +31,7 @@ local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e
   from = { "number", default = 1, min = 1, text = "level at which the ODE begins" },
   to = { "number", default_text = "T, or the last level with an SNR of 3.7e-5",
     text = "level at which the prior is taken" },
+  over = given.over_rule,
 }))
 
 -- ==== the trajectory =========================================================================
@@ -79,10 +81,10 @@ end
 -- would hardly count.
 local function worse(D)
   return function(state, low, high, o)
-    local function part(from, n)
+    local function error_of(from, n)
       return adaptive.errors(state:narrow(2, from, n), low:narrow(2, from, n), high:narrow(2, from, n), o)
     end
-    local of_z, of_growth = part(1, D), part(D + 1, 1)
+    local of_z, of_growth = error_of(1, D), error_of(D + 1, 1)
     return each(#of_z, function(b)
       local a, c = of_z[b], of_growth[b]
       return (a ~= a or a > c) and a or c
@@ -138,11 +140,13 @@ lookup.strict("likelihood", Likelihood,
   { "nats", "mean", "error", "bits", "bits_error", "constant", "D", "divergence", "evaluations", "from", "to" })
 
 local function likelihood(o)
+  local from <close> = part.draws_from(o.first) -- luacheck: ignore 211
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
   o.x0, o.evaluations = x0, 0
   local exact = o.divergence == "exact" or o.divergence == "auto" and o.D <= exact_to
   o.trace = exact and divergence.exact(o.B, o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
-  local nats = nats_of(o)
+  local nats = given.all(o, nats_of)
+  if o.over then o.evaluations = math.tointeger(math.max(table.unpack(part.numbers(o.over, { o.evaluations })))) end
   local unit, mean, deviation = 1 / (o.D * math.log(2)), given.mean(nats)
   return setmetatable({ nats = core.tensor(nats), mean = mean, error = deviation, D = o.D, constant = constant,
     bits = mean * unit + constant, bits_error = deviation and deviation * unit, evaluations = o.evaluations,

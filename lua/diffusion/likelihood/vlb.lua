@@ -23,6 +23,7 @@ local rules = opts.declare("likelihood_vlb", {
   seed = measure.seed, decoder = decoder.rule, class = classes.rule, inputs = conditions.rule,
   bins = { "integer", default = 256, min = 2, text = "levels of an image" },
   clip = { "boolean", default = false, text = "clips the predicted x0 as the process does" },
+  over = given.over_rule,
 })
 
 -- ==== which t ================================================================================
@@ -190,7 +191,7 @@ end
 local function all_terms(o, strata, unit)
   local terms, sum = {}, {}
   for k, stratum in ipairs(strata) do
-    local each = scaled(stratum_nats(o, k, stratum), unit)
+    local each = scaled(given.all(o, stratum_nats, k, stratum), unit)
     local value, deviation = given.mean(each)
     terms[k] = { t = (stratum.from + stratum.to) / 2, from = stratum.from, to = stratum.to, value = value,
                  error = deviation }
@@ -217,14 +218,14 @@ local function bound(o)
   local discrete = o.decoder ~= "gaussian"
   local unit = discrete and 1 / (o.D * math.log(2)) or 1
   local strata, first = strata_of(o.t, o.process.schedule)
-  local r = { samples = o.B, D = o.D, unit = discrete and "bits/dim" or "nats", errors = {} }
-  local prior = scaled(prior_nats(o), unit)
+  local r = { samples = o.samples, D = o.D, unit = discrete and "bits/dim" or "nats", errors = {} }
+  local prior = scaled(given.all(o, prior_nats), unit)
   local terms, steps = all_terms(o, strata, unit)
   r.terms, r.prior, r.errors.prior = terms, given.mean(prior)
   local covered = whole(strata, o.process.T)
   if covered and #strata > 0 then r.steps, r.errors.steps = given.mean(steps) end
   if first then
-    local last = scaled(decoder_nats(o), unit)
+    local last = scaled(given.all(o, decoder_nats), unit)
     r.decoder, r.errors.decoder = given.mean(last)
     if covered then total_of(r, { prior, steps, last }) end
   end

@@ -5,6 +5,7 @@ local frechet = require "diffusion.metric.frechet"
 local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local network = require "diffusion.metric.fashion_network"
+local part = require "diffusion.over.part"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -31,25 +32,41 @@ local function check_images(name, x)
   end
 end
 
--- The logits and features of any number of images, computed in batches.
-local function seen(name, x)
-  check_images(name, x)
+-- The logits and features of some images, computed in batches.
+local function computed(x)
   local logits, features = {}, {}
   for first = 1, x:size(1), 250 do
-    local part = x:narrow(1, first, math.min(250, x:size(1) - first + 1))
-    logits[#logits + 1], features[#features + 1] = gradient.scope(gradient.no_grad, trained(), part)
+    local some = x:narrow(1, first, math.min(250, x:size(1) - first + 1))
+    logits[#logits + 1], features[#features + 1] = gradient.scope(gradient.no_grad, trained(), some)
   end
   return core.ops.cat(logits, 1), core.ops.cat(features, 1)
 end
 
+-- The logits and features of any number of images. Over ranks each computes a part, and gets all.
+local function seen(name, x, ranks)
+  check_images(name, x)
+  if not ranks then return computed(x) end
+  local from, count = part.of(ranks, x:size(1))
+  local logits, features = computed(x:narrow(1, count > 0 and from + 1 or 1, math.max(count, 1)))
+  if count == 0 then logits, features = logits:narrow(1, 1, 0), features:narrow(1, 1, 0) end
+  return ranks.gather(logits), ranks.gather(features)
+end
+
+local over = { "mpi", as = "diffusion.mpi", text = "deals the images out over the ranks of diffusion.mpi" }
+local feature_rules = opts.declare("metric_fashion_features", { over = over })
+
 --- The features that fashion_frechet compares, for any other metric of two sets.
 ---@param x diffusion.tensor images {n,28,28,1} in [-1, 1]
+---@param options diffusion.metric_fashion_features_options?
 ---@return diffusion.tensor {n,64}
 ---@usage local x, y = d.rand(50, 28, 28, 1), d.rand(50, 28, 28, 1)
 --- print(d.metric.kid(d.metric.fashion_features(x), d.metric.fashion_features(y)))
-function fashion.fashion_features(x) return (select(2, seen("fashion_features", x))) end
+function fashion.fashion_features(x, options)
+  local o = opts.check("fashion_features", options, feature_rules, 2)
+  return (select(2, seen("fashion_features", x, o.over)))
+end
 
-local rules = opts.declare("metric_fashion", { interval = interval.rule })
+local rules = opts.declare("metric_fashion", { interval = interval.rule, over = over })
 
 --- The Frechet distance of images from Fashion-MNIST's 10,000 test images, or from other images. It
 --- is computed in the 64 features of d.metric.fashion_network, so it can't be compared with FID. It
@@ -64,10 +81,10 @@ local rules = opts.declare("metric_fashion", { interval = interval.rule })
 ---@usage print(d.metric.fashion_frechet(d.rand(100, 28, 28, 1), { interval = true }))
 function fashion.fashion_frechet(x, y, options)
   if type(y) == "table" then y, options = nil, y end
-  opts.check("fashion_frechet", options, rules, 3)
-  local _, a = seen("fashion_frechet", x)
-  local b = y == nil and network.moments() or select(2, seen("fashion_frechet", y))
-  return frechet(a, b, options)
+  local o = opts.check("fashion_frechet", options, rules, 3)
+  local _, a = seen("fashion_frechet", x, o.over)
+  local b = y == nil and network.moments() or select(2, seen("fashion_frechet", y, o.over))
+  return frechet(a, b, { interval = o.interval })
 end
 
 -- One class for all or one per image, as a tensor {n}.
@@ -85,7 +102,7 @@ end
 ---@usage print(d.metric.fashion_accuracy(d.rand(4, 28, 28, 1), { 1, 2, 3, 4 }))
 function fashion.fashion_accuracy(x, class, options)
   local o = opts.check("fashion_accuracy", options, rules, 3)
-  local guess = seen("fashion_accuracy", x):argmax(2)
+  local guess = seen("fashion_accuracy", x, o.over):argmax(2)
   local wanted = classes_of(class, x:size(1))
   local right = guess:eq(wanted):to(core.real):sum():item()
   if not o.interval then return right / x:size(1) end

@@ -3,6 +3,7 @@
 -- variational term of a learned variance (hybrid), and the least possible loss (floor).
 local conditions = require "diffusion.conditions"
 local core = require "diffusion.core"
+local deal = require "diffusion.over.deal"
 local classes = require "diffusion.classes"
 local decoders = require "diffusion.likelihood.decoder"
 local batches = require "diffusion.objective.batch"
@@ -119,7 +120,7 @@ local function call(self, model, x0, given)
   conditioned.class = dropped(o.class, B, self.drop_class)
   conditioned.x0 = first_guess(self, model, xt, t, conditioned)
   local per_sample, term = weighted_error(self, model, x0, xt, eps, t, conditioned)
-  if law.learn and core.recording() then law.learn(t:totable(), per_sample:detach():totable()) end
+  if law.learn and core.recording() then deal.learn(law.learn, t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
   local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
   check_finite(loss, x0)

@@ -24,6 +24,7 @@ local finite = require "diffusion.sampler.finite"
 local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
 local option = require "diffusion.sampler.option"
+local part = require "diffusion.over.part"
 local place = require "diffusion.sampler.place"
 local run = require "diffusion.sampler.run"
 local cfg = require("diffusion.guidance.cfg").cfg
@@ -125,19 +126,23 @@ local function guided(model, guidance)
   return out
 end
 
--- A run of checked options; `name` is what the user called.
-local function run_of(name, options)
-  local o = families.check(name, options, rules)
+local function started(first, ...)
+  local from <close> = part.draws_from(first) -- luacheck: ignore 211
+  return place.start(...)
+end
+
+-- A run of checked options; `name` is what the user called. Its samples follow `first` others.
+local function run_of(name, o, first)
   opts.denoiser(name, o.model)
   trained.check(name, o.model, o.process)
   local which, solver, sampler_options = families.resolve(o.sampler)
   local seed = o.seed or core.random_seed()
   local grid = place.grid(o, which, solver)
-  local x = place.start(o, seed, grid, which, solver)
+  local x = started(first, o, seed, grid, which, solver)
   local model = guided(o.model, o.guidance)
   return run.new { name = which, solver = solver, sampler_options = sampler_options, model = model,
     model_opts = conditions.of("sampler", o.class, o.inputs, x:size(1)), process = o.process, grid = grid, seed = seed,
-    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise,
+    now = { x = x, i = 0, history = {}, draws = 0 }, evaluations = 0, noise = o.noise, first = first,
     self_condition = o.self_condition, on_step = o.on_step, nan = o.nan, shape = kind.shape_text(x) }
 end
 
@@ -153,13 +158,57 @@ end
 --- local run = d.sampler.steps{ model = model, process = process, shape = { 1, 8, 8, 1 }, class = 4, steps = 5 }
 --- for step in run do print(step.i, step.t, step.s, step.x0:std():item()) end
 --- d.image.show(run.x)
-function sampler.steps(options) return run_of("sampler.steps", options) end
+function sampler.steps(options)
+  return run_of("sampler.steps", families.check("sampler.steps", options, rules), 0)
+end
 
---- Draws samples: d.sampler.steps{...}:finish().
----@param options diffusion.sampler_steps_options
+-- ==== over ranks ==========================================================================
+
+-- Options with a row for each sample, besides shape.
+local EACH <const> = { "class", "inputs", "init", "noise" }
+
+local function check_noise_of(o)
+  if type(o.noise) == "function" or kind.of(o.noise) == "generator" then
+    fail.raise("sample: noise is a %s, which draws the samples of a batch together; over ranks give a seed, or a list "
+      .. "of generators", kind.of(o.noise))
+  end
+end
+
+-- The options of this rank's part, the samples before it, and their number.
+local function part_of(o)
+  local ranks, shape = o.over, o.shape or o.init and o.init:shape()
+  if not shape then fail.raise("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
+  check_noise_of(o)
+  local n, out = shape[1], opts.joined(o)
+  local from, count = part.of(ranks, n)
+  out.seed = math.tointeger(ranks.gather_text(("%d"):format(o.seed or core.random_seed()))[1])
+  out.shape = { count, table.unpack(shape, 2) }
+  for _, name in ipairs(EACH) do
+    if count > 0 and type(o[name]) ~= "string" then out[name] = part.rows(o[name], n, from, count) end
+  end
+  return out, from, count
+end
+
+-- A rank may have no sample, if there are fewer than ranks.
+local function over_ranks(o)
+  local mine, from, count = part_of(o)
+  local x = count > 0 and run_of("sample", mine, from):finish() or core.zeros(mine.shape)
+  return o.over.gather(x)
+end
+
+local sample_rules = opts.declare("sample", opts.joined(rules, {
+  over = { "mpi", as = "diffusion.mpi", text = "deals the samples out over the ranks of diffusion.mpi" } }))
+
+--- Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and gets the samples
+--- of all. They have the same bits on any number of ranks.
+---@param options diffusion.sample_options
 ---@return diffusion.tensor x {n, ...}
 ---@usage local model, process = d.load_model "digits"
 --- d.image.show(d.sample{ model = model, process = process, shape = { 2, 8, 8, 1 }, class = { 3, 5 }, steps = 20 })
-function sampler.sample(options) return run_of("sample", options):finish() end
+function sampler.sample(options)
+  local o = families.check("sample", options, sample_rules)
+  if o.over then return over_ranks(o) end
+  return run_of("sample", o, 0):finish()
+end
 
 return sampler

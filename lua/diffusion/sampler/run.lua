@@ -9,6 +9,7 @@ local opts = require "diffusion.opts"
 local finite = require "diffusion.sampler.finite"
 local gradient = require "diffusion.gradient"
 local noise = require "diffusion.sampler.noise"
+local part = require "diffusion.over.part"
 local saved = require "diffusion.sampler.saved"
 
 --- A run of a sampler. run() takes a step; `for step in run do` takes all that are left.
@@ -25,8 +26,8 @@ local saved = require "diffusion.sampler.saved"
 local Run = {}
 
 -- {now, process, grid, name, solver, sampler_options, model, model_opts, seed, evaluations,
--- noise, self_condition, on_step, nan, shape, take}. `now` is {x, i, history, draws}. A complete
--- step replaces it at once, so a step that fails changes nothing.
+-- noise, first = samples before these, self_condition, on_step, nan, shape, take}. `now` is {x, i, history,
+-- draws}. A complete step replaces it at once, so a step that fails changes nothing.
 local private = object.private
 
 --- Raises unless x is a tensor of reals [B,...] that is not freed, of a given shape if one is named.
@@ -119,6 +120,7 @@ end
 local function advance(own, pair)
   local depth <close> = gradient.guard()
   local undo <close> = noise.undo(own.noise) -- luacheck: ignore 211
+  local from <close> = part.draws_from(own.first) -- luacheck: ignore 211
   local xt, history = own.now.x, copied(own.now.history)
   local x, step = own.take(xt, pair, history)
   check_x("sampler " .. own.name .. ": a step's x", x, own.shape)
@@ -172,6 +174,7 @@ end
 local function add_noise(run, ...)
   local own = private[run]
   local now = own.now
+  local from <close> = part.draws_from(own.first) -- luacheck: ignore 211
   local scratch = { x = now.x, draws = now.draws }
   local x = noise.of(own, scratch)(...)
   own.now = { x = now.x, i = now.i, history = now.history, draws = scratch.draws }

@@ -1,0 +1,33 @@
+/* How a module of its own, such as diffusion/mpi.so, sums gradients over ranks. The core
+** never links such a module. It gets this table from Lua. */
+#ifndef df_link_h
+#define df_link_h
+
+#include "base/base.h"
+
+#define DF_LINK_VERSION 1
+
+typedef struct df_plan_opts {
+  int width;    /* bytes of an element: 4, float, or 8, double */
+  df_int most;  /* elements of a bucket, if a single array has no more */
+  bool in_tree; /* one order of additions for any number of ranks, else the fastest */
+} df_plan_opts;
+
+/* A plan has n arrays, and the same ones on all ranks. Each round sums all of them.
+** Functions return false after a failure, which `fault` tells as a sentence. */
+typedef struct df_link {
+  int version, rank, size;
+  void *(*plan)(const df_int *count, int n, const df_plan_opts *opts);
+  void (*forget)(void *plan);
+  /* Array i of this rank is complete; it is copied. */
+  bool (*ready)(void *plan, int i, const void *array);
+  bool (*progress)(void *plan); /* short; call it often */
+  bool (*finish)(void *plan);   /* waits for all sums; then a new round may begin */
+  const void *(*sum)(const void *plan, int i); /* until the next round */
+  /* `all` holds the parts of all ranks, of so many bytes each, once this rank's is there.
+  ** `part` is where it is, or its place in `all`. */
+  bool (*share)(const void *part, const df_int *bytes, void *all);
+  const char *(*fault)(void);
+} df_link;
+
+#endif

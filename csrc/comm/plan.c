@@ -1,0 +1,178 @@
+/* The plan of a training's gradients: arrays are copied into buckets, and a bucket's sum
+** begins when its last array is there. Every bucket has scratch of its own, so all can be
+** under way. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "comm/comm.h"
+
+typedef struct place {
+  int bucket;
+  df_int at; /* element of the bucket */
+  df_int n;
+} place;
+
+typedef struct bucket {
+  char *data;
+  df_int n;
+  int arrays, missing; /* in this round */
+  bool begun, done;
+  comm_sum sum;
+} bucket;
+
+typedef struct plan {
+  df_plan_opts opts;
+  place *place;
+  int n;
+  bucket *bucket;
+  int buckets;
+  int begun; /* without the tree, buckets begin in order: collective calls must */
+  bool fresh;
+} plan;
+
+static int next_tag = 1;
+
+/* ==== making one ==================================================================== */
+
+/* An array that is larger than a bucket has one of its own. */
+static void lay_out(plan *p, const df_int *count) {
+  for (int i = 0; i < p->n; i++) {
+    bucket *b = p->buckets ? &p->bucket[p->buckets - 1] : NULL;
+    if (!b || (b->n > 0 && b->n + count[i] > p->opts.most)) b = &p->bucket[p->buckets++];
+    p->place[i] = (place){ p->buckets - 1, b->n, count[i] };
+    b->n += count[i];
+    b->arrays++;
+  }
+}
+
+static bool furnish(plan *p) {
+  for (int k = 0; k < p->buckets; k++) {
+    bucket *b = &p->bucket[k];
+    b->data = malloc((size_t)b->n * (size_t)p->opts.width + 1);
+    b->sum = (comm_sum){ .data = b->data,
+                         .n = b->n,
+                         .kind = p->opts.width == 4 ? COMM_F32 : COMM_F64,
+                         .tag = next_tag++,
+                         .in_tree = p->opts.in_tree };
+    const df_int scratch = p->opts.in_tree ? comm_sum_scratch(b->n) : 0;
+    b->sum.scratch = malloc((size_t)scratch * (size_t)p->opts.width + 1);
+    if (!b->data || !b->sum.scratch) return false;
+  }
+  return true;
+}
+
+static void forget(void *of) {
+  plan *p = of;
+  for (int k = 0; p->bucket && k < p->buckets; k++) {
+    free(p->bucket[k].data);
+    free(p->bucket[k].sum.scratch);
+  }
+  free(p->bucket);
+  free(p->place);
+  free(p);
+}
+
+/* An int counts the elements of a message. */
+static bool are_countable(const df_int *count, int n) {
+  for (int i = 0; i < n; i++)
+    if (count[i] > INT_MAX) return comm_too_long(count[i]);
+  return true;
+}
+
+static void *make(const df_int *count, int n, const df_plan_opts *opts) {
+  if (!are_countable(count, n)) return NULL;
+  plan *p = calloc(1, sizeof *p);
+  if (!p) return comm_no_memory(), NULL;
+  p->opts = *opts, p->n = n, p->fresh = true;
+  p->place = calloc((size_t)n, sizeof *p->place);
+  p->bucket = calloc((size_t)n, sizeof *p->bucket);
+  if (p->place && p->bucket) {
+    lay_out(p, count);
+    if (furnish(p)) return p;
+  }
+  forget(p);
+  return comm_no_memory(), NULL;
+}
+
+/* ==== a round ======================================================================= */
+
+static void renew(plan *p) {
+  p->fresh = false;
+  p->begun = 0;
+  for (int k = 0; k < p->buckets; k++) {
+    bucket *b = &p->bucket[k];
+    b->missing = b->arrays;
+    b->begun = b->done = false;
+  }
+}
+
+static bool begin(bucket *b) {
+  b->begun = true;
+  return comm_sum_begin(&b->sum);
+}
+
+/* Without the tree, a complete bucket waits for those before it. */
+static bool begin_those_ready(plan *p, bucket *b) {
+  if (p->opts.in_tree) return begin(b);
+  while (p->begun < p->buckets && p->bucket[p->begun].missing == 0)
+    if (!begin(&p->bucket[p->begun++])) return false;
+  return true;
+}
+
+static bool ready(void *of, int i, const void *array) {
+  plan *p = of;
+  const place *at = &p->place[i];
+  bucket *b = &p->bucket[at->bucket];
+  const size_t width = (size_t)p->opts.width;
+  if (p->fresh) renew(p);
+  memcpy(b->data + (size_t)at->at * width, array, (size_t)at->n * width);
+  return --b->missing > 0 || begin_those_ready(p, b);
+}
+
+static bool go_on(plan *p, bool *all) {
+  *all = true;
+  for (int k = 0; k < p->buckets; k++) {
+    bucket *b = &p->bucket[k];
+    if (b->begun && !b->done && !comm_sum_go_on(&b->sum, &b->done)) return false;
+    *all = *all && b->done;
+  }
+  return true;
+}
+
+static bool progress(void *of) {
+  plan *p = of;
+  bool all;
+  return p->fresh || go_on(p, &all);
+}
+
+static bool finish(void *of) {
+  plan *p = of;
+  bool all = false;
+  while (!all)
+    if (!go_on(p, &all)) return false;
+  p->fresh = true;
+  return true;
+}
+
+static const void *sum(const void *of, int i) {
+  const plan *p = of;
+  const place *at = &p->place[i];
+  return p->bucket[at->bucket].data + (size_t)at->at * (size_t)p->opts.width;
+}
+
+const df_link *comm_link(void) {
+  static df_link link;
+  link = (df_link){ .version = DF_LINK_VERSION,
+                    .rank = comm_rank(),
+                    .size = comm_size(),
+                    .plan = make,
+                    .forget = forget,
+                    .ready = ready,
+                    .progress = progress,
+                    .finish = finish,
+                    .sum = sum,
+                    .share = comm_gather,
+                    .fault = comm_fault };
+  return &link;
+}

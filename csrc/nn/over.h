@@ -1,0 +1,46 @@
+/* Gradients of a batch that is cut into parts, on this rank and on others. Each part's
+** gradient is computed as if it were alone. The parts are summed in a fixed binary tree,
+** so the sum has the same bits on any number of ranks. */
+#ifndef df_over_h
+#define df_over_h
+
+#include "base/link.h"
+#include "nn/home.h"
+#include "ops/walk.h"
+
+#define DF_OVER_LEVELS 32
+
+typedef struct df_over_param {
+  df_param *param;
+  df_tensor *before; /* the gradient of earlier passes, while one is under way; or NULL */
+  int walks;         /* backward passes that it has */
+  bool sent;         /* to the other ranks, in this pass */
+  df_tensor *sum[DF_OVER_LEVELS]; /* 2^level parts that are done; or NULL */
+} df_over_param;
+
+typedef struct df_over {
+  df_follower follower;
+  df_tape *tape;
+  const df_link *link;
+  void *plan;
+  df_over_param *param; /* in the order in which their gradients are expected */
+  int n;
+  int part, parts; /* under way, of those of this rank */
+  double loss_of[DF_OVER_LEVELS];
+  double loss;  /* mean of the last batch, over all ranks */
+  double stop;  /* this rank's wish to stop, 0 or 1 */
+  bool stopped; /* a rank wished to, as of the last batch */
+  bool under_way, broken;
+} df_over;
+
+/* Sums the gradients of the parameters that are trainable now. None may be summed by
+** another. It follows the tape's backward passes until it is freed. */
+df_over *df_over_new(df_tape *tape, const df_link *link, df_home *const *home, int homes,
+                     const df_plan_opts *opts);
+void df_over_free(df_over *o); /* NULL is fine. Set o->tape to NULL if it is gone. */
+
+/* In a backward pass, before and after the walk of part k of n, from 0. */
+df_code df_over_begin_part(df_over *o, int k, int n, double loss);
+df_code df_over_end_part(df_over *o);
+
+#endif

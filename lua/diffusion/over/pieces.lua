@@ -1,0 +1,192 @@
+-- d.record on a rank that holds several pieces of a batch. The function runs once for each piece. Meanwhile the
+-- batch's tensors are windows on that piece, wherever the function reaches them. The results are joined, and the
+-- backward pass of a joined loss walks the pieces' records one after another.
+local core = require "diffusion.core"
+local deal = require "diffusion.over.deal"
+local fail = require "diffusion.fail"
+
+local pieces = {}
+
+-- ==== windows =============================================================================
+
+local function is_plain(value) return type(value) == "table" and not getmetatable(value) end
+
+local function has_rows(x, rows)
+  return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and x:size(1) == rows
+end
+
+-- The batch's tensors: those that were dealt, and those with a row for each sample that were made since.
+local function tensors_of(now)
+  local list = {}
+  for _, x in ipairs(now.boxes) do list[#list + 1] = has_rows(x, now.rows) and x or nil end
+  for x in next, core.listed_rows() do list[#list + 1] = has_rows(x, now.rows) and x or nil end
+  return list
+end
+
+local Shown = {}
+
+-- Gives the tensors their whole memory back.
+function Shown.__close(shown)
+  for x, window in next, shown.windows do core.swap(x, window) end
+  if shown.restore then shown.restore() end
+  core.first_sample(shown.first)
+end
+
+-- Shows piece k instead of the batch, until it is closed.
+local function show(now, list, k)
+  local shown = setmetatable({ windows = {}, first = core.first_sample(now.first + (k - 1) * now.size) }, Shown)
+  for _, x in ipairs(list) do
+    local window = x:narrow(1, (k - 1) * now.size + 1, now.size)
+    core.swap(x, window)
+    shown.windows[x] = window
+  end
+  shown.restore = now.hide and now.hide(k)
+  return shown
+end
+
+-- ==== joining results =====================================================================
+
+-- Adds neighbours, then pairs of them, and so on: the order in which ranks add.
+local function in_tree(list, add)
+  while #list > 1 do
+    local pairs_of = {}
+    for i = 1, #list, 2 do pairs_of[#pairs_of + 1] = add(list[i], list[i + 1]) end
+    list = pairs_of
+  end
+  return list[1]
+end
+
+local function mean_of(list)
+  local n = #list
+  return in_tree(list, function(a, b) return a + b end) / n
+end
+
+-- Each holder's sum of gradients: fn(sum).
+local function each_sum(fn)
+  local seen = {}
+  for _, holder in next, deal.holders do
+    if holder.core and not seen[holder] then
+      seen[holder] = true
+      fn(holder.core)
+    end
+  end
+end
+
+-- The backward pass of a joined loss. Each piece's begins with the gradient of the loss, as it would alone.
+local function walk(dy, losses)
+  for k, loss in ipairs(losses) do
+    local value = loss:detach():item()
+    each_sum(function(sum) sum:begin_part(k, #losses, value) end)
+    fail.call(loss.backward, loss, nil, dy)
+    each_sum(function(sum) sum:end_part() end)
+  end
+end
+
+-- The mean of losses, each recorded in a record of its own.
+local function joined_loss(losses)
+  local values = {}
+  for k, loss in ipairs(losses) do values[k] = loss:detach() end
+  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  return core.note_guest(mean_of(values):clone(), true, walk, losses)
+end
+
+local function is_number_like(x) return core.is_tensor(x) and x:numel() == 1 and x:dim() == 0 end
+
+local joined
+
+local function joined_tensors(now, list, records)
+  if is_number_like(list[1]) then
+    if core.is_recorded_by(list[1], records[1]) then return joined_loss(list) end
+    return list[1]:dtype() == core.real and mean_of(list) or list[1]
+  end
+  if not has_rows(list[1], now.size) then return list[1] end
+  for k, x in ipairs(list) do list[k] = x:detach() end
+  return core.ops.cat(list, 1)
+end
+
+local function joined_tables(now, list, records)
+  local out = {}
+  for key in next, list[1] do
+    local values = {}
+    for k, one in ipairs(list) do values[k] = one[key] end
+    out[key] = #values == #list and joined(now, values, records) or list[1][key]
+  end
+  return out
+end
+
+-- One result of the pieces: losses as their mean, rows one after another, and the first of anything else.
+function joined(now, list, records)
+  local first = list[1]
+  if core.is_tensor(first) then return joined_tensors(now, list, records) end
+  if is_plain(first) then return joined_tables(now, list, records) end
+  return math.type(first) == "float" and mean_of(list) or first
+end
+
+-- ==== recording ===========================================================================
+
+local function check_summed()
+  local any = false
+  each_sum(function() any = true end)
+  if any then return end
+  fail.raise("record: the batch is cut over ranks, but no optimiser sums gradients over them; make it by "
+    .. "d.adamw(model, { over = mpi })")
+end
+
+-- Lists with an entry for each sample, such as captions, are cut if they are arguments, or in tables of these.
+local function cut(value, now, k, depth)
+  if not is_plain(value) or depth > 4 then return value end
+  if #value == now.rows then return table.move(value, (k - 1) * now.size + 1, k * now.size, 1, {}) end
+  local out = {}
+  for key, one in next, value do out[key] = cut(one, now, k, depth + 1) end
+  return out
+end
+
+local function run_piece(now, list, k, state, fn, args)
+  local own = { n = args.n }
+  for i = 1, args.n do own[i] = cut(args[i], now, k, 1) end
+  local shown <close> = show(now, list, k) -- luacheck: ignore 211
+  core.set_random_state(state)
+  local record <close> = core.record_open "leaves"
+  record:part()
+  return record, table.pack(fn(table.unpack(own, 1, own.n)))
+end
+
+local function run_pieces(now, fn, args)
+  local list, state, records, results = tensors_of(now), core.random_state(), {}, {}
+  for k = 1, now.pieces do records[k], results[k] = run_piece(now, list, k, state, fn, args) end
+  return records, results
+end
+
+local function joined_results(now, records, results)
+  local out, n = {}, results[1].n
+  for i = 1, n do
+    local values = {}
+    for k = 1, now.pieces do values[k] = results[k][i] end
+    out[i] = #values == now.pieces and joined(now, values, records) or results[1][i]
+  end
+  return table.unpack(out, 1, n)
+end
+
+local function record_one(fn, ...)
+  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  return fn(...)
+end
+
+local function then_tell(now, ...)
+  deal.tell(now)
+  return ...
+end
+
+--- d.record in a deal.
+---@param fn function
+---@param ... any
+---@return any ...
+function pieces.record(fn, ...)
+  local now = deal.now
+  check_summed()
+  if now.pieces == 1 then return then_tell(now, record_one(fn, ...)) end
+  local records, results = run_pieces(now, fn, table.pack(...))
+  return then_tell(now, joined_results(now, records, results))
+end
+
+return pieces

@@ -1,0 +1,254 @@
+-- Data-parallel training over MPI: the same bits on any number of ranks, and how ranks end.
+-- Without MPI the tests are skipped by name.
+local child = dofile "spec/support/child.lua"
+local ranks = dofile "spec/support/ranks.lua"
+
+local absence, folder = ranks.absence(), nil
+setup(function()
+  folder = child.folder()
+  dofile "spec/support/small_fashion.lua"(folder)
+end)
+teardown(function() child.remove(folder) end)
+
+local function test(name, fn)
+  if absence then pending(name .. " (" .. absence .. ")") else it(name, fn) end
+end
+
+local function at(name) return folder .. "/" .. name end
+
+-- Runs a script's text on n ranks. `...` in it are the arguments.
+local function run(n, text, ...)
+  child.write(at "script.lua", 'local d, mpi = require "diffusion", require "diffusion.mpi"\n' .. text)
+  return ranks.run(n, at "script.lua", { ... })
+end
+
+local function succeed(n, text, ...)
+  local out, code = run(n, text, ...)
+  assert(code == 0, out)
+  return out
+end
+
+-- The lesson's network and objective.
+local demo = [[
+local folder, name = ...
+local set = assert(d.data.fashion_mnist(folder))
+d.manual_seed(mpi.rank) -- the first values and counters are rank 0's
+local process = d.process { schedule = d.schedule.cosine { T = 1000 }, predict = "v", clip = 1 }
+local model = d.unet { image = { 28, 28, 1 }, channels = 8, mult = { 1, 2, 2 }, blocks = 1, attention = { 4 },
+                       classes = 10, dropout = 0.1 }
+local ema = d.ema(model, { decay = 0.99 })
+local opt = d.adamw(model, { lr = 3e-3, clip = 1, ema = ema, over = mpi, bucket = 0.02 })
+local batches = set:batches { size = 8, steps = 30, flip = true, seed = 3, over = mpi }
+local trainer = d.trainer { model = model, opt = opt, ema = ema, batches = batches, quiet = true, save_every = 1000,
+  objective = d.objective { process = process, weighting = "min_snr", drop_class = 0.1 },
+  checkpoint = folder .. "/" .. name, log = folder .. "/" .. name .. ".csv" }
+]]
+
+-- A loop of a user's: a tensor made of the batch, closures, two models, two backward passes a step, and times that
+-- learn of losses. Prints a digest of the parameters.
+local loop = [[
+d.manual_seed(5)
+local nn = d.nn
+local one = nn.model(nn.sequence(nn.linear(2, 16), nn.silu, nn.recompute(nn.linear(16, 16)), nn.linear(16, 2)))
+local process = d.process { schedule = d.schedule.cosine { T = 3 }, predict = "v" }
+local other = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local importance = d.objective { process = process, times = { "importance", keep = 1 }, self_condition = 0 }
+local opt = d.adamw(one, { lr = 1e-2, over = mpi, bucket = 1e-4, reproducible = ... ~= "fast" })
+local opt2 = d.adamw(other, { lr = 1e-2, over = mpi, reproducible = ... ~= "fast" })
+for _, x0 in d.data.toy.moons(90):batches { size = 24, steps = 6, over = mpi } do
+  local noisy, w = x0 + d.randn(x0:shape()) * 0.1, d.rand(x0:size(1))
+  local loss, seen = d.record(function()
+    local y = one(noisy)
+    return ((y - x0):square() * w:unsqueeze(2)):mean(), { y = y, n = y:size(1) }
+  end)
+  assert(seen.y:size(1) == x0:size(1) and (seen.n == 3 or mpi.size == 8))
+  loss:backward()
+  for _ = 1, 2 do d.record(importance, other, x0):backward() end
+  opt:step() opt2:step()
+end
+local sum = 0
+for _, model in ipairs { one, other } do
+  for _, p in model:parameters() do sum = sum + (p * p):sum():item() end
+end
+if mpi.rank == 0 then print(("digest %.9g"):format(sum)) end
+]]
+
+local function digest_of(n, ...) return succeed(n, loop, ...):match "digest (%S+)" end
+
+describe("training over ranks", function()
+  test("gives equal files on 1, 2 and 4 ranks", function()
+    for _, n in ipairs { 1, 2, 4 } do succeed(n, demo .. "assert(trainer:run())", folder, "run" .. n) end
+    local file, log = child.read(at "run1"), child.read(at "run1.csv")
+    assert.equal(31, select(2, log:gsub("\n", "")))
+    for _, n in ipairs { 2, 4 } do
+      assert.is_true(file == child.read(at("run" .. n)), "checkpoints differ")
+      assert.equal(log, child.read(at("run" .. n .. ".csv")))
+    end
+  end)
+
+  test("gives the same files with sharded moments, also on another number of ranks", function()
+    local sharded = demo:gsub("over = mpi, bucket", "over = mpi, shard = true, bucket")
+      :gsub("local ema = ([^\n]*)", "local ema = { %1, d.ema(model) }")
+    local plain = sharded:gsub("shard = true, ", "")
+    succeed(2, plain .. "assert(trainer:run())", folder, "unsharded")
+    run(1, sharded .. "trainer.save_every = 12\n"
+      .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "sharded")
+    succeed(2, sharded .. "assert(trainer:run().resumed == 12)", folder, "sharded")
+    assert.is_true(child.read(at "unsharded") == child.read(at "sharded"), "checkpoints differ")
+  end)
+
+  test("goes on from a checkpoint on another number of ranks", function()
+    local _, code = run(2, demo .. "trainer.save_every = 12\n"
+      .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "again")
+    assert.not_equal(0, code)
+    succeed(1, demo .. "assert(trainer:run().resumed == 12)", folder, "again")
+    assert.is_true(child.read(at "run1") == child.read(at "again"), "checkpoints differ")
+  end)
+
+  test("takes a user's loop as it is", function()
+    local digest = assert(digest_of(1))
+    assert.equal(digest, digest_of(2))
+    assert.equal(digest, digest_of(8))
+    assert.near(tonumber(digest), tonumber(digest_of(2, "fast")), 1e-4)
+  end)
+
+  test("sends what recursive halving and doubling needs", function()
+    local out = succeed(4, [[
+local model = d.mlp { dim = 2, hidden = 64, depth = 2 }
+local opt = d.adamw(model, { over = mpi, bucket = 100 })
+for _, x0 in d.data.toy.moons(90):batches { size = 8, steps = 1, over = mpi } do
+  d.record(function() return d.mse(model(x0, 1), x0) end):backward()
+end
+print("n", model:count(), mpi.sent())]])
+    local n, messages, bytes = out:match "n%s+(%d+)%s+(%d+)%s+(%d+)"
+    assert.equal(4, tonumber(messages)) -- 2 log2 P of one bucket
+    -- 2 (P - 1) / P of the gradient, and of the loss and the wish to stop
+    assert.near(2 * 3 / 4 * 4 * (n + 2), tonumber(bytes), 16)
+  end)
+end)
+
+describe("lesson 15", function()
+  test("prints one digest on 1 and 2 ranks", function()
+    local function digest(n)
+      local out, code = ranks.run(n, "examples/15_many_ranks.lua", { at("lesson" .. n), "4" })
+      assert(code == 0, out)
+      assert(child.read(at("lesson" .. n .. "/samples.png")))
+      return (assert(out:match "digest (%S+ of the parameters, %S+ of the samples)", out))
+    end
+    assert.equal(digest(0), digest(2))
+  end)
+end)
+
+describe("a rank that ends", function()
+  test("by a signal takes all with it", function()
+    local out, code = run(2, demo .. [[
+trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.execute "kill -9 $PPID" end end
+trainer:run() print "survived"]], folder, "killed")
+    assert.not_equal(0, code)
+    assert.not_equal(124, code) -- nothing hung
+    assert.is_nil(out:find "survived")
+  end)
+
+  test("by an error takes all with it, and says which rank it was", function()
+    local out, code = run(2, demo .. [[
+trainer.on_step = function(step) if mpi.rank == 1 and step == 2 then error "my own trouble" end end
+trainer:run() print "survived"]], folder, "failed")
+    assert.not_equal(0, code)
+    assert.not_equal(124, code)
+    assert(out:find "my own trouble" and out:find "rank 1 of 2 %(host ", out)
+    assert.is_nil(out:find "survived")
+  end)
+
+  test("by SIGTERM stops all after one step, and saves it", function()
+    local out = succeed(2, demo .. [[
+trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.execute "kill -TERM $PPID" end end
+print(select(2, trainer:run()))]], folder, "ended")
+    local steps = {}
+    for step in out:gmatch "interrupted after step (%d+); " do steps[#steps + 1] = tonumber(step) end
+    assert.same({ 4, 4 }, steps)
+    succeed(1, demo .. "local s = assert(trainer:run()) assert(s.resumed == 4)", folder, "ended")
+    assert.is_true(child.read(at "run1") == child.read(at "ended"), "checkpoints differ")
+  end)
+
+  test("by a full disk takes all with it", function()
+    local out, code = run(2, demo .. [[
+trainer.save_every = 2
+local keep = d.checkpoint { path = "/dev/full", model = model, opt = opt }
+trainer.on_step = function() assert(keep:save()) end
+trainer:run() print "survived"]], folder, "full")
+    assert.not_equal(0, code)
+    assert.not_equal(124, code)
+    assert(out:find "/dev/full" and out:find "rank 0 of 2 %(host ", out)
+  end)
+end)
+
+describe("diffusion.mpi", function()
+  test("broadcasts, sums and gathers", function()
+    for _, n in ipairs { 1, 2, 3 } do
+      local out = succeed(n, [[
+local n, r = mpi.size, mpi.rank
+local total = n * (n + 1) // 2
+assert(mpi.all_reduce(r + 1) == total)
+local long = d.full({ 9001 }, r + 1)
+assert(mpi.all_reduce(long):eq(total):all() and long:eq(r + 1):all())
+assert(mpi.all_reduce(d.full({ 2 }, r + 1):to "i64"):dtype() == "i64")
+local all = mpi.gather(d.full({ r + 1, 2 }, r))
+assert(all:size(1) == total and all:size(2) == 2 and all:sum():item() == 2 * (n * (n + 1) * (2 * n + 1) // 6 - total))
+local x = d.full({ 3, 2 }, r):t()
+assert(mpi.broadcast(x, n - 1) == x and x:eq(n - 1):all())
+d.manual_seed(r)
+local model = d.mlp { hidden = 8, depth = 1 }
+mpi.broadcast(model)
+local first = mpi.gather(model:state()["out.weight"] or select(2, next(model:state())))
+mpi.broadcast { a = d.ones(2), b = { d.ones(3) } }
+mpi.barrier()
+assert(d.mpi == mpi and tostring(mpi):find(("rank %d of %d"):format(r, n)))
+print "fine"]])
+      assert.equal(n, select(2, out:gsub("fine", "")))
+    end
+  end)
+
+  -- Each case fails on all ranks, so all of them can be in one run.
+  test("says what is wrong", function()
+    local out = succeed(2, [[
+local function wrong(part, fn, ...)
+  local fine, message = pcall(fn, ...)
+  assert(not fine and message:find(part, 1, true), tostring(message) .. " | " .. part)
+end
+local set, model = d.data.toy.moons(90), d.mlp { dim = 2, hidden = 8, depth = 1 }
+wrong("2 ranks don't divide pieces = 1", set.batches, set, { size = 8, over = mpi, pieces = 1 })
+wrong("a power of 2, got 6", set.batches, set, { size = 12, over = mpi, pieces = 6 })
+wrong("size = 12 can't be cut into pieces = 8 of equal size; the next that can is 16", set.batches, set,
+  { size = 12, over = mpi })
+wrong("give over = mpi too", set.batches, set, { size = 12, pieces = 4 })
+wrong("option 'over'", d.adamw, model, { over = {} })
+for _, x0 in set:batches { size = 8, steps = 1, over = mpi } do
+  wrong("no optimiser sums gradients", d.record, function() return d.mse(model(x0, 1), x0) end)
+end
+wrong("x is f32 [2] on rank 0, but f32 [3] on rank 1", mpi.all_reduce, d.ones(2 + mpi.rank))
+wrong("sums are of f32, f64 and i64, got u8", mpi.all_reduce, d.ones(2):to "u8")
+wrong("a rank in 0..1", mpi.broadcast, d.ones(2), 2)
+wrong("different parameters", d.adamw, d.mlp { hidden = 8 + 2 * mpi.rank, depth = 1 }, { over = mpi })
+wrong("did you mean 'gather'", function() return mpi.gathre end)
+wrong("a number or a tensor expected", mpi.gather, "x")
+d.precision(mpi.rank == 0 and "high" or "highest")
+wrong("rank 0 computes with", d.adamw, model, { over = mpi })
+print "fine"]])
+    assert.equal(2, select(2, out:gsub("fine", "")))
+  end)
+
+  it("has a sentence where it wasn't built", function()
+    child.write(at "absent.lua", [[
+package.cpath = "./?.none"
+local d = require "diffusion"
+local fine, message = pcall(function() return d.mpi end)
+assert(not fine and message:find 'd.help "mpi" says how to get it', message)]])
+    local path = package.cpath
+    child.write(at "absent.lua", child.read(at "absent.lua"):gsub("%./%?%.none", function() return path end)
+      :gsub("local d", 'package.searchers[3] = function(name) if name == "diffusion.mpi" then return "" end '
+        .. 'local p = package.searchpath(name, package.cpath) if p then return package.loadlib(p, '
+        .. '"luaopen_" .. name:gsub("%%.", "_")) end end\nlocal d', 1))
+    local text, code = child.run(at "absent.lua")
+    assert(code == 0, text)
+  end)
+end)
