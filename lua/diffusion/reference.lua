@@ -626,6 +626,23 @@ return {
       { type = "diffusion.set", text = "set x u8 [1797,8,8,1], classes 1 to 10 named \"0\" to \"9\"" },
     },
   },
+  ["d.data.emoji"] = {
+    signature = "d.data.emoji([options])",
+    text = "Emoji with their English names: 1,870 pictures of Noto Color Emoji (Google, SIL Open Font License 1.1), without skin tones. They are read from Debian's packages fonts-noto-color-emoji and unicode-data. A picture is in the middle of a white square, averaged over areas. Those that the font doesn't have are left out.",
+    params = {
+      { name = "options", type = "diffusion.data_emoji_options?", optional = true },
+    },
+    options = {
+      { name = "font", type = "path", default = "\"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf\"", text = "a font with a PNG for each glyph" },
+      { name = "list", type = "path", default = "\"/usr/share/unicode/emoji/emoji-test.txt\"", text = "Unicode's list of emoji" },
+      { name = "size", type = "integer", range = "[1, 255]", default = "64", text = "height and width of the pictures" },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set x u8 [n,size,size,3], captions, groups as classes, subgroups; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local set = assert(d.data.emoji())\nprint(set, set.captions[1], set.names[set.class[1]], set.subgroups[1])",
+  },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
     text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's package.",
@@ -7272,6 +7289,7 @@ return {
       { name = "names", type = "string[]|nil", text = "names of the classes" },
       { name = "name", type = "string" },
       { name = "captions", type = "string[]|nil", text = "a text for each example" },
+      { name = "subgroups", type = "string[]|nil", text = "the name of each example's part of its class (d.data.emoji)" },
       { name = "paths", type = "string[]|nil", text = "the files of the pictures" },
       { name = "sizes", type = "integer[][]|nil", text = "{height, width} of each picture before it was resized" },
       { name = "buckets", type = "table[]|nil", text = "{height =, width =, n =} of each size, if pictures have several or crops" },

@@ -167,6 +167,11 @@ local d = {}
 ---@class (exact) diffusion.data_copy_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 
+---@class (exact) diffusion.data_emoji_options
+---@field font? string a font with a PNG for each glyph; default "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+---@field list? string Unicode's list of emoji; default "/usr/share/unicode/emoji/emoji-test.txt"
+---@field size? integer height and width of the pictures; range [1, 255]; default 64
+
 ---@class (exact) diffusion.data_folder_options
 ---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
 ---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function
@@ -2071,6 +2076,7 @@ local schedule = {}
 ---@field names string[]|nil names of the classes
 ---@field name string
 ---@field captions string[]|nil a text for each example
+---@field subgroups string[]|nil the name of each example's part of its class (d.data.emoji)
 ---@field paths string[]|nil the files of the pictures
 ---@field sizes integer[][]|nil {height, width} of each picture before it was resized
 ---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
@@ -2342,6 +2348,15 @@ function d.data.cifar10(dir, options) end
 --- UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function d.data.digits() end
+
+--- Emoji with their English names: 1,870 pictures of Noto Color Emoji (Google, SIL Open Font
+--- License 1.1), without skin tones. They are read from Debian's packages
+--- fonts-noto-color-emoji and unicode-data. A picture is in the middle of a white square,
+--- averaged over areas. Those that the font doesn't have are left out.
+---@param options? diffusion.data_emoji_options?
+---@return diffusion.set|nil set x u8 [n,size,size,3], captions, groups as classes, subgroups; nil with a message
+---@return string|nil message
+function d.data.emoji(options) end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
 --- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from
