@@ -3918,19 +3918,21 @@ return {
   },
   ["d.tokenizer"] = {
     signature = "d.tokenizer(path)",
-    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired.",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired. With `words` in place of a path, it has a token for each word of these texts, and <unk> for others. Its words are runs of letters and numbers in lower case, as PreTrainedTokenizerFast of transformers cuts them by its file.",
     params = {
       { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
     },
     options = {
-      { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
       { name = "length", type = "integer", range = "[2, 65536]", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
       { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
+      { name = "path", type = "path", default = "none", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+      { name = "words", type = "list of strings", default = "none", text = "texts whose words are the vocabulary, in place of a path: each word is one token, others are <unk>" },
     },
     returns = {
       { type = "diffusion.tokenizer|nil", text = "tokenizer nil with a message if the files can't be read" },
       { type = "string|nil", text = "message" },
     },
+    example = "local tokens = d.tokenizer{ words = { \"red apple\", \"green fox\" }, length = 6 }\nprint(tokens{ \"a red fox\" })",
   },
   ["d.trainer"] = {
     signature = "d.trainer(options)",

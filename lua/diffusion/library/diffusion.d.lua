@@ -1627,9 +1627,10 @@ local d = {}
 ---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
 ---@class (exact) diffusion.tokenizer_options
----@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
 ---@field length? integer most tokens of a text, with bos and eos; range [2, 65536]; default the folder's model_max_length, or 77
 ---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
+---@field path? string a folder of a tokenizer, its tokenizer.json, or a list of merges
+---@field words? string[] texts whose words are the vocabulary, in place of a path: each word is one token, others are <unk>
 
 ---@class (exact) diffusion.tokenizer_call_options
 ---@field length? integer tokens of a row, with bos and eos; range [2, 65536]; default the tokenizer's
@@ -3956,7 +3957,9 @@ function d.threads(n) end
 --- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
 --- needs no other file. Classes and lower case of characters are those of tokenizers 0.23,
 --- which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not
---- repaired.
+--- repaired. With `words` in place of a path, it has a token for each word of these texts, and
+--- <unk> for others. Its words are runs of letters and numbers in lower case, as
+--- PreTrainedTokenizerFast of transformers cuts them by its file.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message
