@@ -196,30 +196,35 @@ local first = new_vae()
 train("vae", { model = first, objective = rebuilding, lr = 2e-3, decay = 1e-4, betas = { 0.9, 0.99 },
   batches = batches { set = set, others = others, size = 8, coloured = 2, steps = steps.vae, flip = true } })
 
--- Latents of the pictures of a set, and their captions. Pairs that are held out are left out.
-local function latents_of(vae, from)
-  local list, rows, captions = {}, {}, {}
-  for step, x in from:batches { size = 64, epochs = 1, shuffle = false } do
-    list[step] = d.scope(d.no_grad, function() return (vae:encode(x)) end)
-  end
+-- The denoiser's latents have mean 0 and deviation 1 in each channel.
+local function standard(vae)
+  local some = d.image.to_float(set.x:narrow(1, 1, math.min(set.n, 512)))
+  local z = d.no_grad(function() return (vae:encode(some)) end):reshape(-1, 4)
+  local made = new_vae { latents_mean = z:mean(1):totable(), latents_std = z:std(1):totable() }
+  made:load_state(vae:state())
+  return made
+end
+
+local vae = standard(first)
+assert(d.hub.save(at "vae", vae))
+local coder = assert(d.hub.load(at "vae"))
+
+-- A set without the pairs that are held out.
+local function without_held_out(from)
+  local rows, captions = {}, {}
   for i, caption in ipairs(from.captions) do
     if not is_held_out[caption] then rows[#rows + 1], captions[#captions + 1] = i, caption end
   end
-  return d.cat(list, 1):index(1, d.tensor(rows, { dtype = "i64" })), captions
+  return d.data.set { x = from.x:index(1, d.tensor(rows, { dtype = "i64" })), captions = captions, name = from.name }
 end
 
--- The denoiser's latents have mean 0 and deviation 1 in each channel.
-local z, names = latents_of(first, set)
-local channels = z:reshape(-1, 4)
-local mean, std = channels:mean(1), channels:std(1)
-local vae = new_vae { latents_mean = mean:totable(), latents_std = std:totable() }
-vae:load_state(first:state())
-local emoji = d.data.set { x = (z - mean) / std, captions = names, name = "latents" }
-local coloured
-if others then
-  z, names = latents_of(first, others)
-  coloured = d.data.set { x = (z - mean) / std, captions = names, name = "latents in other colours" }
+-- Latents of pictures, computed once and kept in a file.
+local function encoded_set(name, from)
+  return assert(coder:encode_set(from, { path = at(name .. ".safetensors"), texts = false, size = 64, dtype = "f16" }))
 end
+
+local emoji = encoded_set("latents", set)
+local coloured = others and encoded_set("latents_of_others", without_held_out(others))
 
 -- ==== 2: the text encoder ================================================================
 
@@ -285,7 +290,7 @@ local function rows(x, examples) return x:index(1, d.tensor(examples, { dtype = 
 
 -- The states of a batch. A tenth are those of no text, for guidance.
 local function conditions(walk)
-  local given, parts = {}, walk.parts or { walk.examples }
+  local given, parts = {}, others and walk.parts or { walk.examples }
   local n = #walk.captions
   local drop = d.rand(n):lt(0.1)
   for name, without in pairs(none) do
