@@ -79,7 +79,8 @@ describe("a pipe with layouts", function()
 
   it("gives inputs for training, also those of a set that is encoded once", function()
     local pipe = pipe_of()
-    local set = d.data.set { x = d.randint(0, 255, { 4, 8, 8, 3 }):to "u8", captions = { "red", "fox", "a", "red fox" } }
+    local set = d.data.set { x = d.randint(0, 255, { 4, 8, 8, 3 }):to "u8",
+      captions = { "red", "fox", "a", "red fox" } }
     local shown = assert(pipe:encode_set(set)):batches { size = 3, steps = 1, seed = 1 }
     local walk = set:batches { size = 3, steps = 1, seed = 1 }
     local _, latents = shown()

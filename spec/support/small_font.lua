@@ -31,7 +31,7 @@ local function pictures(o)
   local data, offsets = (">I4"):pack(0x30000), { 0 }
   for k, file in ipairs { png(255, 0, 0, 255), png(0, 0, 0, 0), png(0, 0, 255, 255) } do
     data = data .. (">BBbbBI4"):pack(o.height or 2, 4, 0, 0, 4, #file + (o.longer or 0)) .. file
-    offsets[k + 1] = #data - 4
+    offsets[k + 1] = o.empty and 0 or #data - 4
   end
   local index = (">I2I2I4"):pack(o.index or 1, o.picture or 17, 4)
   for _, at in ipairs(offsets) do index = index .. (">I4"):pack(at) end
@@ -42,7 +42,7 @@ end
 
 --- The bytes of the font.
 ---@param o table|nil other numbers: components, coverage, lookup, height, longer, index, picture, sizes, parts;
----  without = the tag of a table that is left out
+---  empty = no glyph has a picture; without = the tag of a table that is left out
 ---@return string
 function font.bytes(o)
   o = o or {}

@@ -1,7 +1,6 @@
 -- Fonts of pictures have a PNG for each glyph, in the tables CBLC and CBDT of OpenType. The glyph of a sequence of code
 -- points follows from cmap and the ligatures of GSUB. All numbers are big-endian, and read within their table.
 local core = require "diffusion.core"
-local legible = require "diffusion.legible"
 local parser = require "diffusion.file.parser"
 
 local font = {}
@@ -163,7 +162,7 @@ end
 -- The PNG of a glyph follows five bytes of metrics and its length.
 local function picture(own, glyph, fault)
   local at, bytes = place_of(own, glyph)
-  if not at then return nil end
+  if not at then fault("glyph %d has no picture", glyph) end
   local data = own.data
   if bytes < 9 or at + bytes > data.bytes then
     fault("CBDT: the picture of glyph %d has %d bytes at %d, but the table has %d", glyph, bytes, at, data.bytes)
@@ -172,12 +171,13 @@ local function picture(own, glyph, fault)
   if length > bytes - 9 then fault("CBDT: glyph %d has a PNG of %d bytes in %d", glyph, length, bytes - 9) end
   local file <close> = parser.need(own.file:part(data.at + at + 9, length))
   local h, w, _, format = core.picture_info(file)
-  parser.need(h, w)
+  if not h then fault("CBDT: glyph %d: %s", glyph, w) end
   if format ~= "png" or h ~= height or w ~= width then
     fault("CBDT: glyph %d has a picture of %d x %d pixels, not the PNG of %d x %d that its metrics tell", glyph, w, h,
       width, height)
   end
-  return parser.need(core.picture_read(file))
+  local x, message = core.picture_read(file)
+  return x or fault("CBDT: glyph %d: %s", glyph, message)
 end
 
 -- ==== the font ==========================================================================
@@ -203,12 +203,8 @@ local function opened(path)
     if #list < 2 then return list[1] end
     return ligatures[table.concat(list, ",")]
   end
-  return { glyph = glyph, close = function() file:close() end, picture = function(number)
-    return parser.run(function()
-      local x = picture(own, number, fault)
-      return x or legible.refused("%s: glyph %d has no picture", path, number)
-    end)
-  end }
+  return { glyph = glyph, close = function() file:close() end,
+    picture = function(number) return parser.run(picture, own, number, fault) end }
 end
 
 --- Opens a font of pictures.
