@@ -169,7 +169,7 @@ end
 
 -- Each picture becomes 16 x 16 x 4 numbers. Most channels are at 16 x 16, so that it is quick.
 local function new_vae(more)
-  local o = { block_out_channels = { 16, 32, 64 }, norm_num_groups = 8, sample_size = 64,
+  local o = { block_out_channels = { 16, 32, 64 }, norm_num_groups = 8, sample_size = 64, scaling_factor = 1,
     down_block_types = { "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D" },
     up_block_types = { "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D" },
     mid_block_add_attention = false, use_quant_conv = false, use_post_quant_conv = false }
@@ -183,7 +183,7 @@ local function edges(x)
   return x:narrow(2, 2, H - 1) - x:narrow(2, 1, H - 1), x:narrow(3, 2, W - 1) - x:narrow(3, 1, W - 1)
 end
 
-local KL = 2e-3 -- weight of the divergence of a latent's number from a standard normal one
+local KL = 5e-4 -- weight of the divergence of a latent's number from a standard normal one
 local function rebuilding(vae, x)
   x = x:roll(d.randint(-3, 3, { 1 }):item(), 2):roll(d.randint(-3, 3, { 1 }):item(), 3)
   local y, kl = vae(x)

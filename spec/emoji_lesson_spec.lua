@@ -1,5 +1,5 @@
--- Lesson 14 on a folder of pictures with captions: all of its stages, and that a run that was stopped ends with the
--- bytes of one that wasn't.
+-- Lesson 14 learns a folder of pictures with captions. It runs all of its stages. A run that was stopped ends with the
+-- bytes of one that was not.
 local child = require "spec.support.child"
 local d = require "diffusion"
 

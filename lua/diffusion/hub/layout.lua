@@ -41,7 +41,7 @@ end
 --- Raises if images have another size than the layout.
 ---@param where string
 ---@param own table the private state of a pipe
----@param shape integer[] of x
+---@param shape integer[] the sizes of x
 function layout.check(where, own, shape)
   local h, w = sizes(own)
   if shape[2] == h and shape[3] == w then return end

@@ -1,4 +1,4 @@
--- The classes of pipelines that are run here, those of diffusers and one more. What each class adds to its parts:
+-- The classes of pipelines that are run here are those of diffusers and one more. Each adds to its parts:
 --   denoiser    the component that is the denoiser, "unet" if absent
 --   vae         the component that decodes latents
 --   scheduler   the class that the pipeline makes of any scheduler
