@@ -4,7 +4,6 @@ local child = require "spec.support.child"
 local d = require "diffusion"
 
 local LESSON = "examples/14_emoji.lua"
-local STEPS = "quick and { vae = 600, text = 800, unet = 1500 }"
 local FILES = { "model/unet/diffusion_pytorch_model.safetensors", "model/text_encoder/model.safetensors",
   "model/vae/diffusion_pytorch_model.safetensors", "model/tokenizer/tokenizer.json", "seen.png" }
 
@@ -32,9 +31,9 @@ local function run(where, stopped)
     assert(from, old)
     text = text:sub(1, from - 1) .. new .. text:sub(to + 1)
   end
-  replace(STEPS, "quick and { vae = 4, text = 4, unet = 4 }")
-  replace("arg[1] == \"quick\"", "true")
-  replace("arg[quick and 2 or 1]", "'../pictures'")
+  replace("quick = { vae = 600, text = 800, unet = 1500 }", "quick = { vae = 4, text = 4, unet = 4 }")
+  replace("runs[arg[1]] and arg[1]", "'quick'")
+  replace("arg[run and 2 or 1]", "'../pictures'")
   replace("seed = 1 }\n  assert(d.image.save", "seed = 1, steps = 2 }\n  assert(d.image.save")
   replace("save_every = 250", "save_every = 2, on_step = function(step)\n"
     .. "if step == 3 and name == os.getenv 'STOPPED' then os.exit(3, true) end end")
