@@ -8,7 +8,7 @@ local d = require "diffusion"
 
 -- Steps of each stage.
 local runs = {
-  quick = { vae = 600, text = 800, unet = 1500 },
+  quick = { vae = 1500, text = 1000, unet = 1500 },
   usual = { vae = 2500, text = 3000, unet = 12000 },
   shipped = { vae = 4000, text = 6000, unet = 40000 },
 }

@@ -31,7 +31,7 @@ local function run(where, stopped)
     assert(from, old)
     text = text:sub(1, from - 1) .. new .. text:sub(to + 1)
   end
-  replace("quick = { vae = 600, text = 800, unet = 1500 }", "quick = { vae = 4, text = 4, unet = 4 }")
+  replace("quick = { vae = 1500, text = 1000, unet = 1500 }", "quick = { vae = 4, text = 4, unet = 4 }")
   replace("runs[arg[1]] and arg[1]", "'quick'")
   replace("arg[run and 2 or 1]", "'../pictures'")
   replace("seed = 1 }\n  assert(d.image.save", "seed = 1, steps = 2 }\n  assert(d.image.save")
