@@ -307,7 +307,7 @@ describe("files of a tokenizer", function()
     folder("a folder with vocab.json and merges.txt", { ["vocab.json"] = false })
     folder("a folder with vocab.json and merges.txt", { ["merges.txt"] = false })
     fails("a path expected, got 5", d.tokenizer, 5)
-    fails("option 'path' is missing", d.tokenizer, {})
+    fails("neither is given; path or words expected", d.tokenizer, {})
   end)
 
   it("have a vocabulary", function()

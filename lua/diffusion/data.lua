@@ -2,6 +2,7 @@
 -- your own tensors. If a file can't be read, the result is nil and a message.
 local asset = require "diffusion.asset"
 local core = require "diffusion.core"
+local emoji = require "diffusion.data.emoji"
 local folder = require "diffusion.data.folder"
 local npy = require "diffusion.file.npy"
 local fail = require "diffusion.fail"
@@ -12,7 +13,7 @@ local set = require "diffusion.data.set"
 local signature = require "diffusion.file.signature"
 local toy = require "diffusion.data.toy"
 
-local data = { set = set.new, folder = folder, toy = toy }
+local data = { set = set.new, emoji = emoji, folder = folder, toy = toy }
 
 local split_rules = opts.declare("data_split", {
   split = { one_of = { "train", "test" }, default = "train", text = "the part of the set" } })

@@ -6,14 +6,15 @@ local load_model = require("diffusion.nn.load").load_model
 local opts = require "diffusion.opts"
 local pipe = require "diffusion.hub.pipe"
 
--- The file of a network that comes with the library, unless there is a file or folder of that name.
+-- The file or folder of what comes with the library, and its kind, unless there is a file or folder of that name.
 local function shipped(name)
-  local path = not name:find "[/\\]" and asset.path(name .. ".safetensors")
-  return path and core.place(path) == "file" and core.place(name) == "new" and path or nil
+  if name:find "[/\\]" or core.place(name) ~= "new" then return nil end
+  local file, folder = asset.path(name .. ".safetensors"), asset.path(name)
+  if core.place(file) == "file" then return file, "file" end
+  if core.place(folder .. "/model_index.json") == "file" then return folder, "folder" end
 end
 
---- Opens a pipe, which draws images: a network that comes with the library, by its name, or a folder, as
---- d.hub.load does.
+--- Opens a pipe, which draws images: one that comes with the library, by its name, or a folder, as d.hub.load does.
 ---@param name string "digits", a folder, or a name in the cache of huggingface_hub
 ---@param options diffusion.hub_load_options? for a folder
 ---@return diffusion.pipe|nil pipe nil with a message
@@ -22,8 +23,8 @@ end
 --- print(pipe)
 --- d.image.show(pipe{ class = { 4, 5 }, steps = 10, seed = 1 })
 local function load_pipeline(name, options)
-  local path = shipped(opts.path("load_pipeline", name))
-  if not path then return hub.load(name, options) end
+  local path, form = shipped(opts.path("load_pipeline", name))
+  if form ~= "file" then return hub.load(path or name, options) end
   opts.check("load_pipeline", options, {}, 2)
   local model, process = load_model(path)
   if not model then return nil, process end

@@ -17,6 +17,8 @@ local json = require "diffusion.file.json"
 local literal = require "diffusion.file.python_literal"
 local parser = require "diffusion.file.parser"
 local plain = require "diffusion.file.plain"
+local small_font = require "spec.support.small_font"
+local word_files = require "diffusion.text.files"
 local png_text = require "diffusion.file.png_text"
 local core = require "diffusion.core"
 local keys = dofile "spec/fuzz/keys.lua"
@@ -182,9 +184,10 @@ local TOKENIZER = {
   ["tokens/special_tokens_map.json"] = '{"cls_token":' .. WORDS .. ',"pad_token":"!"}',
   ["tokens/added_tokens.json"] = '{"<word>":6,"Word":7}',
   ["token/tokenizer.json"] = '{"added_tokens":[' .. WORDS:gsub("}$", ',"id":6}') .. '],"model":' .. MODEL .. "}",
+  ["words/tokenizer.json"] = word_files.of(d.tokenizer { words = { "a", "ab" } })["tokenizer.json"],
   ["token/tokenizer_config.json"] = '{"added_tokens_decoder":{"6":' .. WORDS .. '},"pad_token":"<x>"}',
 }
-assert(os.execute(("mkdir '%s' '%s'"):format(at "tokens", at "token")))
+assert(os.execute(("mkdir '%s' '%s' '%s'"):format(at "tokens", at "token", at "words")))
 for name, text in pairs(TOKENIZER) do written(name, text) end
 
 -- A row for one of these files.
@@ -461,6 +464,21 @@ return {
   tokenizer("added", "tokens/added_tokens.json"),
   tokenizer("json", "token/tokenizer.json"),
   tokenizer("decoder", "token/tokenizer_config.json"),
+  tokenizer("words", "words/tokenizer.json"),
+
+  { name = "font", words = { "CBDT", "CBLC", "GSUB", "cmap", "\0\0\0\0", "\xff\xff", "\xff\xff\xff\xff" },
+    seeds = function() return { small_font.bytes(), small_font.bytes { components = 2 } } end, room = 4 << 20,
+    core = 64 * 1032,
+    read = function(bytes)
+      return d.data.emoji { size = 2, font = written("font.ttf", bytes), list = written("list.txt", small_font.list) }
+    end },
+
+  { name = "emoji_list", words = { "# group: ", "# subgroup: ", "fully-qualified", " ; ", "1F34E", "E1.0", "\xff" },
+    seeds = function() return { small_font.list } end, room = 4 << 20, core = 64 * 1032,
+    read = function(bytes)
+      local font = written("font.ttf", small_font.bytes())
+      return d.data.emoji { size = 2, font = font, list = written("list.txt", bytes) }
+    end },
 
   { name = "bpe_list", core = 1032,
     words = words("a b</w>", "b", "#version", "\n", "\r", "\x1f\x8b", "\xff\xff\xff\xff"),

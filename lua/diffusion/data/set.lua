@@ -20,6 +20,7 @@ local private = object.private -- {buckets, public = the fields, encoded}
 ---@field names string[]|nil names of the classes
 ---@field name string
 ---@field captions string[]|nil a text for each example
+---@field subgroups string[]|nil the name of each example's part of its class (d.data.emoji)
 ---@field paths string[]|nil the files of the pictures
 ---@field sizes integer[][]|nil {height, width} of each picture before it was resized
 ---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
@@ -63,7 +64,8 @@ local function tostring_set(self)
 end
 
 local sets = object.class("set", Set, {
-  fields = { "x", "class", "eps", "n", "classes", "names", "name", "captions", "sizes", "paths", "buckets" },
+  fields = { "x", "class", "eps", "n", "classes", "names", "name", "captions", "subgroups", "sizes", "paths",
+             "buckets" },
   __tostring = tostring_set,
 })
 
@@ -124,7 +126,7 @@ function set.new(options) return set.made(options) end
 
 --- The same, with what is known of the pictures.
 ---@param options table
----@param more table|nil {sizes, paths, spares}
+---@param more table|nil {sizes, paths, spares, subgroups}
 ---@return diffusion.set
 function set.made(options, more)
   local o = opts.check("set", options, set_rules)
@@ -142,7 +144,8 @@ function set.made(options, more)
   check_captions(o, o.x:size(1))
   x = x:contiguous()
   return set.of({ x = x, class = class, eps = o.eps and o.eps:contiguous(), n = o.x:size(1), classes = count,
-    names = o.names, name = o.name, captions = o.captions, sizes = more and more.sizes, paths = more and more.paths },
+    names = o.names, name = o.name, captions = o.captions, subgroups = more and more.subgroups,
+    sizes = more and more.sizes, paths = more and more.paths },
     { { n = o.x:size(1), source = source.tensor(x, more and more.spares), height = x:dim() == 4 and x:size(2) or nil,
       width = x:dim() == 4 and x:size(3) or nil } })
 end

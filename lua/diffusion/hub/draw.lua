@@ -6,6 +6,7 @@ local guidances = require "diffusion.guidance.cfg"
 local kind = require "diffusion.kind"
 local labels = require "diffusion.hub.labels"
 local latents = require "diffusion.hub.latents"
+local layout = require "diffusion.hub.layout"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
 local paint = require "diffusion.hub.paint"
@@ -39,7 +40,7 @@ end
 -- The shape of a denoiser's x.
 local function shape_of(where, own, o, n)
   local image, times = own.image, latents.factor(own)
-  local C = paint.is_painter(own) and latents.config(own.unet).out_channels or image.C
+  local C = (own.layout or paint.is_painter(own)) and latents.config(own.unet).out_channels or image.C
   return { n, side(where, "height", o.height, image.H, times), side(where, "width", o.width, image.W, times), C }
 end
 
@@ -76,7 +77,8 @@ end
 ---@return any
 function draw.denoiser(own, c, guided)
   local net = own.adapt and own.adapt(own.unet, c.process) or with_their_time(own.unet)
-  if paint.is_painter(own) then net = paint.joined(net) end
+  if paint.is_painter(own) then net = paint.joined(net, "paint") end
+  if own.layout then net = paint.joined(net, "layout") end
   if own.plain and c.process.outputs == 1 then net = without_variance(net, own.image.C) end
   return c.wrap(guided and guided(net) or net)
 end
@@ -225,6 +227,7 @@ local function described(where, own, o)
   local call = (own.prompted and prompted_call or plain_call)(where, own, o)
   call.shape = shape_for(where, own, o, call.n)
   check_latents(where, o, call.shape)
+  if own.layout then layout.check(where, own, call.shape) end
   if own.prompted then
     local f = latents.factor(own)
     text.add_sizes(where, own, call, o.sizes, { call.shape[2] * f, call.shape[3] * f })

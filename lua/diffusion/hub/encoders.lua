@@ -23,7 +23,7 @@ local function with_tokenizer(out, index, ending, place)
   local name = component_of("tokenizer", ending)
   local class, message = place.class_of(place.path, index, name)
   if not class then return message end
-  if not class:find "^CLIPTokenizer" then
+  if not (class:find "^CLIPTokenizer" or class == "PreTrainedTokenizerFast") then
     return (select(2, legible.refused("%s: tokenizers of class %s aren't followed here", place.path, class)))
   end
   local own
@@ -96,7 +96,8 @@ function encoders.add(list, index, parts, known, part_of)
       local part, message = part_of(name, parts["text" .. ending])
       if not part then return message end
       list[#list + 1] = part
-      list[#list + 1] = { folder = other, texts = files.of(parts["tokenizer" .. ending]), class = "CLIPTokenizer",
+      local tokens = parts["tokenizer" .. ending]
+      list[#list + 1] = { folder = other, texts = files.of(tokens), class = files.class(tokens),
         library = "transformers" }
     end
   end

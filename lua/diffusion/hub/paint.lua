@@ -56,15 +56,16 @@ function paint.is_painter(own)
   return c.out_channels ~= nil and c.in_channels == 2 * c.out_channels + 1
 end
 
---- A network that gets the input `paint`, the mask and the kept part, as further channels of x.
+--- A network that gets an input, such as the mask and the kept part, as further channels of x.
 ---@param net any
+---@param input string its name
 ---@return any denoiser
-function paint.joined(net)
+function paint.joined(net, input)
   return trained.wrap(function(x, t, given)
     local rest = {}
     for name, value in pairs(given or {}) do rest[name] = value end
-    rest.paint = nil
-    return net(core.ops.cat({ x, given.paint }, -1), t, rest)
+    rest[input] = nil
+    return net(core.ops.cat({ x, given[input] }, -1), t, rest)
   end, net)
 end
 

@@ -1,4 +1,4 @@
--- The classes of pipelines of diffusers that are run here, and what each class adds to its parts:
+-- The classes of pipelines that are run here are those of diffusers and one more. Each adds to its parts:
 --   denoiser    the component that is the denoiser, "unet" if absent
 --   vae         the component that decodes latents
 --   scheduler   the class that the pipeline makes of any scheduler
@@ -13,10 +13,12 @@
 --   joins       true if it takes the states of two text encoders side by side, and sizes
 --   corrects    values of the scheduler's config that the pipeline sets, whatever the folder says
 --   side        the least side of latents in folders of before diffusers 0.9, whose networks tell a smaller one
+--   layout      true if the text encoder draws a layout, which the denoiser gets next to x
 --   thins       true if the pipeline starts from an image at LCM's timesteps, rather than at the scheduler's steps
 local opts = require "diffusion.opts"
 
-local pipelines = {}
+--- The class of this library's own.
+local pipelines = { with_layout = "StableDiffusionLayoutPipeline" }
 
 local function stable(more)
   return opts.joined({ steps = 50, guidance = 7.5, vae = "vae", prompted = true, factor = 0.18215 }, more or {})
@@ -40,6 +42,7 @@ local known = {
   StableDiffusionInpaintPipeline = first(painted), StableDiffusionInpaintPipelineLegacy = first(drawn),
   StableDiffusionXLPipeline = large(), StableDiffusionXLImg2ImgPipeline = large(),
   StableDiffusionXLInpaintPipeline = large { guidance = 7.5 },
+  [pipelines.with_layout] = stable { steps = 30, guidance = 1.5, layout = true },
   LatentConsistencyModelPipeline = distilled(), LatentConsistencyModelImg2ImgPipeline = distilled(),
 }
 

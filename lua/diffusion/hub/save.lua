@@ -6,6 +6,7 @@ local expressed = require "diffusion.hub.expressed"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local labels = require "diffusion.hub.labels"
+local layout = require "diffusion.hub.layout"
 local legible = require "diffusion.legible"
 local model = require "diffusion.nn.model"
 local opts = require "diffusion.opts"
@@ -136,6 +137,7 @@ end
 local function pipeline_of(parts, unet, vae, scheduler)
   if parts.pipeline then return parts.pipeline end
   if component.role(unet.class) == "transformer" then return "DiTPipeline" end
+  if layout.fits(parts.unet, parts.text) then return pipelines.with_layout end
   if parts.text or parts.text2 then return encoders.class(parts, paint.is_painter { unet = parts.unet }) end
   return vae and "LDMPipeline" or pipelines.of_scheduler(scheduler.class) or "DDPMPipeline"
 end

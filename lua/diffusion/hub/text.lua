@@ -4,6 +4,7 @@ local fail = require "diffusion.fail"
 local gradient = require "diffusion.gradient"
 local kind = require "diffusion.kind"
 local latents = require "diffusion.hub.latents"
+local layout = require "diffusion.hub.layout"
 local sizes = require "diffusion.hub.sizes"
 local text_options = require "diffusion.hub.text_options"
 local warning = require "diffusion.warning"
@@ -81,7 +82,10 @@ end
 
 -- Inputs of the denoiser for texts. SDXL joins the states of two encoders, those before the last layer.
 local function encoded(where, own, list, list2, skip)
-  if not own.joins then return { context = (states(where, own, "", list, skip)) } end
+  if not own.joins then
+    local context, whole = states(where, own, "", list, skip)
+    return { context = context, layout = own.layout and layout.of(where, own, whole) or nil }
+  end
   local parts = {}
   if own.text then parts[1] = states(where, own, "", list, skip + 1) end
   local last, pooled = states(where, own, "2", list2, skip + 1)

@@ -1,6 +1,8 @@
--- The files of a tokenizer's folder, as Hugging Face's CLIPTokenizer reads them.
+-- The files of a tokenizer's folder, as Hugging Face's CLIPTokenizer reads them, or its PreTrainedTokenizerFast for
+-- vocabularies of words.
 local json = require "diffusion.file.json"
 local object = require "diffusion.object"
+local whole = require "diffusion.text.whole"
 
 local files = {}
 
@@ -36,15 +38,21 @@ local function decoder_of(own)
   return next(out) and out or nil
 end
 
+--- The class of a tokenizer in transformers.
+---@param tokens diffusion.tokenizer
+---@return string
+function files.class(tokens) return private[tokens].whole and "PreTrainedTokenizerFast" or "CLIPTokenizer" end
+
 --- The texts of a tokenizer's files by their names.
 ---@param tokens diffusion.tokenizer
 ---@return table<string, string>
 function files.of(tokens)
   local own = private[tokens]
-  local config = names_of(own)
-  local out = { ["vocab.json"] = listed(own, 0, own.base - 1), ["merges.txt"] = merges_text(own),
-    ["special_tokens_map.json"] = json.encode(config, true) .. "\n" }
-  config.tokenizer_class, config.model_max_length, config.do_lower_case = "CLIPTokenizer", own.length, true
+  local config, class = names_of(own), files.class(tokens)
+  local out = own.whole and { ["tokenizer.json"] = whole.file(own) }
+    or { ["vocab.json"] = listed(own, 0, own.base - 1), ["merges.txt"] = merges_text(own) }
+  out["special_tokens_map.json"] = json.encode(config, true) .. "\n"
+  config.tokenizer_class, config.model_max_length, config.do_lower_case = class, own.length, true
   config.errors, config.add_prefix_space, config.added_tokens_decoder = "replace", false, decoder_of(own)
   out["tokenizer_config.json"] = json.encode(config, true) .. "\n"
   if own.size > own.base then out["added_tokens.json"] = listed(own, own.base, own.size - 1) end

@@ -4,6 +4,7 @@ local json = require "diffusion.file.json"
 local legible = require "diffusion.legible"
 local special = require "diffusion.text.special"
 local vocabulary = require "diffusion.text.vocabulary"
+local whole = require "diffusion.text.whole"
 
 local source = { longest = special.longest }
 
@@ -38,7 +39,12 @@ end
 local function of_json(here, path)
   local file, message = json.read(path, "a tokenizer", vocabulary.most)
   if not file then return nil, message end
-  local known, why = vocabulary.of_model(path, file.model)
+  local known, why
+  if whole.is(file) then
+    known, why = whole.of(path, file, vocabulary.tokens_of)
+  else
+    known, why = vocabulary.of_model(path, file.model)
+  end
   return both(known, why, described(here, file.added_tokens))
 end
 

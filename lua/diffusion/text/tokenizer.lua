@@ -1,5 +1,6 @@
 -- CLIP's tokenizer: the ids of a text's tokens, as Hugging Face's CLIPTokenizer gives them. A text is normalized, cut
 -- into words, and each word's bytes are joined to tokens. Nothing is repaired, and weights of words have no syntax.
+-- A vocabulary of whole words has one token for each.
 local added = require "diffusion.text.added"
 local alphabet = require "diffusion.text.alphabet"
 local core = require "diffusion.core"
@@ -12,6 +13,7 @@ local opts = require "diffusion.opts"
 local pairing = require "diffusion.text.pairing"
 local source = require "diffusion.text.source"
 local unicode = require "diffusion.text.unicode"
+local whole = require "diffusion.text.whole"
 local words = require "diffusion.text.words"
 
 local tokenizer = {}
@@ -25,7 +27,9 @@ local tokenizer = {}
 ---@field length integer most tokens of a text, with bos and eos
 local Tokenizer = {}
 
-local private = object.private -- {ids, tokens, size, added, pairs, bos, eos, pad, length, base, merges, named}
+-- {ids, tokens, size, added, bos, eos, pad, length, base, merges, named, whole}. cut makes words of a text, of_word
+-- ids of a word, and read a text of a token.
+local private = object.private
 
 local MOST_BYTES = (1 << 24) - 1 -- a text's
 
@@ -63,7 +67,7 @@ local function encode(own, text)
   local function add(ids) table.move(ids, 1, #ids, #out + 1, out) end
   local function on_token(token) add(token.ids) end
   local function on_words(piece)
-    for _, word in ipairs(words.of(piece)) do add(pairing.ids(own.pairs, word)) end
+    for _, word in ipairs(own.cut(piece)) do add(own.of_word(word)) end
   end
   local function on_text(piece) added.split(own.added, "normal", normalized(piece), on_token, on_words) end
   added.split(own.added, "raw", text, on_token, on_text)
@@ -89,19 +93,19 @@ end
 
 -- The token of an id, and its text.
 local function token_at(own, id, i)
-  local whole = math.type(id) and math.tointeger(id)
-  if not whole or not own.tokens[whole] then
+  local number = math.type(id) and math.tointeger(id)
+  if not number or not own.tokens[number] then
     fail.raise("bad argument #1 to 'decode' (id %d: a whole number in 0..%d expected, got %s)", i, own.size - 1,
       kind.shown(id))
   end
-  return own.added.by_id[whole], piece_of(own, whole)
+  return own.added.by_id[number], piece_of(own, number)
 end
 
 local function decode(own, ids, special)
   local out = {}
   for i, id in ipairs(ids) do
     local token, piece = token_at(own, id, i)
-    if special or not (token and token.special) then out[#out + 1] = alphabet.read(piece) end
+    if special or not (token and token.special) then out[#out + 1] = own.read(piece) end
   end
   return unicode.strip((unicode.repaired(table.concat(out)):gsub("</w>", " ")))
 end
@@ -266,7 +270,9 @@ local class = object.class("tokenizer", Tokenizer, { __call = call, __tostring =
 -- ==== making one =============================================================================
 
 local rules = opts.declare("tokenizer", {
-  path = { "path", required = true, text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+  path = { "path", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+  words = { "table", each = { "string" }, as = "string[]",
+    text = "texts whose words are the vocabulary, in place of a path: each word is one token, others are <unk>" },
   length = { "integer", min = 2, max = source.longest, text = "most tokens of a text, with bos and eos",
     default_text = "the folder's model_max_length, or 77" },
   pad = { "integer|string", text = "the token that fills up a text, by its id or its text",
@@ -295,22 +301,33 @@ local function place_all(own, path, list)
   return true
 end
 
-local function pairs_of(path, known, unknown)
-  local missing = not known.ids[unknown] and pairing.missing(known.ids)
+-- Gives a tokenizer the way from words to tokens, and back: by pairs of CLIP's alphabet.
+local function by_pairs(own, path, unknown)
+  local missing = not own.ids[unknown] and pairing.missing(own.ids)
   if missing then
     return legible.refused("%s: its vocabulary has no token '%s', nor '%s' for what it doesn't have", path, missing,
       unknown)
   end
-  return pairing.new(known.ids, known.merges, known.ids[unknown])
+  local pairs_of = pairing.new(own.ids, own.merges, own.ids[unknown])
+  own.cut, own.read = words.of, alphabet.read
+  function own.of_word(word) return pairing.ids(pairs_of, word) end
+  return true
+end
+
+-- The same for a vocabulary of whole words.
+local function by_words(own, _, unknown)
+  own.cut = whole.cut
+  function own.read(token) return token .. "</w>" end
+  function own.of_word(word) return { own.ids[word] or own.ids[unknown] } end
+  return true
 end
 
 local function made(o, known, tokens)
   local named = tokens.named
   local own = { ids = known.ids, tokens = known.tokens, size = known.size, added = added.new(), base = known.size,
-    merges = known.merges, named = named }
-  local message
-  own.pairs, message = pairs_of(o.path, known, named.unk_token.content)
-  if not own.pairs then return nil, message end
+    merges = known.merges, named = named, whole = known.whole }
+  local fine, message = (known.whole and by_words or by_pairs)(own, o.path, named.unk_token.content)
+  if not fine then return nil, message end
   local placed, why = place_all(own, o.path, tokens.added)
   if not placed then return nil, why end
   own.bos, own.eos = own.ids[named.bos_token.content], own.ids[named.eos_token.content]
@@ -319,16 +336,34 @@ local function made(o, known, tokens)
   return object.new(class, own)
 end
 
+-- The words of texts, each once.
+local function words_of(texts)
+  local out = {}
+  for i, text in ipairs(texts) do
+    check_text("tokenizer", text, "text " .. i .. " of words")
+    for _, word in ipairs(whole.cut(normalized(text))) do out[#out + 1] = word end
+  end
+  return out
+end
+
 --- CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with
 --- tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case
 --- of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in
 --- a text are not repaired.
+--- With `words` in place of a path, it has a token for each word of these texts, and <unk> for others. Its words are
+--- runs of letters and numbers in lower case, as PreTrainedTokenizerFast of transformers cuts them by its file.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message
+---@usage local tokens = d.tokenizer{ words = { "red apple", "green fox" }, length = 6 }
+--- print(tokens{ "a red fox" })
 function tokenizer.tokenizer(path)
   local given = kind.of(path) == "table" and path or { path = opts.path("tokenizer", path) }
   local o = opts.check("tokenizer", given, rules)
+  if (o.path == nil) == (o.words == nil) then
+    fail.raise("tokenizer: %s; path or words expected", o.path and "path and words both given" or "neither is given")
+  end
+  if o.words then return made(o, whole.new(words_of(o.words))) end
   local known, tokens = source.read(o.path)
   if not known then return nil, tokens end
   return made(o, known, tokens)

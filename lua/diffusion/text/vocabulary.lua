@@ -22,7 +22,11 @@ vocabulary.most = MOST_BYTES
 
 -- ==== ids ====================================================================================
 
--- The tokens by their ids, which run from 0 without a gap.
+--- The tokens by their ids, which run from 0 without a gap.
+---@param ids table<string, integer>
+---@param fault function as of parser.fault
+---@return table<integer, string> tokens
+---@return integer count
 local function tokens_of(ids, fault)
   local tokens, count = {}, 0
   for token, id in pairs(ids) do
@@ -37,6 +41,8 @@ local function tokens_of(ids, fault)
   end
   return tokens, count
 end
+
+vocabulary.tokens_of = tokens_of
 
 local function refuse_merge(ids, rank, left, right, fault)
   local missing = not ids[left] and left or not ids[right] and right or left .. right

@@ -1,0 +1,62 @@
+-- Lesson 14 learns a folder of pictures with captions. It runs all of its stages. A run that was stopped ends with the
+-- bytes of one that was not.
+local child = require "spec.support.child"
+local d = require "diffusion"
+
+local LESSON = "examples/14_emoji.lua"
+local FILES = { "model/unet/diffusion_pytorch_model.safetensors", "model/text_encoder/model.safetensors",
+  "model/vae/diffusion_pytorch_model.safetensors", "model/tokenizer/tokenizer.json", "seen.png" }
+
+local folder
+setup(function()
+  folder = child.folder()
+  os.execute(("mkdir -p '%s/pictures' '%s/whole' '%s/stopped'"):format(folder, folder, folder))
+  local captions = { "file_name\ttext\n" }
+  for i = 1, 6 do
+    local x = d.ones(64, 64, 3)
+    x:narrow(1, 8 * i, 12):narrow(2, 10, 40):fill_(i / 4 - 1)
+    assert(d.image.save(("%s/pictures/%d.png"):format(folder, i), x))
+    captions[i + 1] = ("%d.png\tbar number %d\n"):format(i, i)
+  end
+  child.write(folder .. "/pictures/captions.tsv", table.concat(captions))
+end)
+teardown(function() child.remove(folder) end)
+
+-- Runs the lesson in a folder. With a name, that stage ends the process in its third step.
+local function run(where, stopped)
+  local env = ("STOPPED=%s"):format(stopped or "none")
+  local text = assert(child.read(LESSON))
+  local function replace(old, new)
+    local from, to = text:find(old, 1, true)
+    assert(from, old)
+    text = text:sub(1, from - 1) .. new .. text:sub(to + 1)
+  end
+  replace("quick = { vae = 1500, text = 1000, unet = 1500 }", "quick = { vae = 4, text = 4, unet = 4 }")
+  replace("runs[arg[1]] and arg[1]", "'quick'")
+  replace("arg[run and 2 or 1]", "'../pictures'")
+  replace("seed = 1 }\n  assert(d.image.save", "seed = 1, steps = 2 }\n  assert(d.image.save")
+  replace("save_every = 250", "save_every = 2, on_step = function(step)\n"
+    .. "if step == 3 and name == os.getenv 'STOPPED' then os.exit(3, true) end end")
+  child.write(where .. "/lesson.lua", text)
+  return child.run(where .. "/lesson.lua", { folder = where, env = env })
+end
+
+describe("lesson 14", function()
+  it("learns a folder of pictures, and goes on where it was stopped, to the same bytes", function()
+    local out, code = run(folder .. "/whole")
+    assert.equal(0, code, out)
+    for _, stage in ipairs { "vae", "text", "unet" } do
+      assert.truthy(out:find(stage .. ": %d+ parameters, 4 steps"), out)
+      local stopped, exit = run(folder .. "/stopped", stage)
+      assert.equal(3, exit, stopped)
+    end
+    out, code = run(folder .. "/stopped")
+    assert.equal(0, code, out)
+    for _, name in ipairs(FILES) do
+      local a, b = child.read(folder .. "/whole/lesson14/" .. name), child.read(folder .. "/stopped/lesson14/" .. name)
+      assert.is_true(a ~= nil and a == b, name)
+    end
+    local x = assert(d.image.load(folder .. "/whole/lesson14/seen.png"))
+    assert.is_true(x:std():item() > 0)
+  end)
+end)
