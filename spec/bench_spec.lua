@@ -13,6 +13,53 @@ describe("what samplers cost", function()
   end)
 end)
 
+describe("the speeds of a run", function()
+  local path = package.path
+  local record, speed_table
+
+  setup(function()
+    package.path = "spec/bench/?.lua;" .. path
+    record, speed_table = require "record", require "speed_table"
+  end)
+  teardown(function() package.path = path end)
+
+  local function old(name, times)
+    return { name = name, date = "2020-01-01", version = "0.0.1", threads = "2", times = times }
+  end
+
+  it("replace the machine's own, and keep the date of all others", function()
+    local w = { name = "small.train.high", way = "duel", threads = require "settings".threads }
+    record.note(w, "pytorch", 1.234)
+    record.note(w, "openvino", nil)
+    local all = { old("A", { [w.name] = { pytorch = 9 } }), old("B", { [w.name] = { pytorch = 9 },
+                  other = { pytorch = 8 } }), old("C", { [w.name] = { pytorch = 7 } }) }
+    local file = os.tmpname()
+    for _, name in ipairs { "A", "B", "B" } do
+      record.write(file, all, { name = name, date = "2021-01-01", version = "0.2.0" })
+    end
+    local read = dofile(file)
+    os.remove(file)
+    assert.same(all, read)
+    local seen = {}
+    for i, one in ipairs(read) do seen[i] = one.name .. " " .. one.date end
+    assert.same({ "B 2020-01-01", "C 2020-01-01", "A 2021-01-01", "B 2021-01-01" }, seen)
+    assert.same({ other = { pytorch = 8 } }, read[1].times)
+    assert.same({ [w.name] = { pytorch = 1.23 } }, read[4].times)
+  end)
+
+  it("make the table of README.md", function()
+    local page <close> = assert(io.open "README.md")
+    local text = page:read "a"
+    assert.equal(text, speed_table.replace(text, require "speeds"), "run lua5.4 spec/bench/speed_table.lua")
+  end)
+
+  it("show the fastest peer, a dash for what is missing, and no row that nobody measured", function()
+    local text = speed_table.text { old("A", { ["sd.unet.high"] = { pytorch = 3, openvino = 2 } }), old("B", {}) }
+    assert.equal(3, select(2, text:gsub("[^\n]+", "")))
+    assert.truthy(text:find("fastest peer | 2.0, –, – | – |", 1, true), text)
+  end)
+end)
+
 describe("the benchmarks", function()
   local path = package.path
   local words, duel, flops, network, workloads

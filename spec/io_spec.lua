@@ -346,6 +346,15 @@ describe("json", function()
     end
   end)
 
+  it("has no escape of half a character, which has no UTF-8", function()
+    for _, text in ipairs { '"\\ud800"', '["a\\uDFFFb"]', '{"\\udabc": 1}', '{"a": {"b": ["\\ude00\\ud83d"]}}' } do
+      local v, message = json.decode(text)
+      assert.is_nil(v)
+      assert.equal("json: an escape of half a character", message)
+    end
+    assert.equal("\u{1F600}", json.decode '"\\ud83d\\ude00"')
+  end)
+
   it("is UTF-8", function()
     local v, message = json.decode '["a\xffb"]'
     assert.is_nil(v)

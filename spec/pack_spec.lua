@@ -51,8 +51,8 @@ local kernels = {
   { 33, 3, 3, 65, { stride = 2, pad = 1 } }, { 65, 1, 1, 33, {} }, { 20, 2, 4, 70, { stride = 2, pad = 1 } },
 }
 
--- So few tiles that Winograd's algorithm, which 16 bits of a weight may exclude, is not chosen
--- unless it is forced.
+-- So few tiles that Winograd's algorithm, whose choice may depend on a weight's 16 bits, is not
+-- taken unless it is forced.
 local function both_ways(w, options)
   local C = w:shape()[4]
   d.manual_seed(4)

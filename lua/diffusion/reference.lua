@@ -633,6 +633,23 @@ return {
       { type = "diffusion.set", text = "set x u8 [1797,8,8,1], classes 1 to 10 named \"0\" to \"9\"" },
     },
   },
+  ["d.data.emoji"] = {
+    signature = "d.data.emoji([options])",
+    text = "Emoji with their English names: 1,870 pictures of Noto Color Emoji (Google, SIL Open Font License 1.1), without skin tones. They are read from Debian's packages fonts-noto-color-emoji and unicode-data. A picture is in the middle of a white square, averaged over areas. Those that the font doesn't have are left out.",
+    params = {
+      { name = "options", type = "diffusion.data_emoji_options?", optional = true },
+    },
+    options = {
+      { name = "font", type = "path", default = "\"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf\"", text = "a font with a PNG for each glyph" },
+      { name = "list", type = "path", default = "\"/usr/share/unicode/emoji/emoji-test.txt\"", text = "Unicode's list of emoji" },
+      { name = "size", type = "integer", range = "[1, 255]", default = "64", text = "height and width of the pictures" },
+    },
+    returns = {
+      { type = "diffusion.set|nil", text = "set x u8 [n,size,size,3], captions, groups as classes, subgroups; nil with a message" },
+      { type = "string|nil", text = "message" },
+    },
+    example = "local set = assert(d.data.emoji())\nprint(set, set.captions[1], set.names[set.class[1]], set.subgroups[1])",
+  },
   ["d.data.fashion_mnist"] = {
     signature = "d.data.fashion_mnist([dir], [options])",
     text = "Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from Debian's package.",
@@ -1994,7 +2011,7 @@ return {
   },
   ["d.load_pipeline"] = {
     signature = "d.load_pipeline(name, [options])",
-    text = "Opens a pipe, which draws images: a network that comes with the library, by its name, or a folder, as d.hub.load does.",
+    text = "Opens a pipe, which draws images: one that comes with the library, by its name, or a folder, as d.hub.load does.",
     params = {
       { name = "name", type = "string", text = "\"digits\", a folder, or a name in the cache of huggingface_hub" },
       { name = "options", type = "diffusion.hub_load_options?", text = "for a folder", optional = true },
@@ -3918,19 +3935,21 @@ return {
   },
   ["d.tokenizer"] = {
     signature = "d.tokenizer(path)",
-    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired.",
+    text = "CLIP's tokenizer, as Hugging Face's CLIPTokenizer is: of a folder with vocab.json and merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which needs no other file. Classes and lower case of characters are those of tokenizers 0.23, which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not repaired. With `words` in place of a path, it has a token for each word of these texts, and <unk> for others. Its words are runs of letters and numbers in lower case, as PreTrainedTokenizerFast of transformers cuts them by its file.",
     params = {
       { name = "path", type = "string|diffusion.tokenizer_options", text = "the path, or a table of options" },
     },
     options = {
-      { name = "path", type = "path", default = "required", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
       { name = "length", type = "integer", range = "[2, 65536]", default = "the folder's model_max_length, or 77", text = "most tokens of a text, with bos and eos" },
       { name = "pad", type = "integer or string", default = "the folder's", text = "the token that fills up a text, by its id or its text" },
+      { name = "path", type = "path", default = "none", text = "a folder of a tokenizer, its tokenizer.json, or a list of merges" },
+      { name = "words", type = "list of strings", default = "none", text = "texts whose words are the vocabulary, in place of a path: each word is one token, others are <unk>" },
     },
     returns = {
       { type = "diffusion.tokenizer|nil", text = "tokenizer nil with a message if the files can't be read" },
       { type = "string|nil", text = "message" },
     },
+    example = "local tokens = d.tokenizer{ words = { \"red apple\", \"green fox\" }, length = 6 }\nprint(tokens{ \"a red fox\" })",
   },
   ["d.trainer"] = {
     signature = "d.trainer(options)",
@@ -7289,6 +7308,7 @@ return {
       { name = "names", type = "string[]|nil", text = "names of the classes" },
       { name = "name", type = "string" },
       { name = "captions", type = "string[]|nil", text = "a text for each example" },
+      { name = "subgroups", type = "string[]|nil", text = "the name of each example's part of its class (d.data.emoji)" },
       { name = "paths", type = "string[]|nil", text = "the files of the pictures" },
       { name = "sizes", type = "integer[][]|nil", text = "{height, width} of each picture before it was resized" },
       { name = "buckets", type = "table[]|nil", text = "{height =, width =, n =} of each size, if pictures have several or crops" },

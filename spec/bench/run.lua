@@ -8,10 +8,13 @@ local agree = require "agree"
 local costs = require "costs"
 local meeting = require "meeting"
 local memory = require "memory"
+local record = require "record"
 local sd_folder = require "sd_folder"
 local search = require "search"
 local settings = require "settings"
 local sides = require "sides"
+local speed_table = require "speed_table"
+local speeds = require "speeds"
 local start = require "start"
 local versions = require "versions"
 local workloads = require "workloads"
@@ -43,6 +46,7 @@ local ways = {}
 function ways.duel(w)
   if w.task == "sd" then w.folder = sd_folder.path() end
   local seconds, opponents = meeting.hold(w)
+  for _, one in ipairs(opponents) do record.note(w, one.name, one.ratio) end
   local first = (w.against or sides.has.pytorch) and table.remove(opponents, 1) or {}
   line(w, seconds * 1e3, first.seconds and first.seconds * 1e3, opponents)
 end
@@ -92,5 +96,10 @@ for _, w in ipairs(workloads) do
 end
 sd_folder.remove()
 costs.report()
+if settings.record then
+  local version = require "diffusion"._VERSION:match "%S+$"
+  record.write(here .. "/speeds.lua", speeds, { name = settings.record, date = os.date "%Y-%m-%d", version = version })
+  speed_table.write("README.md", speeds)
+end
 print(("%.0f s in all"):format(core.clock() - began))
 os.exit(not agree.failed, true)

@@ -1,19 +1,32 @@
---- The folder of Stable Diffusion that the workers read: written when it is first asked for, removed at the end.
+--- The folder of Stable Diffusion that the workers read: written when it is first asked for. It is removed at the end
+--- unless the settings name it.
 package.path = "./?.lua;" .. package.path
 
 local child = require "spec.support.child"
 local full = require "spec.support.full_folder"
+local settings = require "settings"
 
 local sd_folder = {}
 local path
 
+local function is_written(root)
+  local f = io.open(root .. "/model_index.json")
+  return f and f:close() or false
+end
+
+local function kept(root)
+  assert(os.execute("mkdir -p " .. child.quote(root)))
+  if not is_written(root) then full.make(root) end
+  return root
+end
+
 function sd_folder.path()
-  path = path or full.make()
+  path = path or (settings.sd and kept(settings.sd) or full.make())
   return path
 end
 
 function sd_folder.remove()
-  if path then child.remove(path) end
+  if path and path ~= settings.sd then child.remove(path) end
 end
 
 return sd_folder

@@ -10,8 +10,10 @@ return {
   rounds = math.tointeger(set "ROUNDS"), -- if nil, a workload's own, or 7
   threads = set("DIFFUSION_THREADS", "2"),
   isa = set "DIFFUSION_ISA",
+  record = set "RECORD",   -- the machine's name in speeds.lua and README.md; if nil, they stay as they are
   variant = set "VARIANT", -- variant of PyTorch, instead of the recorded one
   lua = set("LUA", "lua5.4"),
+  sd = set "SD_FOLDER",    -- keeps the folder of Stable Diffusion; if nil, it is removed
   peers = set("PEERS", "build/peers"),
   folder = set("DIFFUSION_BUILD", "build") .. "/bench", -- for what is passed between workers
 }

@@ -76,15 +76,14 @@ function full.write(root)
 end
 
 --- Writes the folder in a process of its own, whose memory the caller then doesn't hold.
----@return string root a temporary folder; child.remove removes it
-function full.make()
-  local root = child.folder()
-  local text, code = child.run("spec/support/full_folder.lua", { arguments = { root } })
-  if code ~= 0 then
-    child.remove(root)
-    error(text, 0)
-  end
-  return root
+---@param root? string an empty folder; if nil, a temporary one, which child.remove removes
+---@return string root
+function full.make(root)
+  local made = root or child.folder()
+  local text, code = child.run("spec/support/full_folder.lua", { arguments = { made } })
+  if code == 0 then return made end
+  if not root then child.remove(made) end
+  error(text, 0)
 end
 
 if arg and arg[0]:find "full_folder%.lua$" then full.write(arg[1]) end

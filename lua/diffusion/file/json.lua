@@ -54,13 +54,18 @@ local function restore_nan(value)
   return value
 end
 
--- dkjson reads keys in lists, and any values as keys of objects. Returns what is wrong, or nil.
-local function mixed(value)
+-- A half of a pair of surrogates, as dkjson reads its escape.
+local HALF = "\xed[\xa0-\xbf]"
+
+-- dkjson reads keys in lists, any values as keys of objects, and half pairs. Returns the fault, or nil.
+local function fault_of(value)
+  if type(value) == "string" then return value:find(HALF) and "an escape of half a character" or nil end
+  if type(value) ~= "table" or value == json.null then return nil end
   local is_array = (getmetatable(value) or {}).__jsontype == "array"
   for key, inner in pairs(value) do
     if is_array and type(key) ~= "number" then return "a key in a list" end
     if not is_array and type(key) ~= "string" then return "an object with a key that is no string" end
-    local fault = type(inner) == "table" and inner ~= json.null and mixed(inner)
+    local fault = fault_of(key) or fault_of(inner)
     if fault then return fault end
   end
 end
@@ -75,7 +80,7 @@ local function decode(text)
   if message then return nil, "json: " .. message end
   local beyond = ready:find("%S", stop)
   if beyond then return nil, ("json: text after the value, at byte %d"):format(beyond) end
-  local fault = type(value) == "table" and value ~= json.null and mixed(value)
+  local fault = fault_of(value)
   if fault then return nil, "json: " .. fault end
   if ready ~= text then value = restore_nan(value) end
   return value

@@ -171,6 +171,11 @@ local d = {}
 ---@class (exact) diffusion.data_copy_options
 ---@field copy? boolean reads into memory instead of mapping the file; default false
 
+---@class (exact) diffusion.data_emoji_options
+---@field font? string a font with a PNG for each glyph; default "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+---@field list? string Unicode's list of emoji; default "/usr/share/unicode/emoji/emoji-test.txt"
+---@field size? integer height and width of the pictures; range [1, 255]; default 64
+
 ---@class (exact) diffusion.data_folder_options
 ---@field buckets? boolean|diffusion.data_buckets_options sizes by the shapes of the pictures: true, or {area =, multiple =, min =, max =}
 ---@field captions? boolean|string|table<string, string>|fun(name: string, path: string): string? true for files next to the pictures or a table in the folder; a table's path; texts by name; or a function
@@ -1652,9 +1657,10 @@ local d = {}
 ---@field single? boolean rounds frequencies and angles to f32, as PyTorch does; default false
 
 ---@class (exact) diffusion.tokenizer_options
----@field path string a folder of a tokenizer, its tokenizer.json, or a list of merges
 ---@field length? integer most tokens of a text, with bos and eos; range [2, 65536]; default the folder's model_max_length, or 77
 ---@field pad? integer|string the token that fills up a text, by its id or its text; default the folder's
+---@field path? string a folder of a tokenizer, its tokenizer.json, or a list of merges
+---@field words? string[] texts whose words are the vocabulary, in place of a path: each word is one token, others are <unk>
 
 ---@class (exact) diffusion.tokenizer_call_options
 ---@field length? integer tokens of a row, with bos and eos; range [2, 65536]; default the tokenizer's
@@ -2104,6 +2110,7 @@ local schedule = {}
 ---@field names string[]|nil names of the classes
 ---@field name string
 ---@field captions string[]|nil a text for each example
+---@field subgroups string[]|nil the name of each example's part of its class (d.data.emoji)
 ---@field paths string[]|nil the files of the pictures
 ---@field sizes integer[][]|nil {height, width} of each picture before it was resized
 ---@field buckets table[]|nil {height =, width =, n =} of each size, if pictures have several or crops
@@ -2377,6 +2384,15 @@ function d.data.cifar10(dir, options) end
 --- UCI).
 ---@return diffusion.set set x u8 [1797,8,8,1], classes 1 to 10 named "0" to "9"
 function d.data.digits() end
+
+--- Emoji with their English names: 1,870 pictures of Noto Color Emoji (Google, SIL Open Font
+--- License 1.1), without skin tones. They are read from Debian's packages
+--- fonts-noto-color-emoji and unicode-data. A picture is in the middle of a white square,
+--- averaged over areas. Those that the font doesn't have are left out.
+---@param options? diffusion.data_emoji_options?
+---@return diffusion.set|nil set x u8 [n,size,size,3], captions, groups as classes, subgroups; nil with a message
+---@return string|nil message
+function d.data.emoji(options) end
 
 --- Fashion-MNIST (Xiao et al. 2017): 60,000 (test: 10,000) grey images 28 x 28 of 10 kinds of
 --- clothes. The IDX files are read from `dir`, or else from $DIFFUSION_DATA, or else from
@@ -3059,7 +3075,7 @@ function d.load(path, options) end
 ---@return diffusion.process|string|nil process or the message
 function d.load_model(path, options) end
 
---- Opens a pipe, which draws images: a network that comes with the library, by its name, or a
+--- Opens a pipe, which draws images: one that comes with the library, by its name, or a
 --- folder, as d.hub.load does.
 ---@param name string "digits", a folder, or a name in the cache of huggingface_hub
 ---@param options? diffusion.hub_load_options? for a folder
@@ -3980,7 +3996,9 @@ function d.threads(n) end
 --- merges.txt, or with tokenizer.json. Or that of OpenAI's bpe_simple_vocab_16e6.txt.gz, which
 --- needs no other file. Classes and lower case of characters are those of tokenizers 0.23,
 --- which knows Unicode 15 and what came later. HTML and wrong encodings in a text are not
---- repaired.
+--- repaired. With `words` in place of a path, it has a token for each word of these texts, and
+--- <unk> for others. Its words are runs of letters and numbers in lower case, as
+--- PreTrainedTokenizerFast of transformers cuts them by its file.
 ---@param path string|diffusion.tokenizer_options the path, or a table of options
 ---@return diffusion.tokenizer|nil tokenizer nil with a message if the files can't be read
 ---@return string|nil message
