@@ -7325,7 +7325,7 @@ return {
       { name = "epochs", type = "number", range = "> 0", default = "1", text = "passes over the set, in place of steps" },
       { name = "flip", type = "boolean", default = "false", text = "mirrors each image left to right with probability 1/2" },
       { name = "over", type = "mpi", default = "none", text = "deals each batch out over the ranks of diffusion.mpi" },
-      { name = "pieces", type = "integer", range = ">= 1", default = "8", text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
+      { name = "pieces", type = "integer", range = ">= 1", default = "8 with over", text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
       { name = "seed", type = "integer", default = "follows d.manual_seed", text = "seed of the random numbers" },
       { name = "shuffle", type = "boolean", default = "true", text = "each epoch has an order of its own" },
       { name = "steps", type = "integer", range = ">= 0", default = "by epochs", text = "number of batches" },

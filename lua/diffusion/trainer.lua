@@ -221,8 +221,7 @@ end
 
 --- Trains until the batches end, or until Ctrl-C or SIGTERM. The first Ctrl-C stops it after the current
 --- step. Over ranks it stops all of them, after the next step. The second one has its usual effect on the
---- program. At the library's prompt a third one
---- interrupts the step, and nothing of that step is kept.
+--- program. At the library's prompt a third one interrupts the step, and nothing of that step is kept.
 ---@return table|nil report {step, loss (smoothed), seconds, rate (items per second), resumed = step}; nil and a message
 ---  if Ctrl-C, or a checkpoint that doesn't fit, stopped it
 ---@return string|nil message
@@ -285,12 +284,19 @@ local function check_batches(walk)
     .. "them", kind.shown(walk))
 end
 
+local function check_opt(opt)
+  local fine, step = pcall(function() return opt.step end)
+  if fine and kind.callable(step) then return end
+  fail.raise("trainer: opt must be an optimiser with a method step, got %s; d.adamw(model) makes one", kind.shown(opt))
+end
+
 --- A training run.
 ---@param options diffusion.trainer_options
 ---@return diffusion.trainer
 function trainer.trainer(options)
   local o = opts.check("trainer", options, rules)
   check_batches(o.batches)
+  check_opt(o.opt)
   local keep = o.checkpoint and checkpoint.checkpoint { path = o.checkpoint, model = o.model, opt = o.opt,
                                                         ema = o.ema, batches = o.batches }
   return object.new(class, { keep = keep }, o)

@@ -217,11 +217,13 @@ batches.rules = opts.declare("set_batches", {
   seed = rule.seed,
   flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
   over = { "mpi", as = "diffusion.mpi", text = "deals each batch out over the ranks of diffusion.mpi" },
-  pieces = { "integer", min = 1, otherwise = 8,
+  pieces = { "integer", min = 1, default_text = "8 with over",
     text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
 })
 
 -- ==== making one =========================================================================
+
+local PIECES = 8
 
 local function check_pieces(o, ranks, pieces)
   if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
@@ -237,7 +239,7 @@ end
 
 -- Over ranks all batches are full, and all ranks have rank 0's seeds.
 local function join(own, o, course)
-  local ranks, pieces = o.over, o.pieces or batches.rules.pieces.otherwise
+  local ranks, pieces = o.over, o.pieces or PIECES
   check_pieces(o, ranks, pieces)
   for i, total in ipairs(course.totals) do
     if total < math.huge then course.totals[i] = total // o.size * o.size end

@@ -1643,7 +1643,7 @@ local d = {}
 ---@field epochs? number passes over the set, in place of steps; range > 0; default 1
 ---@field flip? boolean mirrors each image left to right with probability 1/2; default false
 ---@field over? diffusion.mpi deals each batch out over the ranks of diffusion.mpi
----@field pieces? integer with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2; range >= 1; default 8
+---@field pieces? integer with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2; range >= 1; default 8 with over
 ---@field seed? integer seed of the random numbers; default follows d.manual_seed
 ---@field shuffle? boolean each epoch has an order of its own; default true
 ---@field steps? integer number of batches; range >= 0; default by epochs
