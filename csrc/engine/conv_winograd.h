@@ -4,6 +4,6 @@
 
 #include "engine/conv.h"
 
-extern const df_algorithm df_conv_winograd, df_conv_winograd_taps;
+extern const df_algorithm df_conv_winograd;
 
 #endif
