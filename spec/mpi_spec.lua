@@ -97,6 +97,20 @@ describe("training over ranks", function()
     assert.is_true(child.read(at "unsharded") == child.read(at "sharded"), "checkpoints differ")
   end)
 
+  test("gathers the moments of all ranks if one rank has them all", function()
+    local out = succeed(2, [[
+local model = d.nn.model(d.nn.linear(2, 2, { bias = false }))
+local opt = d.adamw(model, { over = mpi, shard = true })
+for _, x0 in d.data.toy.moons(90):batches { size = 8, steps = 1, over = mpi } do
+  d.record(function() return d.mse(model(x0), x0) end):backward()
+  opt:step()
+end
+print("moments", opt:state().second.weight:sum():item())]])
+    local one, other = out:match "moments%s+(%S+)%s+moments%s+(%S+)"
+    assert.equal(one, other)
+    assert.is_true(tonumber(one) > 0)
+  end)
+
   test("goes on from a checkpoint on another number of ranks", function()
     local _, code = run(2, demo .. "trainer.save_every = 12\n"
       .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "again")

@@ -66,7 +66,6 @@ static df_storage *zeros(df_int count) {
 ** midst they would keep free memory in pieces. */
 static df_code make_moments(df_optim *o) {
   o->m = zeros(o->count), o->v = zeros(o->count);
-  o->to = o->count;
   return o->m && o->v ? DF_OK : DF_MEMORY;
 }
 
@@ -245,7 +244,8 @@ static void update_piece(const step_task *t, const df_piece *q) {
   u.lr = (df_real)group->lr;
   u.decay = (df_real)group->decay;
   if (e) u.ema = (df_real)e->rate;
-  df_int at = p->at + q->first, moment = df_piece_at(t->o, q) - t->o->from;
+  df_int at = p->at + q->first;
+  df_int moment = df_piece_at(t->o, q) - (t->o->parted ? t->o->own : 0);
   df_real *average = e ? (df_real *)e->values->body->data + at : NULL;
   df_kernel()->adamw((df_real *)p->home->values->body->data + at,
                      df_tensor_reals(p->leaf.grad) + q->first,

@@ -28,10 +28,9 @@ typedef struct df_optim {
   int pieces;
   df_storage *m, *v; /* first and second moments */
   df_int count;      /* elements of each, over all ranks */
-  const df_link
-      *link;       /* ranks that have a part of the moments each; NULL: all are here */
-  df_int from, to; /* elements of the moments that m and v hold */
-  df_int own, own_end; /* elements that this rank updates, if there is a link */
+  const df_link *link; /* ranks that update a part of the elements each; NULL: none do */
+  df_int own, own_end; /* this rank's part */
+  bool parted;         /* m and v hold this part alone */
   int64_t steps;       /* applied */
 } df_optim;
 

@@ -30,33 +30,29 @@ bool df_piece_is_own(const df_optim *o, const df_piece *q) {
 
 /* ==== moments ====================================================================== */
 
-/* The elements from `from` to `to` of a vector that holds them. */
-static df_storage *cut(const df_optim *o, const df_storage *s, df_int from, df_int to) {
-  df_storage *out = df_storage_new((size_t)(to - from) * sizeof(df_real));
-  if (out)
-    memcpy(out->body->data, (const df_real *)s->body->data + (from - o->from),
-           (size_t)(to - from) * sizeof(df_real));
+/* This rank's part of a whole vector. */
+static df_storage *cut(const df_optim *o, const df_storage *s) {
+  const size_t bytes = (size_t)(o->own_end - o->own) * sizeof(df_real);
+  df_storage *out = df_storage_new(bytes);
+  if (out) memcpy(out->body->data, (const df_real *)s->body->data + o->own, bytes);
   return out;
 }
 
-static df_code replace(df_optim *o, df_storage *m, df_storage *v, df_int from,
-                       df_int to) {
+static df_code replace(df_optim *o, df_storage *m, df_storage *v, bool parted) {
   if (!m || !v) {
     df_storage_release(m);
     df_storage_release(v);
-    return DF_MEMORY;
+    return df_error_code();
   }
   df_storage_release(o->m);
   df_storage_release(o->v);
-  o->m = m, o->v = v;
-  o->from = from, o->to = to;
+  o->m = m, o->v = v, o->parted = parted;
   return DF_OK;
 }
 
 df_code df_optim_part(df_optim *o) {
-  if (!o->link) return DF_OK;
-  return replace(o, cut(o, o->m, o->own, o->own_end), cut(o, o->v, o->own, o->own_end),
-                 o->own, o->own_end);
+  if (!o->link || o->parted) return DF_OK;
+  return replace(o, cut(o, o->m), cut(o, o->v), true);
 }
 
 df_code df_optim_shard(df_optim *o, const df_link *link) {
@@ -90,9 +86,9 @@ static df_storage *gathered(const df_optim *o, const df_storage *part) {
 }
 
 df_code df_optim_whole(df_optim *o) {
-  if (!o->link || o->to - o->from == o->count) return DF_OK;
+  if (!o->parted) return DF_OK;
   df_storage *m = gathered(o, o->m), *v = gathered(o, o->v);
-  return replace(o, m, v, 0, o->count) == DF_OK ? DF_OK : df_error_code();
+  return replace(o, m, v, false);
 }
 
 typedef void mover(df_real *value, df_real *in_vector, df_int n);
