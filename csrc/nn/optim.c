@@ -227,7 +227,9 @@ static const df_ema *next_ema(const df_step *step, const df_home *home, int *i) 
 
 /* The values of others' pieces have come already: only averages follow. */
 static void follow_piece(const step_task *t, const df_piece *q) {
-  const df_param *p = t->o->slice[q->slice].param;
+  const df_slice *s = &t->o->slice[q->slice];
+  const df_param *p = s->param;
+  if (!is_active(s) || df_piece_is_own(t->o, q)) return;
   int next = 0;
   const df_ema *e;
   while ((e = next_ema(t->step, p->home, &next))) df_ema_move(e, p->at + q->first, q->n);
@@ -261,11 +263,7 @@ static void update_pieces(void *context, df_int begin, df_int end) {
 
 static void follow_pieces(void *context, df_int begin, df_int end) {
   const step_task *t = context;
-  for (df_int i = begin; i < end; i++) {
-    const df_piece *q = &t->o->piece[i];
-    if (is_active(&t->o->slice[q->slice]) && !df_piece_is_own(t->o, q))
-      follow_piece(t, q);
-  }
+  for (df_int i = begin; i < end; i++) follow_piece(t, &t->o->piece[i]);
 }
 
 static df_update constants(const df_optim *o, const df_step *step, double scale) {

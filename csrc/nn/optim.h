@@ -26,8 +26,8 @@ typedef struct df_optim {
   int slices;
   df_piece *piece;
   int pieces;
-  df_storage *m, *v; /* first and second moments */
-  df_int count;      /* elements of each, over all ranks */
+  df_storage *m, *v;   /* first and second moments */
+  df_int count;        /* elements of each, over all ranks */
   const df_link *link; /* ranks that update a part of the elements each; NULL: none do */
   df_int own, own_end; /* this rank's part */
   bool parted;         /* m and v hold this part alone */

@@ -91,33 +91,24 @@ df_code df_optim_whole(df_optim *o) {
   return replace(o, m, v, false);
 }
 
-typedef void mover(df_real *value, df_real *in_vector, df_int n);
-
-static void take(df_real *value, df_real *in_vector, df_int n) {
-  memcpy(in_vector, value, (size_t)n * sizeof *value);
-}
-
-static void give(df_real *value, df_real *in_vector, df_int n) {
-  memcpy(value, in_vector, (size_t)n * sizeof *value);
-}
-
-/* Moves the values of own pieces, or of others', between the models and a vector. */
-static void move(const df_optim *o, bool own, df_real *vector, mover *to) {
+/* Copies the values of own pieces into a vector, or those of others out of it. */
+static void copy_values(const df_optim *o, bool own, df_real *vector) {
   for (int i = 0; i < o->pieces; i++) {
     const df_piece *q = &o->piece[i];
     const df_param *p = o->slice[q->slice].param;
     if (df_piece_is_own(o, q) != own) continue;
-    to((df_real *)p->home->values->body->data + p->at + q->first,
-       vector + df_piece_at(o, q), q->n);
+    df_real *value = (df_real *)p->home->values->body->data + p->at + q->first;
+    df_real *place = vector + df_piece_at(o, q);
+    memcpy(own ? place : value, own ? value : place, (size_t)q->n * sizeof *value);
   }
 }
 
 df_code df_optim_share_values(df_optim *o) {
   df_real *all = df_alloc((size_t)o->count * sizeof *all);
   if (!all) return DF_MEMORY;
-  move(o, true, all, take);
+  copy_values(o, true, all);
   df_code code = share(o, all + o->own, all);
-  if (code == DF_OK) move(o, false, all, give);
+  if (code == DF_OK) copy_values(o, false, all);
   df_free(all);
   return code;
 }
