@@ -62,9 +62,14 @@ static bool furnish(plan *p) {
   return true;
 }
 
+static bool is_under_way(const bucket *b) { return b->begun && !b->done; }
+
+/* MPI may still read and write the arrays of a sum under way, after a failed pass. A sum
+** can't be cancelled, so they stay. */
 static void forget(void *of) {
   plan *p = of;
   for (int k = 0; p->bucket && k < p->buckets; k++) {
+    if (is_under_way(&p->bucket[k])) continue;
     free(p->bucket[k].data);
     free(p->bucket[k].sum.scratch);
   }
@@ -134,7 +139,7 @@ static bool go_on(plan *p, bool *all) {
   *all = true;
   for (int k = 0; k < p->buckets; k++) {
     bucket *b = &p->bucket[k];
-    if (b->begun && !b->done && !comm_sum_go_on(&b->sum, &b->done)) return false;
+    if (is_under_way(b) && !comm_sum_go_on(&b->sum, &b->done)) return false;
     *all = *all && b->done;
   }
   return true;
