@@ -154,6 +154,35 @@ describe("lesson 15", function()
 end)
 
 describe("a backward pass that failed on the way", function()
+  test("is the reason that later ones give, however often", function()
+    local out = succeed(2, [[
+local factor
+local network = d.nn.module("network", function(m)
+  m.first = d.nn.linear(2, 2)
+  m.second = d.nn.linear(2, 2)
+  function m:forward(x) return self.second(self.first(x) * factor) end
+end)
+local model, other = d.nn.model(network()), d.nn.model(d.nn.linear(2, 2))
+local opt, opt2 = d.adamw(model, { over = mpi }), d.adamw(other, { over = mpi })
+local function refused(loss, part)
+  local fine, message = pcall(loss.backward, loss)
+  assert(not fine and message:find(part, 1, true), message)
+end
+for _, x0 in d.data.toy.moons(90):batches { size = 8, steps = 1, over = mpi, pieces = 2 } do
+  local function loss_of(network) return d.record(function() return d.mse(network(x0), x0) end) end
+  factor = d.ones(1, 1)
+  local loss = loss_of(model)
+  factor:mul_(2)
+  refused(loss, "written to in place")
+  for _, network in ipairs { model, other } do
+    loss = loss_of(network)
+    for _ = 1, 2 do refused(loss, "an earlier backward of this rank failed") end
+  end
+end
+print("fine", opt, opt2)]])
+    assert.equal(2, select(2, out:gsub("fine", "")))
+  end)
+
   -- The large gradient is under way when the product fails. Its message arrives after the optimiser is gone.
   test("leaves the memory of its messages alone", function()
     local out = succeed(2, [[

@@ -126,7 +126,9 @@ static df_code start(df_tape *tape, df_tensor *loss, df_tensor *g, const df_reco
   df_code code = df_record_seed(r, loss->slot, g, walk);
   if (code != DF_OK) return code;
   r->within = of != NULL;
-  return of ? DF_OK : tell_begin(tape, loss);
+  if (of || tell_begin(tape, loss) == DF_OK) return DF_OK;
+  df_walk_give_up(r, true);
+  return df_error_code();
 }
 
 static df_code may_walk(const df_record *r, const df_tensor *loss, const df_tensor *g) {
