@@ -92,8 +92,10 @@ endif
 endif
 
 # -- diffusion/mpi.so, where MPI is found: MPI=no leaves it out, MPI=mpich names its pkg-config ----
-MPI        ?= $(firstword $(foreach name,ompi-c ompi mpich mpi-c mpi,$(if $(call ask,--libs $(name)),$(name))) \
+ifndef MPI
+MPI        := $(firstword $(foreach name,ompi-c ompi mpich mpi-c mpi,$(if $(call ask,--libs $(name)),$(name))) \
               $(if $(shell command -v mpicc),mpicc))
+endif
 ifeq ($(filter-out no,$(MPI)),mpicc)
 MPI_CC     := mpicc
 else ifneq ($(filter-out no,$(MPI)),)
@@ -109,7 +111,7 @@ $(BUILD)/diffusion/mpi.$(LIB_EXTENSION): $(mpi_OBJECTS)
 	@mkdir -p $(@D)
 	$(SHOW)$(MPI_CC) $(LIBFLAG) $(KEEP) $(CHECKS) -o $@ $^ $(MPI_LIBS)
 
-$(BUILD)/mpi/%.o: csrc/%.c $(BUILD)/flags
+$(BUILD)/mpi/%.o: csrc/%.c $(BUILD)/flags $(BUILD)/mpi/flags
 	@mkdir -p $(@D)
 	$(SHOW)$(MPI_CC) $(CFLAGS) -O3 $(OURS) $(CHECKS) -MMD -MP -c $< -o $@
 
@@ -127,11 +129,12 @@ $(BUILD)/core64/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) $(CFLAGS) $(OURS) $(CHECKS) $(ISA) -DDF_DOUBLE -MMD -MP -c $< -o $@
 
-# Changes only when the flags have changed since the last build.
-$(BUILD)/flags: always
-	@mkdir -p $(BUILD)
-	@echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' | cmp -s - $@ \
-	  || echo '$(CC) $(CFLAGS) $(OURS) $(CHECKS)' > $@
+# These change only when the flags have changed since the last build.
+$(BUILD)/flags: FLAGS = $(CC) $(CFLAGS) $(OURS) $(CHECKS)
+$(BUILD)/mpi/flags: FLAGS = $(MPI_CC) $(MPI_LIBS)
+$(BUILD)/flags $(BUILD)/mpi/flags: always
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
 
 -include $(core_OBJECTS:.o=.d) $(core64_OBJECTS:.o=.d) $(mpi_OBJECTS:.o=.d)
 

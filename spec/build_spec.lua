@@ -27,6 +27,18 @@ describe("the build", function()
     assert.falsy(text:find "liblua")
   end)
 
+  local both = select(2, output "pkg-config --exists ompi mpich") and it or pending
+  both("links the MPI that is named, also after another one", function()
+    local place = os.tmpname()
+    os.remove(place)
+    local module = place .. "/diffusion/mpi.so"
+    for _, one in ipairs { { "ompi", "libmpi%.so" }, { "mpich", "libmpich%.so" } } do
+      output(("env -u MAKEFLAGS -u LD_PRELOAD make -s BUILD=%s MPI=%s %s"):format(place, one[1], module))
+      assert.match(one[2], (output("ldd " .. module)))
+    end
+    output("rm -r " .. place)
+  end)
+
   it("installs what runs elsewhere", function()
     local place = os.tmpname()
     os.remove(place)
