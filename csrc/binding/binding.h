@@ -41,6 +41,9 @@ int dfl_world(lua_State *L, const char *path);
 void dfl_push_function(lua_State *L, const luaL_Reg *row);
 /* Adds rows (NULL-terminated) to the table on top of the stack. */
 void dfl_set_functions(lua_State *L, const luaL_Reg *rows);
+/* Makes a metatable of this name. `meta`, if it isn't NULL, lists metamethods. */
+void dfl_new_type(lua_State *L, const char *name, lua_CFunction finaliser,
+                  const luaL_Reg *meta, const luaL_Reg *methods);
 
 /* Returns x (or NULL) and keeps it alive until the call ends. */
 df_tensor *dfl_hold(lua_State *L, df_tensor *x);

@@ -3,6 +3,14 @@
 #include "binding/state.h"
 #include "ops/sink.h"
 
+static void push_weak_table(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 /* ==== records ======================================================================= */
 
 static const char records_key; /* weak table: df_record * -> its userdata */
@@ -24,11 +32,7 @@ void dfl_set_record(lua_State *L, const df_record *record) {
 }
 
 void dfl_open_box(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  push_weak_table(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &records_key);
 }
 
@@ -38,11 +42,7 @@ static const char rows_key; /* weak table: userdata of a tensor -> true */
 
 void dfl_list_rows(lua_State *L, df_int rows) {
   dfl_context(L)->rows = rows;
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  push_weak_table(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &rows_key);
 }
 

@@ -63,3 +63,15 @@ void dfl_set_functions(lua_State *L, const luaL_Reg *rows) {
     lua_setfield(L, -2, row->name);
   }
 }
+
+void dfl_new_type(lua_State *L, const char *name, lua_CFunction finaliser,
+                  const luaL_Reg *meta, const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  if (meta) dfl_set_functions(L, meta);
+  lua_pushcfunction(L, finaliser);
+  lua_setfield(L, -2, "__gc");
+  lua_newtable(L);
+  dfl_set_functions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

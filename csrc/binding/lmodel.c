@@ -13,6 +13,16 @@ df_home *dfl_home(lua_State *L, int arg) {
   return dfl_living(L, arg, b->home);
 }
 
+df_home **dfl_homes(lua_State *L, int arg, int *n) {
+  *n = (int)luaL_len(L, arg);
+  df_home **home = lua_newuserdatauv(L, ((size_t)*n + 1) * sizeof *home, 0);
+  for (int i = 0; i < *n; i++, lua_pop(L, 1)) {
+    lua_geti(L, arg, i + 1);
+    home[i] = dfl_home(L, -1);
+  }
+  return home;
+}
+
 /* buffer:drop(), also the finaliser. If it was not started, its layers are free again. */
 static int l_drop(lua_State *L) {
   home_box *b = luaL_checkudata(L, 1, DFL_HOME);
@@ -234,11 +244,5 @@ static const luaL_Reg functions[] = {
 
 void dfl_open_model(lua_State *L) {
   dfl_functions(L, functions);
-  luaL_newmetatable(L, DFL_HOME);
-  lua_pushcfunction(L, l_drop);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  dfl_new_type(L, DFL_HOME, l_drop, NULL, methods);
 }

@@ -12,6 +12,8 @@ df_layer *dfl_layer(lua_State *L, int arg); /* raises unless a layer */
 df_layer **dfl_new_layer(lua_State *L);
 
 df_home *dfl_home(lua_State *L, int arg);
+/* Those in the list at `arg`, in a userdata left on the stack. */
+df_home **dfl_homes(lua_State *L, int arg, int *n);
 
 #define DFL_HOME "diffusion.home"
 

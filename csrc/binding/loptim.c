@@ -107,17 +107,13 @@ static int *integers(lua_State *L, int arg) {
 
 /* adamw(list of parameter buffers, group of each of their parameters, from 0) */
 static int l_adamw(lua_State *L) {
-  lua_Integer homes = luaL_len(L, 1);
   const int *group = integers(L, 2);
-  df_home **home = lua_newuserdatauv(L, ((size_t)homes + 1) * sizeof *home, 0);
-  for (lua_Integer i = 1; i <= homes; i++, lua_pop(L, 1)) {
-    lua_geti(L, 1, i);
-    home[i - 1] = dfl_home(L, -1);
-  }
+  int homes;
+  df_home **home = dfl_homes(L, 1, &homes);
   optim_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->optim = NULL;
   luaL_setmetatable(L, DFL_OPTIM);
-  b->optim = df_optim_new(home, (int)homes, group);
+  b->optim = df_optim_new(home, homes, group);
   return b->optim ? 1 : dfl_raise(L);
 }
 
@@ -240,19 +236,8 @@ static const luaL_Reg functions[] = {
   { NULL, NULL },
 };
 
-static void new_type(lua_State *L, const char *name, lua_CFunction gc,
-                     const luaL_Reg *methods) {
-  luaL_newmetatable(L, name);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
-}
-
 void dfl_open_optim(lua_State *L) {
   dfl_functions(L, functions);
-  new_type(L, DFL_EMA, l_ema_gc, ema_methods);
-  new_type(L, DFL_OPTIM, l_optim_gc, optim_methods);
+  dfl_new_type(L, DFL_EMA, l_ema_gc, NULL, ema_methods);
+  dfl_new_type(L, DFL_OPTIM, l_optim_gc, NULL, optim_methods);
 }

@@ -59,21 +59,17 @@ static const df_link *check_link(lua_State *L, int arg) {
 
 /* over(list of parameter buffers, link, {bucket = elements, tree =}) */
 static int l_over(lua_State *L) {
-  const lua_Integer homes = luaL_len(L, 1);
   const df_link *link = check_link(L, 2);
   const df_plan_opts opts = { .width = (int)sizeof(df_real),
                               .most = dfl_field_int(L, 3, "bucket", 1),
                               .in_tree = dfl_field_flag(L, 3, "tree", true) };
-  df_home **home = lua_newuserdatauv(L, ((size_t)homes + 1) * sizeof *home, 0);
-  for (lua_Integer i = 1; i <= homes; i++, lua_pop(L, 1)) {
-    lua_geti(L, 1, i);
-    home[i - 1] = dfl_home(L, -1);
-  }
+  int homes;
+  df_home **home = dfl_homes(L, 1, &homes);
   over_box *b = lua_newuserdatauv(L, sizeof *b, 0);
   b->over = NULL;
   luaL_setmetatable(L, DFL_OVER);
   dfl_collect(L);
-  b->over = df_over_new(dfl_tape(L), link, home, (int)homes, &opts);
+  b->over = df_over_new(dfl_tape(L), link, home, homes, &opts);
   return b->over ? 1 : dfl_raise(L);
 }
 
@@ -166,11 +162,5 @@ static const luaL_Reg functions[] = {
 void dfl_open_over(lua_State *L) {
   set_hooks(L);
   dfl_functions(L, functions);
-  luaL_newmetatable(L, DFL_OVER);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  dfl_new_type(L, DFL_OVER, l_gc, NULL, methods);
 }

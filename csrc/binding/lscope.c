@@ -89,12 +89,5 @@ static const luaL_Reg meta[] = { { "__close", l_close }, { NULL, NULL } };
 
 void dfl_open_scope(lua_State *L) {
   dfl_functions(L, functions);
-  luaL_newmetatable(L, DFL_SCOPE);
-  dfl_set_functions(L, meta);
-  lua_pushcfunction(L, l_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  dfl_new_type(L, DFL_SCOPE, l_gc, meta, methods);
 }

@@ -369,12 +369,5 @@ static const luaL_Reg methods[] = {
 void dfl_open_tape(lua_State *L) {
   dfl_functions(L, functions);
   dfl_methods(L, methods);
-  luaL_newmetatable(L, DFL_RECORD);
-  dfl_set_functions(L, meta);
-  lua_pushcfunction(L, l_free);
-  lua_setfield(L, -2, "__gc");
-  lua_newtable(L);
-  dfl_set_functions(L, record_methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  dfl_new_type(L, DFL_RECORD, l_free, meta, record_methods);
 }
