@@ -297,6 +297,7 @@ wrong("size = 12 can't be cut into pieces = 8 of equal size; the next that can i
   { size = 12, over = mpi })
 wrong("give over = mpi too", set.batches, set, { size = 12, pieces = 4 })
 wrong("option 'over'", d.adamw, model, { over = {} })
+wrong("option 'bucket': number in (0, 4096] expected, got 1e+20", d.adamw, model, { over = mpi, bucket = 1e20 })
 for _, x0 in set:batches { size = 8, steps = 1, over = mpi } do
   wrong("no optimiser sums gradients", d.record, function() return d.mse(model(x0, 1), x0) end)
 end

@@ -327,7 +327,7 @@ return {
     options = {
       { name = "accumulate", type = "\"mean\" or \"sum\"", default = "\"mean\"", text = "combines the gradients of the backward calls between two steps" },
       { name = "betas", type = "list of 2 numbers", default = "{0.9, 0.999}", text = "decays of both moments, in [0, 1)" },
-      { name = "bucket", type = "number", range = "> 0", default = "4", text = "with `over`: MiB of gradients that are sent at once" },
+      { name = "bucket", type = "number", range = "(0, 4096]", default = "4", text = "with `over`: MiB of gradients that are sent at once" },
       { name = "clip", type = "number", range = "> 0", default = "none", text = "largest L2 norm of the whole gradient" },
       { name = "ema", type = "ema or list of emas", default = "none", text = "averages that each step updates" },
       { name = "epsilon", type = "number", range = ">= 1e-37", default = "1e-8", text = "added to the root of the second moment" },

@@ -9,7 +9,7 @@ local d = {}
 ---@class (exact) diffusion.adamw_options
 ---@field accumulate? "mean"|"sum" combines the gradients of the backward calls between two steps; default "mean"
 ---@field betas? number[] decays of both moments, in [0, 1); default {0.9, 0.999}
----@field bucket? number with `over`: MiB of gradients that are sent at once; range > 0; default 4
+---@field bucket? number with `over`: MiB of gradients that are sent at once; range (0, 4096]; default 4
 ---@field clip? number largest L2 norm of the whole gradient; range > 0
 ---@field ema? diffusion.ema|diffusion.ema[] averages that each step updates
 ---@field epsilon? number added to the root of the second moment; range >= 1e-37; default 1e-8
