@@ -77,8 +77,8 @@ static int l_over(lua_State *L) {
 static int l_begin_part(lua_State *L) {
   df_over *o = check_over(L);
   const int k = (int)luaL_checkinteger(L, 2), n = (int)luaL_checkinteger(L, 3);
-  df_code code = df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
-  return code == DF_OK ? 0 : dfl_raise(L);
+  df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
+  return 0;
 }
 
 static int l_end_part(lua_State *L) {
@@ -111,7 +111,7 @@ static int l_swap(lua_State *L) {
   return 0;
 }
 
-/* list_rows(n): from now on; 0 ends it */
+/* list_rows(n): lists tensors of n rows that are made from now on; 0 ends it */
 static int l_list_rows(lua_State *L) {
   dfl_list_rows(L, (df_int)luaL_checkinteger(L, 1));
   return 0;
@@ -129,7 +129,7 @@ static int l_is_freed(lua_State *L) {
   return 1;
 }
 
-/* first_sample([n]) -> the number from which draws count samples, before n was set */
+/* first_sample([n]) -> the batch's first sample, as draws count, before n is set */
 static int l_first_sample(lua_State *L) {
   df_tape *tape = dfl_tape(L);
   const lua_Integer before = df_tape_first(tape);

@@ -43,9 +43,9 @@ comm_traffic comm_sent(void);
 
 typedef enum comm_kind { COMM_F32, COMM_F64, COMM_I64 } comm_kind;
 
-/* The sum of one array over all ranks, in place, as a machine that never waits. Pairs of
-** ranks at distances 1, 2, 4 ... are added first, so the order of additions is a binary
-** tree over the ranks. */
+/* The sum of one array over all ranks, in place, in steps that don't wait. Pairs of ranks
+** at distances 1, 2, 4 ... are added first, so the order of additions is a binary tree
+** over the ranks. */
 typedef struct comm_sum {
   void *data, *scratch;
   df_int n;

@@ -8,8 +8,8 @@
 
 enum { FOLD = 1, HALVE, DOUBLE, UNFOLD, EXCHANGE, LIBRARY, DONE };
 
-#define SHORT                                                                            \
-  4096 /* elements; up to here whole arrays are exchanged, in half the steps */
+/* Arrays of up to so many elements are exchanged whole, in half the steps. */
+#define SHORT 4096
 
 static comm_traffic sent;
 

@@ -123,10 +123,9 @@ static df_code on_begin(void *of, double loss) {
   return DF_OK;
 }
 
-df_code df_over_begin_part(df_over *o, int k, int n, double loss) {
+void df_over_begin_part(df_over *o, int k, int n, double loss) {
   o->part = k, o->parts = n;
   carry_loss(o, loss);
-  return DF_OK;
 }
 
 df_code df_over_end_part(df_over *o) {

@@ -28,7 +28,7 @@ typedef struct df_over {
   int part, parts; /* under way, of those of this rank */
   double loss_of[DF_OVER_LEVELS];
   double loss;  /* mean of the last batch, over all ranks */
-  double stop;  /* this rank's wish to stop, 0 or 1 */
+  bool stop;    /* this rank wishes to stop */
   bool stopped; /* a rank wished to, as of the last batch */
   bool under_way, broken;
 } df_over;
@@ -40,7 +40,7 @@ df_over *df_over_new(df_tape *tape, const df_link *link, df_home *const *home, i
 void df_over_free(df_over *o); /* NULL is fine. Set o->tape to NULL if it is gone. */
 
 /* In a backward pass, before and after the walk of part k of n, from 0. */
-df_code df_over_begin_part(df_over *o, int k, int n, double loss);
+void df_over_begin_part(df_over *o, int k, int n, double loss);
 df_code df_over_end_part(df_over *o);
 
 #endif
