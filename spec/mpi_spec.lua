@@ -183,6 +183,31 @@ print("fine", opt, opt2)]])
     assert.equal(2, select(2, out:gsub("fine", "")))
   end)
 
+  -- The bucket of the last layer, which is used first, waits for the other one.
+  test("can be repeated on one rank", function()
+    local out = succeed(1, [[
+local factor
+local network = d.nn.module("network", function(m)
+  m.second = d.nn.linear(2, 2)
+  m.first = d.nn.linear(2, 2)
+  function m:forward(x) return self.second(self.first(x) * factor * 1.5) end
+end)
+local model = d.nn.model(network())
+local opt = d.adamw(model, { over = mpi, reproducible = false, bucket = 1e-5 })
+for _, x0 in d.data.toy.moons(90):batches { size = 8, steps = 1, over = mpi, pieces = 1 } do
+  local function loss()
+    factor = d.ones(1, 1)
+    return d.record(function() return d.mse(model(x0), x0) end)
+  end
+  local damaged = loss()
+  factor:mul_(2)
+  assert(not pcall(damaged.backward, damaged))
+  loss():backward()
+  print("norm", opt:step())
+end]])
+    assert.is_true(tonumber(out:match "norm%s+(%S+)") > 0)
+  end)
+
   -- The large gradient is under way when the product fails. Its message arrives after the optimiser is gone.
   test("leaves the memory of its messages alone", function()
     local out = succeed(2, [[

@@ -19,10 +19,11 @@ typedef struct df_link {
   int version, rank, size;
   void *(*plan)(const df_int *count, int n, const df_plan_opts *opts);
   void (*forget)(void *plan);
+  void (*begin)(void *plan); /* a round */
   /* Array i of this rank is complete; it is copied. */
   bool (*ready)(void *plan, int i, const void *array);
-  bool (*progress)(void *plan); /* short; call it often */
-  bool (*finish)(void *plan);   /* waits for all sums; then a new round may begin */
+  bool (*progress)(void *plan);                /* short; call it often */
+  bool (*finish)(void *plan);                  /* waits for all sums */
   const void *(*sum)(const void *plan, int i); /* until the next round */
   /* `all` holds the parts of all ranks, of so many bytes each, once this rank's is there.
   ** `part` is where it is, or its place in `all`. */

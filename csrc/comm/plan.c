@@ -28,7 +28,6 @@ typedef struct plan {
   bucket *bucket;
   int buckets;
   int begun; /* without the tree, buckets begin in order: collective calls must */
-  bool fresh;
 } plan;
 
 static int next_tag = 1;
@@ -89,7 +88,7 @@ static void *make(const df_int *count, int n, const df_plan_opts *opts) {
   if (!are_countable(count, n)) return NULL;
   plan *p = calloc(1, sizeof *p);
   if (!p) return comm_no_memory(), NULL;
-  p->opts = *opts, p->n = n, p->fresh = true;
+  p->opts = *opts, p->n = n;
   p->place = calloc((size_t)n, sizeof *p->place);
   p->bucket = calloc((size_t)n, sizeof *p->bucket);
   if (p->place && p->bucket) {
@@ -102,8 +101,8 @@ static void *make(const df_int *count, int n, const df_plan_opts *opts) {
 
 /* ==== a round ======================================================================= */
 
-static void renew(plan *p) {
-  p->fresh = false;
+static void begin(void *of) {
+  plan *p = of;
   p->begun = 0;
   for (int k = 0; k < p->buckets; k++) {
     bucket *b = &p->bucket[k];
@@ -112,16 +111,16 @@ static void renew(plan *p) {
   }
 }
 
-static bool begin(bucket *b) {
+static bool begin_bucket(bucket *b) {
   b->begun = true;
   return comm_sum_begin(&b->sum);
 }
 
 /* Without the tree, a complete bucket waits for those before it. */
 static bool begin_those_ready(plan *p, bucket *b) {
-  if (p->opts.in_tree) return begin(b);
+  if (p->opts.in_tree) return begin_bucket(b);
   while (p->begun < p->buckets && p->bucket[p->begun].missing == 0)
-    if (!begin(&p->bucket[p->begun++])) return false;
+    if (!begin_bucket(&p->bucket[p->begun++])) return false;
   return true;
 }
 
@@ -130,7 +129,6 @@ static bool ready(void *of, int i, const void *array) {
   const place *at = &p->place[i];
   bucket *b = &p->bucket[at->bucket];
   const size_t width = (size_t)p->opts.width;
-  if (p->fresh) renew(p);
   memcpy(b->data + (size_t)at->at * width, array, (size_t)at->n * width);
   return --b->missing > 0 || begin_those_ready(p, b);
 }
@@ -146,17 +144,14 @@ static bool go_on(plan *p, bool *all) {
 }
 
 static bool progress(void *of) {
-  plan *p = of;
   bool all;
-  return p->fresh || go_on(p, &all);
+  return go_on(of, &all);
 }
 
 static bool finish(void *of) {
-  plan *p = of;
   bool all = false;
   while (!all)
-    if (!go_on(p, &all)) return false;
-  p->fresh = true;
+    if (!go_on(of, &all)) return false;
   return true;
 }
 
@@ -173,6 +168,7 @@ const df_link *comm_link(void) {
                     .size = comm_size(),
                     .plan = make,
                     .forget = forget,
+                    .begin = begin,
                     .ready = ready,
                     .progress = progress,
                     .finish = finish,

@@ -108,6 +108,7 @@ static df_code on_begin(void *of, double loss) {
                               "gradients were summed over ranks, so the ranks differ; "
                               "end this run");
   o->under_way = true;
+  o->link->begin(o->plan);
   o->part = 0, o->parts = 1;
   o->loss_of[0] = loss;
   for (int i = 0; i < o->n; i++) {
