@@ -38,6 +38,12 @@ local flow = d.process { schedule = d.schedule.flow {}, predict = "x0" }
 local ode = d.likelihood.ode(points:denoiser(flow), flow, points:sample(5, { seed = 1 }),
   { divergence = "hutchinson", over = over })
 add(ode.nats) add(ode.mean) add(ode.evaluations)
+for _, how in ipairs { "exact", "hutchinson" } do -- 2 samples on 3 ranks
+  local few = d.likelihood.ode(points:denoiser(flow), flow, points:sample(2, { seed = 1 }),
+    { divergence = how, over = over })
+  add(few.nats) add(few.from) add(few.to)
+end
+add(d.likelihood.vlb(model, process, x0:narrow(1, 1, 2), { t = 4, seed = 2, class = { 1, 2 }, over = over }).total)
 local pictures = d.rand({ 5, 28, 28, 1 }, { seed = 1 })
 add(d.metric.fashion_frechet(pictures, { over = over })) add(d.metric.fashion_accuracy(pictures, 1, { over = over }))
 add(d.metric.fashion_features(pictures, { over = over }))

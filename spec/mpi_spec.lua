@@ -126,6 +126,62 @@ print("moments", opt:state().second.weight:sum():item())]])
     assert.near(tonumber(digest), tonumber(digest_of(2, "fast")), 1e-4)
   end)
 
+  test("has the same gradient of a loss [] and of a loss [1]", function()
+    succeed(0, [[
+local model, set = d.mlp { dim = 2, hidden = 8, depth = 1 }, d.data.toy.moons(90)
+local opt = d.adamw(model, { over = mpi })
+local function gradients(keep)
+  local out = {}
+  for _, x0 in set:batches { size = 16, steps = 1, seed = 1, over = mpi } do
+    local loss = d.record(function() return (model(x0, 1) - x0):square():reshape(-1):mean(1, keep) end)
+    assert(loss:dim() == (keep and 1 or 0))
+    loss:backward()
+    for name, p in model:parameters() do out[name] = p.grad:clone() end
+    opt:zero()
+  end
+  return out
+end
+local one = gradients(true)
+for name, g in pairs(gradients(false)) do assert(g:equal(one[name]), name) end]])
+  end)
+
+  test("ends at a later optimiser of the model", function()
+    succeed(2, [[
+local model, x0 = d.mlp { dim = 2, hidden = 8, depth = 1 }, d.randn(4, 2)
+local first = d.adamw(model, { over = mpi })
+local alone = d.adamw(model, {})
+if mpi.rank == 0 then -- others take no part
+  d.record(function() return d.mse(model(x0, 1), x0) end):backward()
+  alone:step()
+end
+local fine, message = pcall(first.step, first)
+assert(not fine and message:find("a later optimiser has a model of this one", 1, true), message)
+assert(first.loss == nil)]])
+  end)
+
+  test("traces a loss that isn't finite through inputs of pieces", function()
+    succeed(0, [[
+local model = d.context_mlp { dim = 2, context = 1, hidden = 8, depth = 1 }
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" } }
+local trainer = d.trainer { model = model, objective = objective, opt = d.adamw(model, { over = mpi }), quiet = true,
+  batches = d.data.toy.moons(90):batches { size = 16, steps = 1, over = mpi },
+  inputs = function(batches) return { context = d.full({ #batches.examples, 1 }, 0 / 0) } end }
+local fine, message = pcall(trainer.run, trainer)
+assert(not fine and message:find("at or after 'context", 1, true), message)]])
+  end)
+
+  test("refuses a checkpoint that only some ranks find, and changes nothing", function()
+    local start = demo:gsub("over = mpi, bucket", "over = mpi, shard = true, bucket")
+    succeed(2, start .. "batches.step = 28 assert(trainer:run())", folder, "partly0")
+    local out = succeed(2, start:gsub("folder %.%. \"/\" %.%. name,", "folder .. \"/partly\" .. mpi.rank,", 1) .. [[
+local before = opt.steps
+local done, message = trainer:run()
+assert(done == nil and opt.steps == before and batches.step == 0, message)
+print(message)]], folder, "partly")
+    local sentence = "rank 0 finds step 2, but rank 1 finds no file; all ranks must see one file"
+    assert.equal(2, select(2, out:gsub(sentence, "")), out)
+  end)
+
   test("sends what recursive halving and doubling needs", function()
     local out = succeed(4, [[
 local model = d.mlp { dim = 2, hidden = 64, depth = 2 }

@@ -60,7 +60,7 @@ function Checkpoint:save(extra)
   local own, tensors = private[self], {}
   local ranks = ranks_of(own)
   if ranks and ranks.rank > 0 then
-    if own.opt then optim.help_state(own.opt) end
+    if own.opt then own.opt:state() end -- all ranks gather sharded moments
     return true
   end
   local facts = { random = deal.random_state(), extra = extra or {} }
@@ -136,17 +136,41 @@ local function trouble_of(own, tensors, facts)
   return own.opt and optim.mismatch(own.opt, optimiser_state(tensors, facts)) or nil
 end
 
--- Reads the file into the parts of the training: true, false without a file, or nil and a message.
-local function load(own)
+-- The tensors and facts of the file, false without a file, or nil and a message. Nothing is changed.
+local function read(own)
   if core.place(own.path) == "new" then return false end -- a file that can't be read is an error
   local tensors, facts = container.read(own.path, "checkpoint")
   if not tensors then return nil, facts end
   local trouble = trouble_of(own, tensors, facts)
-  if not trouble and own.batches then
-    local ok, message = own.batches:load_state(facts.batches)
-    if not ok then trouble = message end
-  end
   if trouble then return legible.refused("%s: %s", own.path, trouble) end
+  return tensors, facts
+end
+
+local function found(own, tensors, facts)
+  if not tensors then return facts and ("a fault (%s)"):format(facts) or "no file" end
+  return ("step %s"):format(own.opt and facts.opt.steps or facts.batches.step)
+end
+
+-- The ranks must find the same: others would begin again, or elsewhere.
+local function agree(own, tensors, facts)
+  local ranks = ranks_of(own)
+  if not ranks then return tensors, facts end
+  local all = ranks.gather_text(found(own, tensors, facts))
+  for r = 2, #all do
+    if all[r] ~= all[1] then
+      return legible.refused("%s: rank 0 finds %s, but rank %d finds %s; all ranks must see one file", own.path, all[1],
+        r - 1, all[r])
+    end
+  end
+  return tensors, facts
+end
+
+-- Reads the file into the parts of the training.
+local function fill(own, tensors, facts)
+  if own.batches then
+    local ok, message = own.batches:load_state(facts.batches)
+    if not ok then return legible.refused("%s: %s", own.path, message) end
+  end
   trained.set(own.model, facts.trained) -- older files, and damaged ones, say nothing
   own.model:load_state(take(tensors, "model"))
   for i, one in ipairs(own.averages) do
@@ -159,22 +183,6 @@ local function load(own)
   return true
 end
 
--- The ranks must have found the same: others would begin again, or elsewhere.
-local function agree(own, loaded, message)
-  local ranks = ranks_of(own)
-  if not ranks then return loaded, message end
-  local text = loaded and ("at step %d"):format(own.opt and own.opt.steps or own.batches.step)
-    or message or "without a file"
-  local all = ranks.gather_text(text)
-  for r = 2, #all do
-    if all[r] ~= all[1] then
-      return legible.refused("%s: rank 0 is %s, but rank %d %s; all ranks must see the file", own.path, all[1], r - 1,
-        all[r])
-    end
-  end
-  return loaded, message
-end
-
 --- Resumes from the file, if there is one. Over ranks all of them read it. Their number may be another
 --- than that of the ranks that saved it.
 ---@return boolean|nil loaded true; false if there is no file; nil and a message, with nothing
@@ -182,7 +190,9 @@ end
 ---@return string|nil message
 function Checkpoint:load()
   local own = private[self]
-  return agree(own, load(own))
+  local tensors, facts = agree(own, read(own))
+  if not tensors then return tensors, facts end
+  return fill(own, tensors, facts)
 end
 
 -- ==== making one =============================================================================

@@ -85,6 +85,12 @@ local function refused(own, norm)
     .. "isn't finite is %s", after, norm, first)
 end
 
+-- Ranks whose gradients are not summed would move apart.
+local function check_summed(own)
+  if not own.holder or own.holder.core then return end
+  fail.raise("adamw: a later optimiser has a model of this one, so its gradients are no longer summed over ranks")
+end
+
 local step_rules = opts.declare("adamw_step", {
   zero = { "boolean", default = true, text = "drops the gradient after the step" } })
 
@@ -97,6 +103,7 @@ local step_rules = opts.declare("adamw_step", {
 function Adamw:step(options)
   local own = private[self]
   local zero = options == nil or opts.check("step", options, step_rules).zero
+  check_summed(own)
   local rates, decays = {}, {}
   for i, group in ipairs(own.groups) do
     rates[i] = rate_at(group.lr or own.groups[1].lr, own.core:steps() + 1)
@@ -168,10 +175,24 @@ local function moments_are_fine(first, second)
   return first:isfinite():all() and second:ge(0):all()
 end
 
--- The reason why the moments don't fit an optimiser, or nil.
-local function trouble_of_moments(own, mine, state)
+local function name_in(models, i, name) return #models > 1 and ("%d.%s"):format(i, name) or name end
+
+-- The values of all parameters, by the optimiser's names of them.
+local function values_of(models)
+  local out = {}
+  for i, m in ipairs(models) do
+    local home = model.home(m)
+    for j = 1, home:count() do out[name_in(models, i, home:name(j))] = home:value(j) end
+  end
+  return out
+end
+
+-- The reason why the moments don't fit an optimiser, or nil. They have the shapes of their parameters. This rank may
+-- have a part of its own moments only.
+local function trouble_of_moments(own, state)
+  local values = values_of(own.models)
   for _, which in ipairs { "first", "second" } do
-    local trouble = model.mismatch(named(own.names, mine[which]), state[which] or {})
+    local trouble = model.mismatch(named(own.names, values), state[which] or {})
     if trouble then return ("%s moments: %s"):format(which, (trouble:gsub("^state: ", ""))) end
   end
   for _, name in ipairs(own.names) do
@@ -190,7 +211,7 @@ function optim.mismatch(opt, state)
   local counted = opts.allows(state.steps, count) and opts.allows(state.skipped or 0, count)
   if not counted then return "the optimiser's steps are missing" end
   if not rates_are_fine(state.lr) then return "its learning rates must be finite numbers of 0 or more" end
-  return trouble_of_moments(private[opt], opt:state(), state)
+  return trouble_of_moments(private[opt], state)
 end
 
 --- Copies a state in. It must have the moments of every parameter of this optimiser, and nothing
@@ -217,24 +238,23 @@ function Adamw:load_state(state)
   return self
 end
 
+-- The sums over ranks, if an optimiser has them. A trainer's own optimiser is none of ours.
+local function sums_of(own) return own and own.holder and own.holder.core end
+
 --- Tells the other ranks, with the next gradients, whether this one wishes to stop.
 ---@param opt diffusion.adamw
 ---@param stop boolean
 function optim.wish(opt, stop)
-  local holder = object.is(opt, optim.class) and private[opt].holder
-  if holder then holder.core:wish(stop) end
+  local sums = sums_of(private[opt])
+  if sums then sums:wish(stop) end
 end
-
---- The part of state() that involves all ranks, for those that need no state.
----@param opt diffusion.adamw
-function optim.help_state(opt) return opt:state() end
 
 --- Whether a rank wished to stop, as came with the last gradients. All ranks hear the same.
 ---@param opt diffusion.adamw
 ---@return boolean
 function optim.agreed(opt)
-  local holder = object.is(opt, optim.class) and private[opt].holder
-  return holder and select(2, holder.core:facts()) or false
+  local sums = sums_of(private[opt])
+  return sums and select(2, sums:facts()) or false
 end
 
 local function tostring_adamw(opt)
@@ -245,12 +265,10 @@ end
 local class = object.class("adamw", Adamw, {
   get = { "skipped", lr = next_rate, steps = function(own) return own.core:steps() end,
           over = function(own) return own.holder and own.holder.ranks end,
-          loss = function(own) return own.holder and own.holder.core and (own.holder.core:facts()) end },
+          loss = function(own) return sums_of(own) and (sums_of(own):facts()) end },
   set = { lr = set_rate },
   __tostring = tostring_adamw,
 })
-
-optim.class = class
 
 -- ==== making one ==========================================================================
 
@@ -339,7 +357,7 @@ local function survey(models, groups)
     local home = model.home(m)
     homes[i] = home
     for j = 1, home:count() do
-      local name = #models > 1 and ("%d.%s"):format(i, home:name(j)) or home:name(j)
+      local name = name_in(models, i, home:name(j))
       group[#group + 1], first = group_of(name, groups, matched), first or name
       if home:trainable(j) then names[#names + 1] = name end
     end
@@ -374,7 +392,8 @@ function optim.adamw(models, options)
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
-  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o) end
+  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o)
+  else training.hold(homes, nil) end
   if o.over and o.shard then fail.call(own.core.shard, own.core, o.over.link) end
   return object.new(class, own)
 end

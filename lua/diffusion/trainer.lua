@@ -116,16 +116,18 @@ local function open_log(self)
   return log
 end
 
--- The loss. Inputs are made while it is recorded, since what makes them may be trained too.
+-- The loss, its details and the inputs. These are made while the loss is recorded, since what makes them may be
+-- trained too.
 local function loss_of(self, x0, given)
-  if self.inputs then given.inputs = self.inputs(self.batches) end
-  return self.objective(self.model, x0, given)
+  local inputs = self.inputs and self.inputs(self.batches)
+  local loss, details = self.objective(self.model, x0, conditions.with(given, { inputs = inputs }))
+  return loss, details, inputs
 end
 
 local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, but an unconditional network
   local lr, given = self.opt.lr, { class = class, eps = eps }
-  local fine, loss, details = fail.pcall(gradient.record, loss_of, self, x0, given)
+  local fine, loss, details, inputs = fail.pcall(gradient.record, loss_of, self, x0, given)
   if not fine then
     check_batch(step, x0)
     error(loss, 0)
@@ -133,7 +135,7 @@ local function one_step(self, state, step, x0, class, eps)
   local value = loss:item()
   if value ~= value or math.abs(value) == math.huge then
     check_batch(step, x0)
-    diagnose(self, step, value, details, conditions.with(given.inputs or {}, { class = class }))
+    diagnose(self, step, value, details, conditions.with(inputs or {}, { class = class }))
   end
   optim.wish(self.opt, state.stopped())
   loss:backward()

@@ -110,8 +110,8 @@ local function check_levels(o)
 end
 
 -- -ln p of each sample of x0 + sigma eps, with the sigma of the first level.
-local function nats_of(o)
-  local t, s, level = check_levels(o)
+local function nats_of(o, t, s, level)
+  o.trace = o.exact and divergence.exact(o.B, o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
   local try = dormand_prince.stepper(o.process, level, t, s, slope_of(o), mix)
   local z = o.x0:reshape(o.B, o.D) * s.a -- x0 is x/a, and z is x/r
   local state = adaptive.walk(core.ops.cat({ z, core.zeros(o.B, 1) }, 2), dormand_prince.angle(s),
@@ -143,14 +143,13 @@ local function likelihood(o)
   local from <close> = part.draws_from(o.first) -- luacheck: ignore 211
   local x0, constant = dequantise(o.x0, o.dequantise, o.seed)
   o.x0, o.evaluations = x0, 0
-  local exact = o.divergence == "exact" or o.divergence == "auto" and o.D <= exact_to
-  o.trace = exact and divergence.exact(o.B, o.D) or divergence.hutchinson(o.B, o.D, o.probes, o.seed)
-  local nats = given.all(o, nats_of)
+  o.exact = o.divergence == "exact" or o.divergence == "auto" and o.D <= exact_to
+  local nats = given.all(o, nats_of, check_levels(o))
   if o.over then o.evaluations = math.tointeger(math.max(table.unpack(part.numbers(o.over, { o.evaluations })))) end
   local unit, mean, deviation = 1 / (o.D * math.log(2)), given.mean(nats)
   return setmetatable({ nats = core.tensor(nats), mean = mean, error = deviation, D = o.D, constant = constant,
     bits = mean * unit + constant, bits_error = deviation and deviation * unit, evaluations = o.evaluations,
-    divergence = exact and "exact" or "hutchinson", from = o.from, to = o.to }, Likelihood)
+    divergence = o.exact and "exact" or "hutchinson", from = o.from, to = o.to }, Likelihood)
 end
 
 --- Returns -ln p(x0), the density of the model's probability-flow ODE (Song et al. 2021, score SDE,

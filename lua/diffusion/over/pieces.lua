@@ -28,20 +28,16 @@ local Shown = {}
 -- Gives the tensors their whole memory back.
 function Shown.__close(shown)
   for x, window in next, shown.windows do core.swap(x, window) end
-  if shown.restore then shown.restore() end
+  shown.restore()
   core.first_sample(shown.first)
 end
 
 -- Shows piece k instead of the batch, until it is closed.
 local function show(now, list, k)
-  local shown = setmetatable({ windows = {}, first = core.first_sample(now.first + (k - 1) * now.size) }, Shown)
-  for _, x in ipairs(list) do
-    local window = x:narrow(1, (k - 1) * now.size + 1, now.size)
-    core.swap(x, window)
-    shown.windows[x] = window
-  end
-  shown.restore = now.hide and now.hide(k)
-  return shown
+  local from, windows = (k - 1) * now.size, {}
+  for _, x in ipairs(list) do windows[x] = x:narrow(1, from + 1, now.size) end -- nothing after it can fail
+  for x, window in next, windows do core.swap(x, window) end
+  return setmetatable({ windows = windows, restore = now.hide(k), first = core.first_sample(now.first + from) }, Shown)
 end
 
 -- ==== joining results =====================================================================
@@ -90,12 +86,15 @@ local function joined_loss(losses)
   return core.note_guest(mean_of(values):clone(), true, walk, losses)
 end
 
-local function is_number_like(x) return core.is_tensor(x) and x:numel() == 1 and x:dim() == 0 end
+-- A loss may also have the shape [1], unless that is the shape of a row for each sample.
+local function is_number_like(now, x, record)
+  return x:dim() == 0 or x:numel() == 1 and not has_rows(x, now.size) and core.is_recorded_by(x, record)
+end
 
 local joined
 
 local function joined_tensors(now, list, records)
-  if is_number_like(list[1]) then
+  if is_number_like(now, list[1], records[1]) then
     if core.is_recorded_by(list[1], records[1]) then return joined_loss(list) end
     return list[1]:dtype() == core.real and mean_of(list) or list[1]
   end

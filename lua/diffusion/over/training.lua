@@ -52,8 +52,10 @@ local function broadcast(ranks, homes, values)
   core.set_random_state(state)
 end
 
--- A model's gradients are summed once. A later optimiser of the model takes over.
-local function replace_holders(homes, holder)
+--- A model's gradients are summed once, for the holder that is named last. Without one they are summed no more.
+---@param homes table[] parameter buffers
+---@param holder table|nil
+function training.hold(homes, holder)
   for _, home in ipairs(homes) do
     local old = deal.holders[home]
     if old and old.core then
@@ -75,7 +77,7 @@ function training.join(ranks, homes, values, o)
   check_same_parameters(ranks, homes)
   broadcast(ranks, homes, values)
   local holder = { ranks = ranks }
-  replace_holders(homes, holder)
+  training.hold(homes, holder)
   local width = core.real == "f64" and 8 or 4
   holder.core = fail.call(core.over, homes, ranks.link,
     { bucket = math.max(1, math.tointeger(o.bucket * 2 ^ 20 // width)), tree = o.reproducible })
