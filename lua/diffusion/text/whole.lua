@@ -35,10 +35,10 @@ end
 
 --- A vocabulary of words, with its special tokens: pad, unknown, and those before and after a text.
 ---@param words string[] in lower case, without what cut takes off; one that occurs twice counts once
----@return table known as vocabulary.of_files, with whole = true
+---@return table known {ids, tokens, size, whole = true, unknown = the token of words that it doesn't have}
 ---@return table tokens as special.of
 function whole.new(words)
-  local known = { ids = {}, tokens = {}, size = 0, whole = true, merges = { left = {}, right = {}, joined = {} } }
+  local known = { ids = {}, tokens = {}, size = 0, whole = true }
   local function add(token)
     if known.ids[token] then return end
     known.ids[token], known.tokens[known.size], known.size = known.size, token, known.size + 1
@@ -48,6 +48,7 @@ function whole.new(words)
     add(one[2])
     named[one[1]] = one[2]
   end
+  known.unknown = named.unk_token
   for _, word in ipairs(words) do add(word) end
   return known, assert(special.of { config = named })
 end
@@ -60,7 +61,7 @@ local function token(content, id)
 end
 
 --- The text of tokenizer.json.
----@param own table the private state of a tokenizer: ids, tokens, base, bos, eos, named
+---@param own table the private state of a tokenizer: ids, tokens, base, bos, eos, named, unknown
 ---@return string
 function whole.file(own)
   local vocabulary, specials, normalizers = {}, {}, { { type = "NFC" }, { type = "Lowercase" } }
@@ -81,7 +82,7 @@ function whole.file(own)
         { Sequence = { id = "B", type_id = 1 } } },
       special_tokens = { [bos] = { id = bos, ids = { own.bos }, tokens = { bos } },
         [eos] = { id = eos, ids = { own.eos }, tokens = { eos } } } },
-    model = { type = "WordLevel", vocab = vocabulary, unk_token = own.named.unk_token.content },
+    model = { type = "WordLevel", vocab = vocabulary, unk_token = own.unknown },
   }, true) .. "\n"
 end
 
@@ -90,7 +91,9 @@ local function check_form(file, fault)
   local list = type(file.normalizer) == "table" and file.normalizer.normalizers or {}
   local split = type(file.pre_tokenizer) == "table" and file.pre_tokenizer or {}
   local form = {}
-  for i, one in ipairs(type(list) == "table" and list or {}) do form[i] = type(one) == "table" and one.type or "?" end
+  for i, one in ipairs(type(list) == "table" and list or {}) do
+    form[i] = type(one) == "table" and type(one.type) == "string" and one.type or "?"
+  end
   local names = table.concat(form, ", ")
   if names ~= "NFC, Lowercase, Replace, Replace" then
     fault("its normalizers are %s; those of a vocabulary of words are NFC, Lowercase and two Replace", names)
@@ -112,10 +115,10 @@ local function read(path, file, tokens_of)
   check_form(file, fault)
   local given = file.model.vocab
   if type(given) ~= "table" or given == json.null then fault "its model has no vocabulary" end
-  local known = { ids = given, whole = true, merges = { left = {}, right = {}, joined = {} } }
+  local known = { ids = given, whole = true, unknown = file.model.unk_token }
   known.tokens, known.size = tokens_of(given, fault)
-  if known.ids[file.model.unk_token] == nil then
-    fault("its unknown token is %s, which its vocabulary doesn't have", kind.shown(file.model.unk_token))
+  if given[known.unknown] == nil then
+    fault("its unknown token is %s, which its vocabulary doesn't have", kind.shown(known.unknown))
   end
   return known
 end
