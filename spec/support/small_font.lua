@@ -20,7 +20,8 @@ end
 -- Subtables at one place, each of which covers all glyphs with one empty set.
 local function repeated(n)
   local set, coverage = (">I2"):pack(0), (">I2I2I2I2I2"):pack(2, 1, 0, 0xFFFF, 0)
-  return (">I2I2I2"):pack(4, 0, n) .. (">I2"):pack(6 + 2 * n):rep(n) .. (">I2I2I2I2"):pack(1, 10, 1, 8) .. set .. coverage
+  return (">I2I2I2"):pack(4, 0, n) .. (">I2"):pack(6 + 2 * n):rep(n)
+    .. (">I2I2I2I2"):pack(1, 10, 1, 8) .. set .. coverage
 end
 
 -- One ligature: glyphs 1, 4, 2 become 3.
