@@ -5,6 +5,7 @@ local kind = require "diffusion.kind"
 local parser = require "diffusion.file.parser"
 local special = require "diffusion.text.special"
 local unicode = require "diffusion.text.unicode"
+local vocabulary = require "diffusion.text.vocabulary"
 
 local whole = {}
 
@@ -64,8 +65,8 @@ end
 ---@param own table the private state of a tokenizer: ids, tokens, base, bos, eos, named, unknown
 ---@return string
 function whole.file(own)
-  local vocabulary, specials, normalizers = {}, {}, { { type = "NFC" }, { type = "Lowercase" } }
-  for id = 0, own.base - 1 do vocabulary[own.tokens[id]] = id end
+  local ids, specials, normalizers = {}, {}, { { type = "NFC" }, { type = "Lowercase" } }
+  for id = 0, own.base - 1 do ids[own.tokens[id]] = id end
   for i, one in ipairs(NAMED) do specials[i] = token(own.named[one[1]].content, own.ids[own.named[one[1]].content]) end
   table.sort(specials, function(a, b) return a.id < b.id end)
   for _, one in ipairs(APOSTROPHES) do
@@ -82,7 +83,7 @@ function whole.file(own)
         { Sequence = { id = "B", type_id = 1 } } },
       special_tokens = { [bos] = { id = bos, ids = { own.bos }, tokens = { bos } },
         [eos] = { id = eos, ids = { own.eos }, tokens = { eos } } } },
-    model = { type = "WordLevel", vocab = vocabulary, unk_token = own.unknown },
+    model = { type = "WordLevel", vocab = ids, unk_token = own.unknown },
   }, true) .. "\n"
 end
 
@@ -110,13 +111,13 @@ local function check_form(file, fault)
   end
 end
 
-local function read(path, file, tokens_of)
+local function read(path, file)
   local fault = parser.fault_of(path)
   check_form(file, fault)
   local given = file.model.vocab
   if type(given) ~= "table" or given == json.null then fault "its model has no vocabulary" end
   local known = { ids = given, whole = true, unknown = file.model.unk_token }
-  known.tokens, known.size = tokens_of(given, fault)
+  known.tokens, known.size = vocabulary.tokens_of(given, fault)
   if given[known.unknown] == nil then
     fault("its unknown token is %s, which its vocabulary doesn't have", kind.shown(known.unknown))
   end
@@ -131,9 +132,8 @@ function whole.is(file) return type(file.model) == "table" and file.model.type =
 --- Reads a decoded tokenizer.json.
 ---@param path string for messages
 ---@param file table
----@param tokens_of fun(ids: table, fault: function): table, integer those of a vocabulary by their ids
 ---@return table|nil known nil with a message
 ---@return string|nil message
-function whole.of(path, file, tokens_of) return parser.run(read, path, file, tokens_of) end
+function whole.of(path, file) return parser.run(read, path, file) end
 
 return whole
