@@ -1,9 +1,10 @@
 -- Lesson 14: texts to emoji. This trains the whole of Stable Diffusion from nothing: an autoencoder, a text encoder,
 -- and a denoiser of the autoencoder's latents. d.help "emoji" tells what each part is worth.
--- Run: lua5.4 examples/14_emoji.lua [quick | shipped] [PICTURES]     Writes the folder lesson14, with the pipeline
--- lesson14/model. Ctrl-C saves a checkpoint, and the same command goes on from there. It takes an hour on two cores,
--- with `quick` ten minutes, with `shipped` some hours. The pictures are those of Debian's packages
--- fonts-noto-color-emoji and unicode-data. PICTURES is a folder of pictures with captions in their place.
+-- Run: lua5.4 examples/14_emoji.lua [quick | shipped] [PICTURES]     Writes a folder for each run, such as
+-- lesson14/quick, with the pipeline lesson14/quick/model. Without a word, that is lesson14/usual. Ctrl-C saves a
+-- checkpoint, and the same command goes on from there. It takes an hour on two cores, with `quick` ten minutes, with
+-- `shipped` some hours. The pictures are those of Debian's packages fonts-noto-color-emoji and unicode-data. PICTURES
+-- is a folder of pictures with captions in their place.
 local d = require "diffusion"
 
 -- Steps of each stage.
@@ -12,9 +13,13 @@ local runs = {
   usual = { vae = 2500, text = 3000, unet = 12000 },
   shipped = { vae = 4000, text = 6000, unet = 40000 },
 }
-local run = runs[arg[1]] and arg[1]
-local steps, folder, out = runs[run or "usual"], arg[run and 2 or 1], "lesson14"
-os.execute("mkdir -p " .. out)
+local named = runs[arg[1]] ~= nil
+local run, folder = named and arg[1] or "usual", arg[named and 2 or 1]
+local steps = runs[run]
+
+-- Another run, or other pictures, go to another folder, as their networks differ.
+local pictures = folder and "-" .. folder:match "([^/]*)/*$":gsub("%W", "_") or ""
+local out = "lesson14/" .. run .. pictures
 local function at(name) return out .. "/" .. name end
 
 d.precision "medium" -- bf16 operands, which are faster where there are units for them
@@ -122,8 +127,9 @@ local function recoloured(set)
 end
 
 local set = folder and assert(d.data.folder(folder, { size = 64, captions = true })) or assert(d.data.emoji())
-local others = not folder and recoloured(set) or nil
+os.execute("mkdir -p " .. out)
 print(set)
+local others = not folder and recoloured(set) or nil
 if others then print(others) end
 
 -- ==== training ===========================================================================

@@ -68,6 +68,7 @@ describe("a font that isn't followed", function()
     refused({ lookup = 6 }, "lookup 0 is of type 6")
     refused({ coverage = 3 }, "coverage of format 3")
     refused({ components = 30000 }, "ligatures lie over one another")
+    refused({ subtables = 100 }, "ligatures lie over one another")
   end)
 
   it("is no TrueType font, or is cut short at any byte", function()

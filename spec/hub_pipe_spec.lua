@@ -1,5 +1,6 @@
 -- Pipes: the images that diffusers draws from the same generator, with options of calls.
 local d = require "diffusion"
+local asset = require "diffusion.asset"
 local child = require "spec.support.child"
 local core = require "diffusion.core"
 local fails = require "spec.support.fails"
@@ -286,6 +287,17 @@ describe("d.load_pipeline", function()
     assert.same({ 2, 8, 8, 1 }, y:shape())
     fails("strength = 0 leaves no step", pipe, { class = 4, init = x, strength = 0 })
     fails("unknown option 'copy'", d.load_pipeline, "digits", { copy = true })
+  end)
+
+  it("opens a folder that comes with the library, unless there is one of that name", function()
+    local usual, where = asset.path, child.folder()
+    function asset.path(name) return where .. "/" .. name end
+    for _, name in ipairs { "shipped", "spec" } do hub.write(where .. "/" .. name, hub.pipeline()) end
+    local pipe, other = d.load_pipeline("shipped", { copy = true }), d.load_pipeline "spec"
+    asset.path = usual
+    child.remove(where)
+    assert.equal("DDPMPipeline", pipe.class)
+    assert.is_nil(other)
   end)
 
   it("opens a folder as d.hub.load does", function()

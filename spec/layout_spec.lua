@@ -77,6 +77,13 @@ describe("a pipe with layouts", function()
     assert.is_false(mixed:equal(draw(pipe, { prompt = "red apple", guidance = 1 })))
   end)
 
+  it("needs the layout of a text that is encoded already", function()
+    local pipe = pipe_of()
+    local context = pipe:encode_prompt({ prompt = "red apple" }).context
+    fails("the input 'layout' is missing", draw, pipe, { prompt = { context = context } })
+    fails("the input 'layout' is missing", pipe:denoiser(), d.randn(1, 4, 4, 4), 500)
+  end)
+
   it("gives inputs for training, also those of a set that is encoded once", function()
     local pipe = pipe_of()
     local set = d.data.set { x = d.randint(0, 255, { 4, 8, 8, 3 }):to "u8",

@@ -390,7 +390,7 @@ describe("files of a tokenizer", function()
         file.model[key] = value
       end
     end
-    model("its model is of type 'Unigram'; BPE expected", with("type", "Unigram"))
+    model("its model is of type 'Unigram'; BPE or WordLevel expected", with("type", "Unigram"))
     model("those of CLIP's tokenizer end with '</w>'", with("end_of_word_suffix", ""))
     model("its model has no vocabulary", with("vocab", 1))
     model("its model has no list of merges", with("merges", 1))

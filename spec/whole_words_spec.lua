@@ -54,6 +54,16 @@ describe("a vocabulary of words", function()
     assert.same({ 4, 12 }, read:encode "red <toy>")
   end)
 
+  it("has the unknown token of its model, whatever the config names", function() -- so has transformers
+    local where = saved(made())
+    local config = assert(json.decode(child.read(where .. "/tokenizer_config.json")))
+    config.unk_token = "<other>"
+    child.write(where .. "/tokenizer_config.json", json.encode(config))
+    local read = assert(d.tokenizer(where))
+    assert.same({ 4, 1, 7 }, read:encode "red blue fox")
+    assert.same({ 4, 1, 7 }, assert(d.tokenizer(saved(read))):encode "red blue fox")
+  end)
+
   it("is refused in another form", function()
     local function refused(sentence, change)
       local tok, message = d.tokenizer(saved(made(), change))
@@ -61,6 +71,9 @@ describe("a vocabulary of words", function()
       assert.truthy(message:find(sentence, 1, true), message)
     end
     refused("its normalizers are NFC; those", function(file) file.normalizer.normalizers = { { type = "NFC" } } end)
+    refused("its normalizers are ?, ?; those", function(file)
+      file.normalizer.normalizers = { { type = {} }, { type = 5 } }
+    end)
     refused("its normalizers are ; those", function(file) file.normalizer = 1 end)
     refused("its normalizer 3 must take out", function(file) file.normalizer.normalizers[3].content = "x" end)
     refused("its pre-tokenizer must split at", function(file) file.pre_tokenizer.behavior = "Isolated" end)

@@ -61,14 +61,12 @@ function child.run(script, options)
   return text, what == "signal" and "signal " .. code or code
 end
 
---- Runs a script's text in a folder after replacing {old, new, ...} in it. Each old text
---- must occur, and the script must succeed. Returns its output.
+--- Writes a script's text to a folder after replacing {old, new, ...} in it. Each old text must occur.
 ---@param path string
 ---@param folder string
 ---@param replaced string[] old text, new text, in turn
----@param env string? as child.command's
----@return string
-function child.shortened(path, folder, replaced, env)
+---@return string path of the copy
+function child.copy(path, folder, replaced)
   local text = assert(child.read(path))
   for i = 1, #replaced, 2 do
     local before = text
@@ -77,6 +75,17 @@ function child.shortened(path, folder, replaced, env)
   end
   local copy = folder .. "/" .. path:match "[^/]+$"
   child.write(copy, text)
+  return copy
+end
+
+--- Runs such a copy, which must succeed. Returns its output.
+---@param path string
+---@param folder string
+---@param replaced string[] as child.copy's
+---@param env string? as child.command's
+---@return string
+function child.shortened(path, folder, replaced, env)
+  local copy = child.copy(path, folder, replaced)
   local out, code = child.run(copy, { folder = folder, env = env })
   assert(code == 0, out)
   return out

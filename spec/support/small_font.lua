@@ -17,13 +17,20 @@ local function cmap()
   return (">I2I2I2I2I4"):pack(0, 1, 3, 10, 12) .. own
 end
 
+-- Subtables at one place, each of which covers all glyphs with one empty set.
+local function repeated(n)
+  local set, coverage = (">I2"):pack(0), (">I2I2I2I2I2"):pack(2, 1, 0, 0xFFFF, 0)
+  return (">I2I2I2"):pack(4, 0, n) .. (">I2"):pack(6 + 2 * n):rep(n)
+    .. (">I2I2I2I2"):pack(1, 10, 1, 8) .. set .. coverage
+end
+
 -- One ligature: glyphs 1, 4, 2 become 3.
 local function gsub(o)
   local ligature = (">I2I2I2I2"):pack(3, o.components or 3, 4, 2)
   local set = (">I2I2"):pack(1, 4) .. ligature
   local coverage = (">I2I2I2"):pack(o.coverage or 1, 1, 1)
   local subtable = (">I2I2I2I2"):pack(1, 8, 1, 14) .. coverage .. set
-  local lookup = (">I2I2I2I2"):pack(o.lookup or 4, 0, 1, 8) .. subtable
+  local lookup = o.subtables and repeated(o.subtables) or (">I2I2I2I2"):pack(o.lookup or 4, 0, 1, 8) .. subtable
   return (">I2I2I2I2I2"):pack(1, 0, 0, 0, 10) .. (">I2I2"):pack(1, 4) .. lookup
 end
 
@@ -41,8 +48,8 @@ local function pictures(o)
 end
 
 --- The bytes of the font.
----@param o table|nil other numbers: components, coverage, lookup, height, longer, index, picture, sizes, parts;
----  empty = no glyph has a picture; without = the tag of a table that is left out
+---@param o table|nil other numbers: components, coverage, lookup, subtables, height, longer, index, picture, sizes,
+---  parts; empty = no glyph has a picture; without = the tag of a table that is left out
 ---@return string
 function font.bytes(o)
   o = o or {}

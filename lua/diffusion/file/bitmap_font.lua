@@ -83,32 +83,43 @@ end
 
 -- ==== ligatures =========================================================================
 
--- The glyphs that a coverage lists, in order: as a list, or as ranges.
-local function covered(t, at, fault)
+-- Spends bytes of a table. Those that are read twice lie over one another, and could be read without end.
+local function budget(bytes, fault)
+  return function(n)
+    bytes = bytes - n
+    if bytes < 0 then fault "GSUB: its ligatures lie over one another" end
+  end
+end
+
+-- The first `most` glyphs that a coverage lists, in order: as a list, or as ranges.
+local function covered(t, at, most, spend, fault)
   local format, out = t.u16(at), {}
   if format ~= 1 and format ~= 2 then fault("GSUB: a coverage of format %d; 1 or 2 expected", format) end
-  for i = 0, t.list(at + 4, t.u16(at + 2), format == 1 and 2 or 6, "entries of a coverage") - 1 do
-    local entry = at + 4 + (format == 1 and 2 or 6) * i
-    for glyph = t.u16(entry), t.u16(format == 1 and entry or entry + 2) do out[#out + 1] = glyph end
-    if #out > 1 << 16 then fault "GSUB: a coverage of more than 65536 glyphs" end
+  local bytes = format == 1 and 2 or 6
+  for i = 0, t.list(at + 4, t.u16(at + 2), bytes, "entries of a coverage") - 1 do
+    local entry = at + 4 + bytes * i
+    spend(bytes)
+    for glyph = t.u16(entry), t.u16(format == 1 and entry or entry + 2) do
+      if #out == most then return out end
+      out[#out + 1] = glyph
+    end
   end
   return out
 end
 
--- Adds the ligatures of a set: glyphs joined by commas to the result. `left` bytes may still be read.
-local function add_set(t, at, first, out, left, fault)
+-- Adds the ligatures of a set: glyphs joined by commas to the result.
+local function add_set(t, at, first, out, spend)
+  spend(2)
   for i = 0, t.list(at + 2, t.u16(at), 2, "ligatures") - 1 do
     local from = at + t.u16(at + 2 + 2 * i)
     local result, n = t.u16(from), t.u16(from + 2)
     local key = { first }
-    left = left - 4 - 2 * n
-    if left < 0 then fault "GSUB: its ligatures lie over one another" end
+    spend(4 + 2 * n)
     for k = 1, t.list(from + 4, math.max(n - 1, 0), 2, "glyphs of a ligature") do
       key[k + 1] = t.u16(from + 2 + 2 * k)
     end
     out[table.concat(key, ",")] = result
   end
-  return left
 end
 
 -- The ligatures of lookup 0, which emoji fonts have for sequences.
@@ -117,12 +128,12 @@ local function ligatures_of(t, fault)
   if t.u16(list) == 0 then return out end
   local lookup = list + t.u16(list + 2)
   if t.u16(lookup) ~= 4 then fault("GSUB: lookup 0 is of type %d; 4, ligatures, expected", t.u16(lookup)) end
-  local left = t.size
+  local spend = budget(t.size, fault)
   for i = 0, t.list(lookup + 6, t.u16(lookup + 4), 2, "subtables") - 1 do
     local at = lookup + t.u16(lookup + 6 + 2 * i)
-    local firsts = covered(t, at + t.u16(at + 2), fault)
-    for k = 1, math.min(t.list(at + 6, t.u16(at + 4), 2, "sets of ligatures"), #firsts) do
-      left = add_set(t, at + t.u16(at + 4 + 2 * k), firsts[k], out, left, fault)
+    local sets = t.list(at + 6, t.u16(at + 4), 2, "sets of ligatures")
+    for k, first in ipairs(covered(t, at + t.u16(at + 2), sets, spend, fault)) do
+      add_set(t, at + t.u16(at + 4 + 2 * k), first, out, spend)
     end
   end
   return out

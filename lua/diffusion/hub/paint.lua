@@ -64,8 +64,10 @@ function paint.joined(net, input)
   return trained.wrap(function(x, t, given)
     local rest = {}
     for name, value in pairs(given or {}) do rest[name] = value end
+    local more = rest[input]
+    if not more then fail.raise("pipe: the input '%s' is missing, which the denoiser gets next to x", input) end
     rest[input] = nil
-    return net(core.ops.cat({ x, given[input] }, -1), t, rest)
+    return net(core.ops.cat({ x, more }, -1), t, rest)
   end, net)
 end
 

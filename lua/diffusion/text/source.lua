@@ -41,7 +41,7 @@ local function of_json(here, path)
   if not file then return nil, message end
   local known, why
   if whole.is(file) then
-    known, why = whole.of(path, file, vocabulary.tokens_of)
+    known, why = whole.of(path, file)
   else
     known, why = vocabulary.of_model(path, file.model)
   end

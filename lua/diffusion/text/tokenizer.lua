@@ -27,8 +27,8 @@ local tokenizer = {}
 ---@field length integer most tokens of a text, with bos and eos
 local Tokenizer = {}
 
--- {ids, tokens, size, added, bos, eos, pad, length, base, merges, named, whole}. cut makes words of a text, of_word
--- ids of a word, and read a text of a token.
+-- {ids, tokens, size, added, bos, eos, pad, length, base, merges, named}, and whole and unknown for whole words. cut
+-- makes words of a text, of_word ids of a word, and read a text of a token.
 local private = object.private
 
 local MOST_BYTES = (1 << 24) - 1 -- a text's
@@ -302,7 +302,8 @@ local function place_all(own, path, list)
 end
 
 -- Gives a tokenizer the way from words to tokens, and back: by pairs of CLIP's alphabet.
-local function by_pairs(own, path, unknown)
+local function by_pairs(own, path)
+  local unknown = own.named.unk_token.content
   local missing = not own.ids[unknown] and pairing.missing(own.ids)
   if missing then
     return legible.refused("%s: its vocabulary has no token '%s', nor '%s' for what it doesn't have", path, missing,
@@ -315,18 +316,19 @@ local function by_pairs(own, path, unknown)
 end
 
 -- The same for a vocabulary of whole words.
-local function by_words(own, _, unknown)
+local function by_words(own)
+  local unknown = own.ids[own.unknown]
   own.cut = whole.cut
   function own.read(token) return token .. "</w>" end
-  function own.of_word(word) return { own.ids[word] or own.ids[unknown] } end
+  function own.of_word(word) return { own.ids[word] or unknown } end
   return true
 end
 
 local function made(o, known, tokens)
   local named = tokens.named
   local own = { ids = known.ids, tokens = known.tokens, size = known.size, added = added.new(), base = known.size,
-    merges = known.merges, named = named, whole = known.whole }
-  local fine, message = (known.whole and by_words or by_pairs)(own, o.path, named.unk_token.content)
+    merges = known.merges, named = named, whole = known.whole, unknown = known.unknown }
+  local fine, message = (known.whole and by_words or by_pairs)(own, o.path)
   if not fine then return nil, message end
   local placed, why = place_all(own, o.path, tokens.added)
   if not placed then return nil, why end
@@ -336,7 +338,7 @@ local function made(o, known, tokens)
   return object.new(class, own)
 end
 
--- The words of texts, each once.
+-- The words of texts, in order.
 local function words_of(texts)
   local out = {}
   for i, text in ipairs(texts) do

@@ -27,7 +27,7 @@ vocabulary.most = MOST_BYTES
 ---@param fault function as of parser.fault
 ---@return table<integer, string> tokens
 ---@return integer count
-local function tokens_of(ids, fault)
+function vocabulary.tokens_of(ids, fault)
   local tokens, count = {}, 0
   for token, id in pairs(ids) do
     if math.type(id) ~= "integer" or id < 0 or id >= MOST_TOKENS then
@@ -41,8 +41,6 @@ local function tokens_of(ids, fault)
   end
   return tokens, count
 end
-
-vocabulary.tokens_of = tokens_of
 
 local function refuse_merge(ids, rank, left, right, fault)
   local missing = not ids[left] and left or not ids[right] and right or left .. right
@@ -62,7 +60,7 @@ local function ids_of_merges(ids, merges, fault)
 end
 
 local function made(ids, merges, fault)
-  local tokens, count = tokens_of(ids, fault)
+  local tokens, count = vocabulary.tokens_of(ids, fault)
   return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, merges, fault) }
 end
 
@@ -139,7 +137,7 @@ local function read_files(vocab, merges)
   local ids = need(json.read(vocab, "a vocabulary", MOST_BYTES))
   local in_merges = parser.fault_of(merges)
   local list = read_merges(checked_text(merges, in_merges), 1, MOST_TOKENS, in_merges)
-  local tokens, count = tokens_of(ids, parser.fault_of(vocab))
+  local tokens, count = vocabulary.tokens_of(ids, parser.fault_of(vocab))
   return { ids = ids, tokens = tokens, size = count, merges = ids_of_merges(ids, list, in_merges) }
 end
 
@@ -154,7 +152,9 @@ function vocabulary.of_files(vocab, merges) return parser.run(read_files, vocab,
 local function read_model(path, model)
   local fault = parser.fault_of(path)
   if type(model) ~= "table" then fault "it has no model, as tokenizer.json has; give the folder of vocab.json" end
-  if (model.type or "BPE") ~= "BPE" then fault("its model is of type %s; BPE expected", kind.shown(model.type)) end
+  if (model.type or "BPE") ~= "BPE" then
+    fault("its model is of type %s; BPE or WordLevel expected", kind.shown(model.type))
+  end
   local ending = model.end_of_word_suffix
   if ending ~= nil and ending ~= "</w>" then
     fault("its words end with %s; those of CLIP's tokenizer end with '</w>'",

@@ -5,6 +5,7 @@ local kind = require "diffusion.kind"
 local parser = require "diffusion.file.parser"
 local special = require "diffusion.text.special"
 local unicode = require "diffusion.text.unicode"
+local vocabulary = require "diffusion.text.vocabulary"
 
 local whole = {}
 
@@ -35,10 +36,10 @@ end
 
 --- A vocabulary of words, with its special tokens: pad, unknown, and those before and after a text.
 ---@param words string[] in lower case, without what cut takes off; one that occurs twice counts once
----@return table known as vocabulary.of_files, with whole = true
+---@return table known {ids, tokens, size, whole = true, unknown = the token of words that it doesn't have}
 ---@return table tokens as special.of
 function whole.new(words)
-  local known = { ids = {}, tokens = {}, size = 0, whole = true, merges = { left = {}, right = {}, joined = {} } }
+  local known = { ids = {}, tokens = {}, size = 0, whole = true }
   local function add(token)
     if known.ids[token] then return end
     known.ids[token], known.tokens[known.size], known.size = known.size, token, known.size + 1
@@ -48,6 +49,7 @@ function whole.new(words)
     add(one[2])
     named[one[1]] = one[2]
   end
+  known.unknown = named.unk_token
   for _, word in ipairs(words) do add(word) end
   return known, assert(special.of { config = named })
 end
@@ -60,11 +62,11 @@ local function token(content, id)
 end
 
 --- The text of tokenizer.json.
----@param own table the private state of a tokenizer: ids, tokens, base, bos, eos, named
+---@param own table the private state of a tokenizer: ids, tokens, base, bos, eos, named, unknown
 ---@return string
 function whole.file(own)
-  local vocabulary, specials, normalizers = {}, {}, { { type = "NFC" }, { type = "Lowercase" } }
-  for id = 0, own.base - 1 do vocabulary[own.tokens[id]] = id end
+  local ids, specials, normalizers = {}, {}, { { type = "NFC" }, { type = "Lowercase" } }
+  for id = 0, own.base - 1 do ids[own.tokens[id]] = id end
   for i, one in ipairs(NAMED) do specials[i] = token(own.named[one[1]].content, own.ids[own.named[one[1]].content]) end
   table.sort(specials, function(a, b) return a.id < b.id end)
   for _, one in ipairs(APOSTROPHES) do
@@ -81,7 +83,7 @@ function whole.file(own)
         { Sequence = { id = "B", type_id = 1 } } },
       special_tokens = { [bos] = { id = bos, ids = { own.bos }, tokens = { bos } },
         [eos] = { id = eos, ids = { own.eos }, tokens = { eos } } } },
-    model = { type = "WordLevel", vocab = vocabulary, unk_token = own.named.unk_token.content },
+    model = { type = "WordLevel", vocab = ids, unk_token = own.unknown },
   }, true) .. "\n"
 end
 
@@ -90,7 +92,9 @@ local function check_form(file, fault)
   local list = type(file.normalizer) == "table" and file.normalizer.normalizers or {}
   local split = type(file.pre_tokenizer) == "table" and file.pre_tokenizer or {}
   local form = {}
-  for i, one in ipairs(type(list) == "table" and list or {}) do form[i] = type(one) == "table" and one.type or "?" end
+  for i, one in ipairs(type(list) == "table" and list or {}) do
+    form[i] = type(one) == "table" and type(one.type) == "string" and one.type or "?"
+  end
   local names = table.concat(form, ", ")
   if names ~= "NFC, Lowercase, Replace, Replace" then
     fault("its normalizers are %s; those of a vocabulary of words are NFC, Lowercase and two Replace", names)
@@ -107,15 +111,15 @@ local function check_form(file, fault)
   end
 end
 
-local function read(path, file, tokens_of)
+local function read(path, file)
   local fault = parser.fault_of(path)
   check_form(file, fault)
   local given = file.model.vocab
   if type(given) ~= "table" or given == json.null then fault "its model has no vocabulary" end
-  local known = { ids = given, whole = true, merges = { left = {}, right = {}, joined = {} } }
-  known.tokens, known.size = tokens_of(given, fault)
-  if known.ids[file.model.unk_token] == nil then
-    fault("its unknown token is %s, which its vocabulary doesn't have", kind.shown(file.model.unk_token))
+  local known = { ids = given, whole = true, unknown = file.model.unk_token }
+  known.tokens, known.size = vocabulary.tokens_of(given, fault)
+  if given[known.unknown] == nil then
+    fault("its unknown token is %s, which its vocabulary doesn't have", kind.shown(known.unknown))
   end
   return known
 end
@@ -128,9 +132,8 @@ function whole.is(file) return type(file.model) == "table" and file.model.type =
 --- Reads a decoded tokenizer.json.
 ---@param path string for messages
 ---@param file table
----@param tokens_of fun(ids: table, fault: function): table, integer those of a vocabulary by their ids
 ---@return table|nil known nil with a message
 ---@return string|nil message
-function whole.of(path, file, tokens_of) return parser.run(read, path, file, tokens_of) end
+function whole.of(path, file) return parser.run(read, path, file) end
 
 return whole
