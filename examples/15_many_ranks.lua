@@ -25,7 +25,7 @@ local loss_of = d.objective { process = process, drop_class = 0.1 }
 local opt = d.adamw(model, { lr = 2e-3, clip = 1, ema = ema, over = mpi })
 local batches = set:batches { size = 64, steps = steps, seed = 3, over = mpi }
 say(mpi)
-say(("%d parameters; %d ranks with %d pieces of %d digits each"):format(model:count(), mpi.size,
+say(("%d parameters; ranks: %d, pieces on each: %d, digits in a piece: %d"):format(model:count(), mpi.size,
   batches.pieces // mpi.size, batches.size // batches.pieces))
 
 -- 3. Rank 0 writes checkpoints. The same command goes on from the last one, also on other ranks.
@@ -44,11 +44,12 @@ for step, x0, class in batches do
 end
 
 -- 4. Each rank draws a part of the samples. Sample k is the same wherever it is drawn.
-local x = d.sample { model = ema, process = process, shape = { 40, 8, 8, 1 }, class = d.arange(1, 10):repeat_each(4),
+local ten = d.arange(1, 10)
+local x = d.sample { model = ema, process = process, shape = { 40, 8, 8, 1 }, class = d.cat({ ten, ten, ten, ten }, 1),
                      sampler = "dpmpp_2m", steps = 20, guidance = 2, seed = 7, over = mpi }
 if first then
   assert(model:save(at "model.safetensors", { weights = ema, process = process }))
-  d.image.save(at "samples.png", d.image.grid(x, { columns = 10 }))
+  d.image.save(at "samples.png", d.image.grid(x, { columns = 10, scale = 4 }))
 end
 
 -- 5. A digest: equal on any number of ranks.

@@ -14,9 +14,14 @@ local function is_written(root)
   return f and f:close() or false
 end
 
+-- Written aside, so that an interrupted run leaves no part of a folder.
 local function kept(root)
-  assert(os.execute("mkdir -p " .. child.quote(root)))
-  if not is_written(root) then full.make(root) end
+  if is_written(root) then return root end
+  local aside = root .. ".part"
+  child.remove(aside)
+  assert(os.execute("mkdir -p " .. child.quote(aside)))
+  full.make(aside)
+  assert(os.rename(aside, root))
   return root
 end
 
