@@ -136,7 +136,7 @@ local function trouble_of(own, tensors, facts)
   return own.opt and optim.mismatch(own.opt, optimiser_state(tensors, facts)) or nil
 end
 
--- The tensors and facts of the file, false without a file, or nil and a message. Nothing is changed.
+-- Returns the tensors and facts of the file, false without a file, or nil and a message. Nothing is changed.
 local function read(own)
   if core.place(own.path) == "new" then return false end -- a file that can't be read is an error
   local tensors, facts = container.read(own.path, "checkpoint")

@@ -343,7 +343,8 @@ local adamw_rules = opts.declare("adamw", {
     text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
   shard = { "boolean", default = false,
     text = "with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs" },
-  bucket = { "number", default = 4, above = 0, max = 4096, text = "with `over`: MiB of gradients that are sent at once" },
+  bucket = { "number", default = 4, above = 0, max = 4096,
+    text = "with `over`: MiB of gradients that are sent at once" },
 })
 
 -- Names of the trainable parameters, and the group of every parameter, model after model.
