@@ -32,17 +32,31 @@ local function parts_of(name)
   return parts
 end
 
--- Rules {from, to}, each a list of parts, the longest `from` first.
+-- Rules by the first part of `from`; "*" has those for any other first part.
+local function by_first(rules)
+  local at = { ["*"] = {} }
+  for _, rule in ipairs(rules) do at[rule.from[1]] = at[rule.from[1]] or {} end
+  for first, list in pairs(at) do
+    for _, rule in ipairs(rules) do
+      if rule.from[1] == first or rule.from[1] == "*" then list[#list + 1] = rule end
+    end
+  end
+  return at
+end
+
+-- Rules {from, to}, each a list of parts, the longest `from` first among those with one first part. Without names there
+-- are no rules.
 local function compiled(pairs_of_names, from, to)
+  if not pairs_of_names or #pairs_of_names == 0 then return nil end
   local rules = {}
-  for i, pair in ipairs(pairs_of_names or {}) do
+  for i, pair in ipairs(pairs_of_names) do
     rules[i] = { from = parts_of(pair[from]), to = parts_of(pair[to]), place = i }
   end
   table.sort(rules, function(a, b)
     if #a.from ~= #b.from then return #a.from > #b.from end
     return a.place < b.place
   end)
-  return rules
+  return by_first(rules)
 end
 
 local function runs_of(list)
@@ -63,23 +77,26 @@ end
 
 -- The parts that "*" stands for if a run begins at place i, or nil.
 local function matched(parts, i, run)
-  local found = {}
   for k, part in ipairs(run) do
     local own = parts[i + k - 1]
-    if part == "*" and own then found[#found + 1] = own elseif part ~= own then return nil end
+    if part ~= own and not (part == "*" and own) then return nil end
+  end
+  local found = {}
+  for k, part in ipairs(run) do
+    if part == "*" then found[#found + 1] = parts[i + k - 1] end
   end
   return found
 end
 
 local function rule_at(parts, i, rules)
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(rules[parts[i]] or rules["*"]) do
     local found = matched(parts, i, rule.from)
     if found then return rule, found end
   end
 end
 
 local function renamed(name, rules)
-  if #rules == 0 then return name end
+  if not rules then return name end
   local parts, out, i = parts_of(name), {}, 1
   while i <= #parts do
     local rule, found = rule_at(parts, i, rules)
