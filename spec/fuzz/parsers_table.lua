@@ -362,7 +362,7 @@ return {
 
   { name = "foreign", words = keys.words, wrap = keys.file, seeds = keys.seeds, room = 64 << 20,
     read = function(bytes)
-      local pipe, message = keys.load(written("b.safetensors", bytes), bytes)
+      local pipe, message = keys.load(keys.write(at "b.safetensors", bytes), bytes)
       return pipe and tostring(pipe), message
     end },
 
