@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-#define DF_LINK_VERSION 1
+#define DF_LINK_VERSION 2
 
 typedef struct df_plan_opts {
   int width;    /* bytes of an element: 4, float, or 8, double */
@@ -20,11 +20,11 @@ typedef struct df_link {
   void *(*plan)(const df_int *count, int n, const df_plan_opts *opts);
   void (*forget)(void *plan);
   void (*begin)(void *plan); /* a round */
-  /* Array i of this rank is complete; it is copied. */
-  bool (*ready)(void *plan, int i, const void *array);
-  bool (*progress)(void *plan);                /* short; call it often */
-  bool (*finish)(void *plan);                  /* waits for all sums */
-  const void *(*sum)(const void *plan, int i); /* until the next round */
+  /* The memory of array i: this rank's, until it is ready, and the sum at the end. */
+  void *(*array)(const void *plan, int i);
+  bool (*ready)(void *plan, int i); /* array i of this rank is complete */
+  bool (*progress)(void *plan);     /* short; call it often */
+  bool (*finish)(void *plan);       /* waits for all sums */
   /* `all` holds the parts of all ranks, of so many bytes each, once this rank's is there.
   ** `part` is where it is, or its place in `all`. */
   bool (*share)(const void *part, const df_int *bytes, void *all);

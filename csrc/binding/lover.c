@@ -77,8 +77,8 @@ static int l_over(lua_State *L) {
 static int l_begin_part(lua_State *L) {
   df_over *o = check_over(L);
   const int k = (int)luaL_checkinteger(L, 2), n = (int)luaL_checkinteger(L, 3);
-  df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
-  return 0;
+  df_code code = df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
+  return code == DF_OK ? 0 : dfl_raise(L);
 }
 
 static int l_end_part(lua_State *L) {
