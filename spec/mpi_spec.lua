@@ -126,6 +126,42 @@ print("moments", opt:state().second.weight:sum():item())]])
     assert.near(tonumber(digest), tonumber(digest_of(2, "fast")), 1e-4)
   end)
 
+  test("has the same bits in double precision, and in custom ops", function()
+    child.write(at "script.lua", [[
+local d, mpi = require "diffusion", require "diffusion.mpi"
+assert(require "diffusion.core".real == "f64")
+d.manual_seed(5)
+local square = d.nn.guest(function(x) return x * x end, function(dy, _, x) return dy * x * 2 end)
+local network = d.nn.module("network", function(m)
+  m.first, m.second = d.nn.linear(2, 8), d.nn.linear(8, 2)
+  function m:forward(x) return self.second(square(d.nn.recompute(self.first)(x))) end
+end)
+local model = d.nn.model(network())
+local opt = d.adamw(model, { lr = 1e-2, over = mpi })
+local function loss_of(x0) return d.record(function() return d.mse(model(x0), x0) end) end
+for _, x0 in d.data.toy.moons(90):batches { size = 24, steps = 4, over = mpi } do
+  local loss = loss_of(x0)
+  loss:backward { keep = true }
+  if mpi.size == 1 then
+    local fine, message = pcall(loss.backward, loss)
+    assert(not fine and message:find("the records of 8 pieces are gone after one pass", 1, true), message)
+    return print "digest refused"
+  end
+  opt:step()
+end
+local sum = 0
+for _, p in model:parameters() do sum = sum + (p * p):sum():item() end
+if mpi.rank == 0 then print(("digest %.17g"):format(sum)) end]])
+    local digests = {}
+    for i, n in ipairs { 2, 4, 1 } do
+      local out, code = ranks.run(n, at "script.lua", {}, "DIFFUSION_PRECISION=double")
+      assert(code == 0, out)
+      digests[i] = out:match "digest (%S+)"
+    end
+    assert.equal(digests[1], digests[2])
+    assert.equal("refused", digests[3])
+  end)
+
   test("has the same gradient of a loss [] and of a loss [1]", function()
     succeed(0, [[
 local model, set = d.mlp { dim = 2, hidden = 8, depth = 1 }, d.data.toy.moons(90)
@@ -392,6 +428,19 @@ d.precision(mpi.rank == 0 and "high" or "highest")
 wrong("rank 0 computes with", d.adamw, model, { over = mpi })
 print "fine"]])
     assert.equal(2, select(2, out:gsub("fine", "")))
+  end)
+
+  test("refuses ranks of different instruction sets, and names both", function()
+    child.write(at "script.lua", [[
+local d, mpi = require "diffusion", require "diffusion.mpi"
+local fine, message = pcall(d.adamw, d.mlp { dim = 2, hidden = 8, depth = 1 }, { over = mpi })
+print(fine, message, require "diffusion.core".isa())]])
+    local out = ranks.run(2, at "script.lua", {}, ranks.only(1, "DIFFUSION_ISA=scalar"))
+    local own = out:match "rank 0 computes with kernels (%S+),"
+    if own == nil and select(2, out:gsub("true", "")) == 2 then return end -- a machine without vectors
+    assert.equal(2, select(2, out:gsub("false", "")), out)
+    assert.not_equal("scalar", own)
+    assert(out:find("but rank 1 with kernels scalar, ", 1, true) and out:find("set DIFFUSION_ISA to one", 1, true), out)
   end)
 
   it("has a sentence where it wasn't built", function()

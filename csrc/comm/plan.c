@@ -46,14 +46,14 @@ static void lay_out(plan *p, const df_int *count) {
 static bool furnish(plan *p) {
   for (int k = 0; k < p->buckets; k++) {
     bucket *b = &p->bucket[k];
-    b->data = malloc((size_t)b->n * (size_t)p->opts.width + 1);
+    b->data = p->opts.alloc((size_t)b->n * (size_t)p->opts.width + 1);
     b->sum = (comm_sum){ .data = b->data,
                          .n = b->n,
                          .kind = p->opts.width == 4 ? COMM_F32 : COMM_F64,
                          .tag = next_tag++,
                          .in_tree = p->opts.in_tree };
     const df_int scratch = p->opts.in_tree ? comm_sum_scratch(b->n) : 0;
-    b->sum.scratch = malloc((size_t)scratch * (size_t)p->opts.width + 1);
+    b->sum.scratch = p->opts.alloc((size_t)scratch * (size_t)p->opts.width + 1);
     if (!b->data || !b->sum.scratch) return false;
   }
   return true;
@@ -67,8 +67,8 @@ static void forget(void *of) {
   plan *p = of;
   for (int k = 0; p->bucket && k < p->buckets; k++) {
     if (is_under_way(&p->bucket[k])) continue;
-    free(p->bucket[k].data);
-    free(p->bucket[k].sum.scratch);
+    p->opts.free(p->bucket[k].data);
+    p->opts.free(p->bucket[k].sum.scratch);
   }
   free(p->bucket);
   free(p->place);
