@@ -11,7 +11,7 @@ typedef struct df_plan_opts {
   int width;    /* bytes of an element: 4, float, or 8, double */
   df_int most;  /* elements of a bucket, if a single array has no more */
   bool in_tree; /* one order of additions for any number of ranks, else the fastest */
-  void *(*alloc)(size_t bytes); /* of the core: its memory has large pages */
+  void *(*alloc)(size_t bytes); /* the core has large pages */
   void (*free)(void *memory);   /* NULL is fine */
 } df_plan_opts;
 

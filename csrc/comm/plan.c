@@ -1,4 +1,4 @@
-/* The plan of a training's gradients: arrays lie in buckets, and a bucket's sum begins when
+/* The plan of a training's gradients. Arrays lie in buckets. A bucket's sum begins when
 ** its last array is there. Every bucket has scratch of its own, so all can be
 ** under way. */
 #include <limits.h>

@@ -44,7 +44,7 @@ typedef struct packed {
   df_kept *kept;    /* to be given back, or NULL */
 } packed;
 
-/* What the weights are read for. */
+/* The reason for which weights are read. */
 typedef struct use {
   bool learnt; /* they change before the next step */
   bool part;   /* a part of a batch */

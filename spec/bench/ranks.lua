@@ -1,4 +1,4 @@
--- make bench ONLY=ranks: training over ranks of this machine, beside the plain loop on one thread.
+-- make bench ONLY=ranks: training over ranks of this machine, against the plain loop on one thread.
 --   lua5.4 spec/bench/ranks.lua [NETWORK [RANKS]]
 -- Each rank has the plain loop's batch. Results are kept in build/bench, for scale.lua and for a table of parts that
 -- were measured one by one. Times are the least of several steps.
@@ -20,7 +20,8 @@ local function measure(name, P)
   for i, value in ipairs(arguments) do arguments[i] = tostring(value) end
   table.move(WAYS[P], 1, #WAYS[P], #arguments + 1, arguments)
   local text, code = ranks.run(P, "spec/bench/ranks_steps.lua", arguments)
-  if code == 0 then kept.write(name, P, text) else print(("%s on %d ranks: code %s\n%s"):format(name, P, code, text)) end
+  if code == 0 then return kept.write(name, P, text) end
+  print(("%s on %d ranks: code %s\n%s"):format(name, P, code, text))
 end
 
 -- ==== the table ===========================================================================
@@ -42,7 +43,7 @@ local function print_one(name, part)
   end
 end
 
--- Of all ranks, a step sends 2 (P - 1) / P of the gradient, the loss and the wish to stop.
+-- A rank sends 2 (P - 1) / P of the gradient, the loss and the wish to stop.
 local function print_two(name, part)
   local plain, least = part.ways.alone.seconds, part.parameters * 4 + 8
   print(("%s, 2 ranks: the plain loop alone %.1f ms; a step sends %.0f bytes by the formula"):format(name, plain * 1e3,

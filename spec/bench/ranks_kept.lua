@@ -1,4 +1,4 @@
--- What ranks.lua measured, in build/bench.
+-- Keeps the results of ranks.lua in build/bench.
 local kept = { names = { "demo", "small", "cifar" } }
 
 local function path_of(name, P) return ("build/bench/ranks_%s_%d.txt"):format(name, P) end

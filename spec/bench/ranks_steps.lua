@@ -1,7 +1,7 @@
 -- Times training steps in several ways by turns, on the ranks of mpirun or on one: ranks.lua reads what rank 0 prints.
 --   mpirun -n 2 lua5.4 spec/bench/ranks_steps.lua NETWORK ROUNDS STEPS WAY...
--- A way is `alone` (the plain loop on rank 0, while others sleep), `both` (the plain loop on each rank), or options,
--- as in pieces=4,bucket=2: those of set:batches and d.adamw with `over`. Pieces are those of a rank.
+-- The way `alone` is the plain loop on rank 0, while others sleep. `both` is the plain loop on each rank. Other ways are
+-- options of set:batches and d.adamw with `over`, as in pieces=4,bucket=2. Pieces are those of a rank.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local mpi = require "diffusion.mpi"
@@ -108,7 +108,7 @@ end
 
 -- ==== all of them =========================================================================
 
--- Seconds of a message of so many reals from one rank to another.
+-- Returns the seconds of a message of so many reals from one rank to another.
 local function message(reals, times)
   local x = d.zeros(reals)
   mpi.broadcast_memory(x, 0)

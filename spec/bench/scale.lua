@@ -1,16 +1,16 @@
 -- Data-parallel steps on 2 to 1,024 ranks, simulated from what one rank was measured to need.
 --   lua5.4 spec/bench/ranks.lua      measures demo, small and cifar on this machine
 --   lua5.4 spec/bench/scale.lua      the tables, and build/bench/scale.svg
--- The model: a rank walks its pieces one after another. The last piece's backward pass completes gradients in the
--- order of the network, evenly in time. A bucket starts when its last gradient is complete and the link is free. A sum
--- of n bytes over P ranks costs 2 log2(P) alpha + 2 (P - 1)/P n (beta + gamma/2): halving, then doubling, where gamma
--- is the time to add a byte. A step is what one rank needs without others, and the time until the last bucket is there.
+-- The model: a rank walks its pieces one after another. The last piece's backward pass completes gradients evenly in
+-- time. A bucket starts when its last gradient is complete and the link is free. Halving and doubling of n bytes over
+-- P ranks cost 2 log2(P) alpha + 2 (P - 1)/P n (beta + gamma/2). Gamma is the time to add a byte. A step takes as long
+-- as on one rank, and then until the last bucket is there.
 local d = require "diffusion"
 local kept = dofile "spec/bench/ranks_kept.lua"
 
 local SHORT <const> = 4096 * 4 -- bytes up to which whole arrays are exchanged (csrc/comm/sum.c)
 local CORES <const> = 2
-local PIECES <const> = 8 -- of a batch, by default
+local PIECES <const> = 8 -- the default
 
 -- ==== measured on one thread of this machine ==============================================
 
@@ -39,8 +39,10 @@ end
 -- alpha: seconds of a message; beta: seconds per byte of the link; gamma: per byte added.
 local gamma = 1 / 4e9
 local links = {
-  { name = "10 Gb/s, 0.1 ms", alpha = 1e-4, beta = 8 / 10e9 }, { name = "10 Gb/s, 1 ms", alpha = 1e-3, beta = 8 / 10e9 },
-  { name = "1 Gb/s, 0.1 ms", alpha = 1e-4, beta = 8 / 1e9 }, { name = "1 Gb/s, 1 ms", alpha = 1e-3, beta = 8 / 1e9 },
+  { name = "10 Gb/s, 0.1 ms", alpha = 1e-4, beta = 8 / 10e9 },
+  { name = "10 Gb/s, 1 ms", alpha = 1e-3, beta = 8 / 10e9 },
+  { name = "1 Gb/s, 0.1 ms", alpha = 1e-4, beta = 8 / 1e9 },
+  { name = "1 Gb/s, 1 ms", alpha = 1e-3, beta = 8 / 1e9 },
 }
 
 -- ==== the model ===========================================================================
@@ -103,7 +105,7 @@ local variants = {
   { "bf16", varied { pieces = false, width = 2 } },
 }
 
--- The model beside real runs on this machine, whose link is what two of its processes were measured to have.
+-- Holds the model against real runs on this machine. The link is that between two of its processes.
 local function print_against_real()
   for _, w in ipairs(networks) do
     local two, four = kept.read(w.name, 2), kept.read(w.name, 4)

@@ -75,7 +75,8 @@ local function each_sum(fn)
   end
 end
 
--- The backward pass of one piece's loss. What is recomputed, and custom ops, read the batch's tensors again.
+-- The backward pass of one piece's loss. Recomputed
+-- functions and custom ops read the batch's tensors again.
 local function walk_piece(dy, losses, k)
   local loss = losses[k]
   local value = loss:detach():item()
