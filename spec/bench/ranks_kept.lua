@@ -1,11 +1,11 @@
 -- Keeps the results of ranks.lua in build/bench.
 local kept = { names = { "demo", "small", "cifar" } }
 
-local function path_of(name, P) return ("build/bench/ranks_%s_%d.txt"):format(name, P) end
+local function path_of(name, P) return ("build/bench/ranks_%s_%s.txt"):format(name, P) end
 
---- Keeps what ranks_steps.lua printed on P ranks.
+--- Keeps the text that ranks_steps.lua printed.
 ---@param name string
----@param P integer
+---@param P integer|string ranks, or the rate of a link between two
 ---@param text string
 function kept.write(name, P, text)
   os.execute "mkdir -p build/bench"
@@ -24,9 +24,9 @@ local function rows_of(text)
   return rows
 end
 
---- A network's figures on P ranks, or nil.
+--- A network's figures, or nil.
 ---@param name string
----@param P integer
+---@param P integer|string ranks, or the rate of a link between two
 ---@return table|nil part {ways = {seconds, messages, bytes} by way, rows = seconds by way and op, parameters, link}
 function kept.read(name, P)
   local file = io.open(path_of(name, P))

@@ -1,7 +1,7 @@
 -- Times training steps in several ways by turns, on the ranks of mpirun or on one: ranks.lua reads what rank 0 prints.
 --   mpirun -n 2 lua5.4 spec/bench/ranks_steps.lua NETWORK ROUNDS STEPS WAY...
--- The way `alone` is the plain loop on rank 0, while others sleep. `both` is the plain loop on each rank. Other ways are
--- options of set:batches and d.adamw with `over`, as in pieces=4,bucket=2. Pieces are those of a rank.
+-- The way `alone` is the plain loop on rank 0, while others sleep. `both` is the plain loop on each rank. Other ways
+-- are options of set:batches and d.adamw with `over`, as in pieces=4,bucket=2. Pieces are those of a rank.
 local d = require "diffusion"
 local core = require "diffusion.core"
 local mpi = require "diffusion.mpi"
@@ -130,7 +130,7 @@ end
 
 local function print_link()
   if mpi.size ~= 2 then return end
-  local alpha, large = message(1, 200), message(2 ^ 20 | 0, 10)
+  local alpha, large = message(1, 200), message(2 ^ 20 | 0, 5)
   if mpi.rank == 0 then print(("link %.4g %.4g %.4g"):format(alpha, (large - alpha) / 2 ^ 22, adding())) end
 end
 

@@ -105,23 +105,31 @@ local variants = {
   { "bf16", varied { pieces = false, width = 2 } },
 }
 
--- Holds the model against real runs on this machine. The link is that between two of its processes.
+local function print_beside(w, part, P, way, o, link, crowd)
+  local real, model = part.ways[way].seconds, step_of(w, P, link, o, crowd)
+  print(("  %-6s %d ranks, %-9s predicted %8.1f ms, measured %8.1f ms, %+5.1f %%"):format(w.name, P, way, model * 1e3,
+    real * 1e3, 100 * (model / real - 1)))
+end
+
+-- The ways of a part that was measured on P ranks.
+local function print_part(w, part, P, link, crowd)
+  local usual = "pieces=" .. PIECES // P
+  print(("%s on %d ranks: alpha %.1f us, %.3f GB/s between two"):format(w.name, P, link.alpha * 1e6, 1e-9 / link.beta))
+  if part.ways[usual] then print_beside(w, part, P, usual, USUAL, link, crowd) end
+  if part.ways["pieces=1"] then print_beside(w, part, P, "pieces=1", variants[2][2], link, crowd) end
+end
+
+-- Holds the model against real runs on this machine, and over a link that ranks_network.lua made. The plain loop on
+-- both cores at once tells how much these slow each other down.
 local function print_against_real()
   for _, w in ipairs(networks) do
     local two, four = kept.read(w.name, 2), kept.read(w.name, 4)
-    local function line(part, P, way, o)
-      if not part then return end
-      local real, model = part.ways[way].seconds, step_of(w, P, two.link, o, math.max(1, P / CORES))
-      print(("  %-6s %d ranks, %-9s predicted %8.1f ms, measured %8.1f ms, %+5.1f %%"):format(w.name, P, way,
-        model * 1e3, real * 1e3, 100 * (model / real - 1)))
-    end
-    if two and two.link then
-      print(("%s: alpha %.1f us, %.1f GB/s between two ranks"):format(w.name, two.link.alpha * 1e6,
-        1e-9 / two.link.beta))
-      line(two, 2, "pieces=4", USUAL)
-      line(two, 2, "pieces=1", variants[2][2])
-      line(four, 4, "pieces=2", USUAL)
-      line(four, 4, "pieces=1", variants[2][2])
+    local crowd = two and two.ways.both.seconds / two.ways.alone.seconds
+    if two then print_part(w, two, 2, two.link, crowd) end
+    if two and four then print_part(w, four, 4, two.link, crowd * 4 / CORES) end
+    for _, rate in ipairs { "1gbit", "10gbit" } do
+      local part = kept.read(w.name, rate)
+      if two and part then print_part(w, part, 2, part.link, crowd) end
     end
   end
 end
