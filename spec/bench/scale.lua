@@ -114,7 +114,7 @@ end
 -- The ways of a part that was measured on P ranks.
 local function print_part(w, part, P, link, crowd)
   local usual = "pieces=" .. PIECES // P
-  print(("%s on %d ranks: alpha %.1f us, %.3f GB/s between two"):format(w.name, P, link.alpha * 1e6, 1e-9 / link.beta))
+  print(("link: alpha %.1f us, %.3f GB/s"):format(link.alpha * 1e6, 1e-9 / link.beta))
   if part.ways[usual] then print_beside(w, part, P, usual, USUAL, link, crowd) end
   if part.ways["pieces=1"] then print_beside(w, part, P, "pieces=1", variants[2][2], link, crowd) end
 end
