@@ -4769,7 +4769,7 @@ return {
   },
   ["mpi"] = {
     signature = "mpi",
-    text = "The ranks that mpirun started: d.mpi, or require \"diffusion.mpi\". It is there if the library was built with MPI; d.help \"scale\" says how to get it. All ranks must make these calls.",
+    text = "The ranks that mpirun started: d.mpi, or the module diffusion.mpi. It is there if the library was built with MPI; d.help \"scale\" says how to get it. All ranks must make these calls.",
     params = {
       { name = "rank", type = "integer", text = "the number of this rank, from 0" },
       { name = "size", type = "integer", text = "the number of ranks" },

@@ -3,7 +3,7 @@ return {
   seed = { "integer", default_text = "follows d.manual_seed", text = "seed of the random numbers" },
   generator = { "generator", text = "source of the random numbers, in place of a seed" },
   process = { "process", required = true, text = "the process: schedule, prediction target, variance and clip" },
-  --- Of functions that deal something out.
+  --- The rule of an option that deals something out.
   over = function(what)
     return { "mpi", as = "diffusion.mpi", text = ("deals %s out over the ranks of diffusion.mpi"):format(what) }
   end,

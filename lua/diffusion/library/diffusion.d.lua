@@ -1986,7 +1986,7 @@ local lora_part = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local model = {}
 
---- The ranks that mpirun started: d.mpi, or require "diffusion.mpi". It is there if the
+--- The ranks that mpirun started: d.mpi, or the module diffusion.mpi. It is there if the
 --- library was built with MPI; d.help "scale" says how to get it. All ranks must make these
 --- calls.
 ---@class diffusion.mpi

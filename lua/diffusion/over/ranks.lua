@@ -87,7 +87,7 @@ end
 
 -- ==== the table ===========================================================================
 
---- The ranks that mpirun started: d.mpi, or require "diffusion.mpi". It is there if the library was built with MPI;
+--- The ranks that mpirun started: d.mpi, or the module diffusion.mpi. It is there if the library was built with MPI;
 --- d.help "scale" says how to get it. All ranks must make these calls.
 ---@class diffusion.mpi
 ---@field rank integer the number of this rank, from 0
