@@ -126,6 +126,65 @@ print("moments", opt:state().second.weight:sum():item())]])
     assert.near(tonumber(digest), tonumber(digest_of(2, "fast")), 1e-4)
   end)
 
+  test("has the same bits in double precision, and in custom ops", function()
+    child.write(at "script.lua", [[
+local d, mpi = require "diffusion", require "diffusion.mpi"
+assert(require "diffusion.core".real == "f64")
+d.manual_seed(5)
+local square = d.nn.guest(function(x) return x * x end, function(dy, _, x) return dy * x * 2 end)
+local network = d.nn.module("network", function(m)
+  m.first, m.second = d.nn.linear(2, 8), d.nn.linear(8, 2)
+  function m:forward(x) return self.second(square(d.nn.recompute(self.first)(x))) end
+end)
+local model = d.nn.model(network())
+local opt = d.adamw(model, { lr = 1e-2, over = mpi })
+local function loss_of(x0) return d.record(function() return d.mse(model(x0), x0) end) end
+local loss
+for _, x0 in d.data.toy.moons(90):batches { size = 24, steps = 4, over = mpi } do
+  loss = loss_of(x0)
+  loss:backward { keep = true }
+  opt:step()
+end
+local sum = 0
+for _, p in model:parameters() do sum = sum + (p * p):sum():item() end
+if mpi.rank == 0 then print(("digest %.17g"):format(sum)) end
+if mpi.size == 1 then
+  local fine, message = pcall(loss.backward, loss)
+  assert(not fine and message:find("the records of 8 pieces are gone after one pass", 1, true), message)
+end]])
+    local digests = {}
+    for n = 1, 2 do
+      local out, code = ranks.run(n, at "script.lua", {}, "DIFFUSION_PRECISION=double")
+      assert(code == 0, out)
+      digests[n] = assert(out:match "digest (%S+)")
+    end
+    assert.equal(digests[1], digests[2])
+  end)
+
+  -- The second pass writes its sums to the memory that the first gradient is in.
+  test("leaves a gradient that someone holds as it was", function()
+    succeed(1, [[
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { over = mpi })
+local held, before, twice
+for step, x0 in d.data.toy.moons(90):batches { size = 16, steps = 2, seed = 1, over = mpi } do
+  local function pass() d.record(function() return d.mse(model(x0, 1), x0) end):backward() end
+  pass()
+  local _, p = next(model:state())
+  if step == 1 then
+    for _, q in model:parameters() do held = q.grad break end
+    before = held:clone()
+    pass() -- adds up
+    for _, q in model:parameters() do twice = q.grad break end
+    assert(twice:allclose(before * 2, { rtol = 1e-6 }) and not held:equal(twice) or before:eq(0):all())
+  end
+  assert(p and held:equal(before))
+  opt:step()
+end
+assert(held:equal(before) and twice:allclose(before * 2, { rtol = 1e-6 }))
+print "fine"]])
+  end)
+
   test("has the same gradient of a loss [] and of a loss [1]", function()
     succeed(0, [[
 local model, set = d.mlp { dim = 2, hidden = 8, depth = 1 }, d.data.toy.moons(90)
@@ -392,6 +451,19 @@ d.precision(mpi.rank == 0 and "high" or "highest")
 wrong("rank 0 computes with", d.adamw, model, { over = mpi })
 print "fine"]])
     assert.equal(2, select(2, out:gsub("fine", "")))
+  end)
+
+  test("refuses ranks of different instruction sets, and names both", function()
+    child.write(at "script.lua", [[
+local d, mpi = require "diffusion", require "diffusion.mpi"
+local fine, message = pcall(d.adamw, d.mlp { dim = 2, hidden = 8, depth = 1 }, { over = mpi })
+print(fine, message, require "diffusion.core".isa())]])
+    local out = ranks.run(2, at "script.lua", {}, ranks.only(1, "DIFFUSION_ISA=scalar"))
+    local own = out:match "rank 0 computes with kernels (%S+),"
+    if own == nil and select(2, out:gsub("true", "")) == 2 then return end -- a machine without vectors
+    assert.equal(2, select(2, out:gsub("false", "")), out)
+    assert.not_equal("scalar", own)
+    assert(out:find("but rank 1 with kernels scalar, ", 1, true) and out:find("set DIFFUSION_ISA to one", 1, true), out)
   end)
 
   it("has a sentence where it wasn't built", function()

@@ -1,5 +1,6 @@
 /* Batches that are cut into parts, and gradients that are summed over ranks, for Lua.
 ** lua/diffusion/over/ defines the public interface. */
+#include "base/alloc.h"
 #include "nn/over.h"
 
 #include "binding/hooks.h"
@@ -62,7 +63,9 @@ static int l_over(lua_State *L) {
   const df_link *link = check_link(L, 2);
   const df_plan_opts opts = { .width = (int)sizeof(df_real),
                               .most = dfl_field_int(L, 3, "bucket", 1),
-                              .in_tree = dfl_field_flag(L, 3, "tree", true) };
+                              .in_tree = dfl_field_flag(L, 3, "tree", true),
+                              .alloc = df_alloc,
+                              .free = df_free };
   int homes;
   df_home **home = dfl_homes(L, 1, &homes);
   over_box *b = lua_newuserdatauv(L, sizeof *b, 0);
@@ -77,8 +80,8 @@ static int l_over(lua_State *L) {
 static int l_begin_part(lua_State *L) {
   df_over *o = check_over(L);
   const int k = (int)luaL_checkinteger(L, 2), n = (int)luaL_checkinteger(L, 3);
-  df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
-  return 0;
+  df_code code = df_over_begin_part(o, k - 1, n, luaL_checknumber(L, 4));
+  return code == DF_OK ? 0 : dfl_raise(L);
 }
 
 static int l_end_part(lua_State *L) {

@@ -1,16 +1,14 @@
-/* The plan of a training's gradients: arrays are copied into buckets, and a bucket's sum
-** begins when its last array is there. Every bucket has scratch of its own, so all can be
+/* The plan of a training's gradients. Arrays lie in buckets. A bucket's sum begins when
+** its last array is there. Every bucket has scratch of its own, so all can be
 ** under way. */
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "comm/comm.h"
 
 typedef struct place {
   int bucket;
   df_int at; /* element of the bucket */
-  df_int n;
 } place;
 
 typedef struct bucket {
@@ -39,7 +37,7 @@ static void lay_out(plan *p, const df_int *count) {
   for (int i = 0; i < p->n; i++) {
     bucket *b = p->buckets ? &p->bucket[p->buckets - 1] : NULL;
     if (!b || (b->n > 0 && b->n + count[i] > p->opts.most)) b = &p->bucket[p->buckets++];
-    p->place[i] = (place){ p->buckets - 1, b->n, count[i] };
+    p->place[i] = (place){ p->buckets - 1, b->n };
     b->n += count[i];
     b->arrays++;
   }
@@ -48,14 +46,14 @@ static void lay_out(plan *p, const df_int *count) {
 static bool furnish(plan *p) {
   for (int k = 0; k < p->buckets; k++) {
     bucket *b = &p->bucket[k];
-    b->data = malloc((size_t)b->n * (size_t)p->opts.width + 1);
+    b->data = p->opts.alloc((size_t)b->n * (size_t)p->opts.width + 1);
     b->sum = (comm_sum){ .data = b->data,
                          .n = b->n,
                          .kind = p->opts.width == 4 ? COMM_F32 : COMM_F64,
                          .tag = next_tag++,
                          .in_tree = p->opts.in_tree };
     const df_int scratch = p->opts.in_tree ? comm_sum_scratch(b->n) : 0;
-    b->sum.scratch = malloc((size_t)scratch * (size_t)p->opts.width + 1);
+    b->sum.scratch = p->opts.alloc((size_t)scratch * (size_t)p->opts.width + 1);
     if (!b->data || !b->sum.scratch) return false;
   }
   return true;
@@ -69,8 +67,8 @@ static void forget(void *of) {
   plan *p = of;
   for (int k = 0; p->bucket && k < p->buckets; k++) {
     if (is_under_way(&p->bucket[k])) continue;
-    free(p->bucket[k].data);
-    free(p->bucket[k].sum.scratch);
+    p->opts.free(p->bucket[k].data);
+    p->opts.free(p->bucket[k].sum.scratch);
   }
   free(p->bucket);
   free(p->place);
@@ -124,12 +122,15 @@ static bool begin_those_ready(plan *p, bucket *b) {
   return true;
 }
 
-static bool ready(void *of, int i, const void *array) {
-  plan *p = of;
+static void *array(const void *of, int i) {
+  const plan *p = of;
   const place *at = &p->place[i];
-  bucket *b = &p->bucket[at->bucket];
-  const size_t width = (size_t)p->opts.width;
-  memcpy(b->data + (size_t)at->at * width, array, (size_t)at->n * width);
+  return p->bucket[at->bucket].data + (size_t)at->at * (size_t)p->opts.width;
+}
+
+static bool ready(void *of, int i) {
+  plan *p = of;
+  bucket *b = &p->bucket[p->place[i].bucket];
   return --b->missing > 0 || begin_those_ready(p, b);
 }
 
@@ -155,12 +156,6 @@ static bool finish(void *of) {
   return true;
 }
 
-static const void *sum(const void *of, int i) {
-  const plan *p = of;
-  const place *at = &p->place[i];
-  return p->bucket[at->bucket].data + (size_t)at->at * (size_t)p->opts.width;
-}
-
 const df_link *comm_link(void) {
   static df_link link;
   link = (df_link){ .version = DF_LINK_VERSION,
@@ -169,10 +164,10 @@ const df_link *comm_link(void) {
                     .plan = make,
                     .forget = forget,
                     .begin = begin,
+                    .array = array,
                     .ready = ready,
                     .progress = progress,
                     .finish = finish,
-                    .sum = sum,
                     .share = comm_gather,
                     .fault = comm_fault };
   return &link;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
 #include "ops/profile.h"
@@ -13,47 +14,22 @@
 
 /* ==== sums ========================================================================= */
 
-/* to = keep to + factor from */
+/* to = keep to + sum of factor from[j], in this order */
 typedef struct blend {
   df_real *to, keep, factor;
-  const df_real *from;
+  const df_real *from[DF_OVER_LEVELS + 1];
+  int n;
 } blend;
 
 static void blend_reals(void *context, df_int begin, df_int end) {
   const blend *b = context;
-  const df_real *from = b->from + begin;
-  df_kernel()->mix(b->to + begin, b->keep, &b->factor, &from, 1, end - begin);
+  const df_real *from[DF_OVER_LEVELS + 1];
+  df_real factor[DF_OVER_LEVELS + 1];
+  for (int j = 0; j < b->n; j++) from[j] = b->from[j] + begin, factor[j] = b->factor;
+  df_kernel()->mix(b->to + begin, b->keep, factor, from, b->n, end - begin);
 }
 
-static void add(df_tensor *to, const df_tensor *from) {
-  blend b = { df_tensor_reals(to), 1, 1, df_tensor_reals(from) };
-  df_parallel(df_tensor_count(to), GRAIN, blend_reals, &b);
-  df_tensor_touch(to);
-}
-
-/* A parameter that no gradient reached counts as 0. */
-static df_code complete(df_param *p) {
-  df_leaf *leaf = &p->leaf;
-  if (leaf->arrived) return DF_OK;
-  if (!leaf->grad && leaf->need(leaf) != DF_OK) return df_error_code();
-  memset(df_tensor_reals(leaf->grad), 0, (size_t)df_param_count(p) * sizeof(df_real));
-  df_tensor_touch(leaf->grad);
-  return DF_OK;
-}
-
-/* Takes the gradient away, with the sums of as many parts as the bits of `done` tell.
-** Level l has the sum of 2^l parts. */
-static df_tensor *carry(df_over_param *q, int done, int *level) {
-  df_tensor *g = q->param->leaf.grad;
-  q->param->leaf.grad = NULL;
-  q->param->leaf.arrived = false;
-  for (*level = 0; done >> *level & 1; ++*level) {
-    add(g, q->sum[*level]);
-    df_tensor_release(q->sum[*level]);
-    q->sum[*level] = NULL;
-  }
-  return g;
-}
+static void run(blend *b, df_int count) { df_parallel(count, GRAIN, blend_reals, b); }
 
 static void carry_loss(df_over *o, double loss) {
   int level = 0;
@@ -67,23 +43,38 @@ static int levels(int parts) {
   return level;
 }
 
+/* Takes the gradient of this part away, while it is in cache. The sums of as many parts
+** as the bits of `part` tell are added to it: level l has the sum of 2^l parts. No
+** gradient counts as 0. */
+static void carry(df_over *o, int i) {
+  df_over_param *q = &o->param[i];
+  df_leaf *leaf = &q->param->leaf;
+  blend b = { .factor = 1 };
+  int level = 0;
+  if (leaf->arrived) b.from[b.n++] = df_tensor_reals(leaf->grad);
+  for (; o->part >> level & 1; level++) b.from[b.n++] = o->sum[level] + q->at;
+  const bool last = o->part == o->parts - 1;
+  b.to = last ? o->world->link->array(o->world->plan, i) : o->sum[level] + q->at;
+  run(&b, df_param_count(q->param));
+  df_tensor_release(leaf->grad);
+  leaf->grad = NULL;
+  leaf->arrived = false;
+  q->carried = true;
+}
+
 /* ==== to the other ranks =========================================================== */
 
 static df_code fault(df_over *o) {
   o->broken = true;
-  return df_fail(DF_WORLD, "backward: %s", o->link->fault());
+  return df_fail(DF_WORLD, "backward: %s", o->world->link->fault());
 }
 
-/* The sum of the parts of this rank is complete. */
-static df_code send(df_over *o, int i) {
-  df_over_param *q = &o->param[i];
-  int level;
-  if (q->sent) return DF_OK;
-  if (complete(q->param) != DF_OK) return df_error_code();
-  df_tensor *g = carry(q, o->part, &level);
-  bool fine = o->link->ready(o->plan, i, df_tensor_reals(g));
-  df_tensor_release(g);
-  q->sent = true;
+/* The gradient of this part is complete, and with the last part that of this rank. */
+static df_code hand_over(df_over *o, int i) {
+  if (o->param[i].carried) return DF_OK;
+  carry(o, i);
+  bool fine = o->part < o->parts - 1 || o->world->link->ready(o->world->plan, i);
+  df_profile_spent(o->tape, "gradients to ranks");
   return fine ? DF_OK : fault(o);
 }
 
@@ -91,15 +82,101 @@ static void on_complete(void *of, df_leaf *leaf) {
   df_over *o = of;
   const int i = ((df_param *)leaf)->turn;
   bool ours = o->under_way && i >= 0 && i < o->n && &o->param[i].param->leaf == leaf;
-  if (ours && o->part == o->parts - 1 && leaf->arrived && !o->broken) send(o, i);
+  if (!ours || !leaf->arrived || o->broken) return;
+  o->reached = true;
+  hand_over(o, i);
 }
 
 static void on_between(void *of) {
   df_over *o = of;
-  if (o->under_way && !o->broken && !o->link->progress(o->plan)) o->broken = true;
+  if (o->under_way && !o->broken && !o->world->link->progress(o->world->plan))
+    o->broken = true;
+}
+
+/* ==== sums as gradients ============================================================ */
+
+static void leave(void *of) {
+  df_over_world *w = of;
+  if (--w->refs > 0) return;
+  if (w->plan) w->link->forget(w->plan);
+  free(w);
+}
+
+/* A window on the plan's memory, which stays until the last of them is released. */
+static df_code open_window(df_over *o, int i) {
+  df_over_param *q = &o->param[i];
+  df_storage *s = df_storage_around(o->world->link->array(o->world->plan, i),
+                                    (size_t)df_param_count(q->param) * sizeof(df_real),
+                                    leave, o->world);
+  if (!s) return DF_MEMORY;
+  o->world->refs++;
+  q->window = df_tensor_on(s, DF_REAL, &q->param->shape, 0);
+  df_storage_release(s);
+  return q->window ? DF_OK : DF_MEMORY;
+}
+
+static bool is_read_elsewhere(const df_tensor *x) {
+  return x->refs > 1 || x->storage->refs > 1;
+}
+
+/* Who holds the last sum keeps it: the next one is written to the same memory. */
+static df_code part_from_readers(df_over *o, int i) {
+  df_tensor *x = o->param[i].window;
+  if (!is_read_elsewhere(x)) return DF_OK;
+  df_body *body = x->storage->body;
+  void *own = df_alloc(body->bytes);
+  if (!own) return DF_MEMORY;
+  if (open_window(o, i) != DF_OK) return df_free(own), DF_MEMORY;
+  memcpy(own, body->data, body->bytes);
+  *body = (df_body){ .data = own,
+                     .bytes = body->bytes,
+                     .version = body->version,
+                     .packs = body->packs,
+                     .release = df_free,
+                     .owner = own };
+  df_tensor_release(x);
+  leave(o->world);
+  return DF_OK;
+}
+
+/* grad = before + scale sum */
+static void take(df_over *o, int i, double scale) {
+  df_over_param *q = &o->param[i];
+  df_leaf *leaf = &q->param->leaf;
+  df_real *sum = df_tensor_reals(q->window);
+  blend b = { .to = sum, .keep = (df_real)scale };
+  if (q->before) b = (blend){ df_tensor_reals(q->before), 1, (df_real)scale, { sum }, 1 };
+  if (q->before || scale != 1) run(&b, df_param_count(q->param));
+  df_tensor_release(leaf->grad);
+  leaf->grad = q->before ? q->before : df_tensor_retain(q->window);
+  q->before = NULL;
+  df_tensor_touch(leaf->grad);
+  leaf->arrived = true;
+  leaf->walks = q->walks + 1;
 }
 
 /* ==== a pass ======================================================================= */
+
+static void begin_parameter(df_over_param *q) {
+  df_leaf *leaf = &q->param->leaf;
+  q->carried = false;
+  q->walks = leaf->arrived ? leaf->walks : 0;
+  q->before = leaf->arrived ? leaf->grad : NULL;
+  leaf->grad = NULL;
+  leaf->arrived = false;
+}
+
+static df_code free_the_sums(df_over *o) {
+  for (int i = 0; i < o->n; i++) {
+    df_leaf *leaf = &o->param[i].param->leaf;
+    if (!leaf->arrived) {
+      df_tensor_release(leaf->grad);
+      leaf->grad = NULL;
+    }
+    if (part_from_readers(o, i) != DF_OK) return DF_MEMORY;
+  }
+  return DF_OK;
+}
 
 static df_code on_begin(void *of, double loss) {
   df_over *o = of;
@@ -107,47 +184,59 @@ static df_code on_begin(void *of, double loss) {
     return df_fail(DF_MISUSE, "backward: an earlier backward of this rank failed while "
                               "gradients were summed over ranks, so the ranks differ; "
                               "end this run");
-  o->under_way = true;
-  o->link->begin(o->plan);
+  if (free_the_sums(o) != DF_OK) return DF_MEMORY;
+  o->under_way = true, o->reached = false;
+  o->world->link->begin(o->world->plan);
   o->part = 0, o->parts = 1;
   o->loss_of[0] = loss;
-  for (int i = 0; i < o->n; i++) {
-    df_over_param *q = &o->param[i];
-    df_leaf *leaf = &q->param->leaf;
-    q->sent = false;
-    q->walks = leaf->arrived ? leaf->walks : 0;
-    q->before = leaf->arrived ? leaf->grad : NULL;
-    if (!leaf->arrived) df_tensor_release(leaf->grad);
-    leaf->grad = NULL;
-    leaf->arrived = false;
+  for (int i = 0; i < o->n; i++) begin_parameter(&o->param[i]);
+  return DF_OK;
+}
+
+/* They stay for the next step: fresh memory is slow. */
+static df_code make_levels(df_over *o, int n) {
+  for (int l = 0; l < n; l++) {
+    if (!o->sum[l]) o->sum[l] = df_alloc((size_t)o->count * sizeof(df_real));
+    if (!o->sum[l]) return DF_MEMORY;
   }
   return DF_OK;
 }
 
-void df_over_begin_part(df_over *o, int k, int n, double loss) {
+df_code df_over_begin_part(df_over *o, int k, int n, double loss) {
   o->part = k, o->parts = n;
   carry_loss(o, loss);
+  for (int i = 0; i < o->n; i++) o->param[i].carried = false;
+  return make_levels(o, levels(n));
+}
+
+static bool has_arrived(const df_over *o, int i) {
+  return o->param[i].param->leaf.arrived;
+}
+
+static df_code check_carried(const df_over *o) {
+  for (int i = 0; i < o->n; i++)
+    if (o->param[i].carried && has_arrived(o, i))
+      return df_fail(DF_MISUSE,
+                     "backward: the gradient of '%s' grew after it was sent to other "
+                     "ranks, as records were mixed; compute the loss in one d.record",
+                     o->param[i].param->name);
+  return DF_OK;
+}
+
+/* The gradients that were not known to be complete before the end. */
+static df_code hand_over_all(df_over *o) {
+  df_code code = check_carried(o);
+  for (int i = 0; i < o->n && code == DF_OK; i++) code = hand_over(o, i);
+  return code;
+}
+
+static void note_reached(df_over *o) {
+  for (int i = 0; i < o->n && !o->reached; i++) o->reached = has_arrived(o, i);
 }
 
 df_code df_over_end_part(df_over *o) {
-  if (o->part == o->parts - 1) return DF_OK;
-  for (int i = 0; i < o->n; i++) {
-    df_over_param *q = &o->param[i];
-    int level;
-    if (complete(q->param) != DF_OK) return df_error_code();
-    df_tensor *g = carry(q, o->part, &level);
-    q->sum[level] = g;
-  }
-  return DF_OK;
-}
-
-/* A pass may be about another model's loss. */
-static bool has_reached(const df_over *o) {
-  for (int i = 0; i < o->n; i++) {
-    const df_over_param *q = &o->param[i];
-    if (q->param->leaf.arrived || q->sent) return true;
-  }
-  return false;
+  note_reached(o);
+  return o->part == o->parts - 1 ? DF_OK : hand_over_all(o);
 }
 
 static void put_back(df_over_param *q) {
@@ -157,72 +246,47 @@ static void put_back(df_over_param *q) {
   leaf->arrived = q->before != NULL;
   leaf->walks = q->walks;
   q->before = NULL;
-  for (int l = 0; l < DF_OVER_LEVELS; l++) {
-    df_tensor_release(q->sum[l]);
-    q->sum[l] = NULL;
-  }
 }
 
-static df_code check_sent(const df_over *o) {
-  for (int i = 0; i < o->n; i++)
-    if (o->param[i].sent && o->param[i].param->leaf.arrived)
-      return df_fail(DF_MISUSE,
-                     "backward: the gradient of '%s' grew after it was sent to other "
-                     "ranks, as records were mixed; compute the loss in one d.record",
-                     o->param[i].param->name);
-  return DF_OK;
-}
-
-/* grad = before + scale sum */
-static df_code take(df_over *o, int i, double scale) {
-  df_over_param *q = &o->param[i];
-  df_leaf *leaf = &q->param->leaf;
-  const bool more = q->before != NULL;
-  if (!leaf->trainable) return put_back(q), DF_OK;
-  df_tensor_release(leaf->grad);
-  leaf->grad = q->before;
-  q->before = NULL;
-  if (!more && leaf->need(leaf) != DF_OK) return df_error_code();
-  blend b = { df_tensor_reals(leaf->grad), more, (df_real)scale,
-              o->link->sum(o->plan, i) };
-  df_parallel(df_param_count(q->param), GRAIN, blend_reals, &b);
-  df_tensor_touch(leaf->grad);
-  leaf->arrived = true;
-  leaf->walks = q->walks + 1;
-  return DF_OK;
+static void take_or_put_back(df_over *o, int i, double scale) {
+  if (o->param[i].param->leaf.trainable) take(o, i, scale);
+  else put_back(&o->param[i]);
 }
 
 /* The last array of a plan: the loss, and whether this rank wishes to stop. */
 static df_code send_facts(df_over *o) {
-  const df_real facts[2] = { (df_real)o->loss_of[levels(o->parts)], (df_real)o->stop };
-  return o->link->ready(o->plan, o->n, facts) ? DF_OK : fault(o);
+  df_real *facts = o->world->link->array(o->world->plan, o->n);
+  facts[0] = (df_real)o->loss_of[levels(o->parts)], facts[1] = (df_real)o->stop;
+  return o->world->link->ready(o->world->plan, o->n) ? DF_OK : fault(o);
 }
 
 static void take_facts(df_over *o, double scale) {
-  const df_real *facts = o->link->sum(o->plan, o->n);
+  const df_real *facts = o->world->link->array(o->world->plan, o->n);
   o->loss = scale * (double)facts[0];
   o->stopped = facts[1] > 0;
 }
 
 static df_code sum_up(df_over *o) {
-  const double scale = 1.0 / ((double)o->parts * o->link->size);
-  df_code code = check_sent(o);
-  for (int i = 0; i < o->n && code == DF_OK; i++) code = send(o, i);
+  const double scale = 1.0 / ((double)o->parts * o->world->link->size);
+  df_code code = hand_over_all(o);
   if (code == DF_OK) code = send_facts(o);
   df_profile_spent(o->tape, "gradients to ranks");
-  if (code == DF_OK && !o->link->finish(o->plan)) code = fault(o);
+  if (code == DF_OK && !o->world->link->finish(o->world->plan)) code = fault(o);
   df_profile_spent(o->tape, "wait for ranks");
-  for (int i = 0; i < o->n && code == DF_OK; i++) code = take(o, i, scale);
-  if (code == DF_OK) take_facts(o, scale);
+  if (code != DF_OK) return code;
+  for (int i = 0; i < o->n; i++) take_or_put_back(o, i, scale);
+  take_facts(o, scale);
   df_profile_spent(o->tape, "gradients from ranks");
-  return code;
+  return DF_OK;
 }
 
+/* A pass may be about another model's loss. */
 static df_code on_end(void *of) {
   df_over *o = of;
   if (!o->under_way) return DF_OK;
   if (o->broken) return fault(o);
-  if (has_reached(o)) {
+  note_reached(o);
+  if (o->reached) {
     df_code code = sum_up(o);
     if (code != DF_OK) return code;
   } else {
@@ -241,10 +305,18 @@ static void on_give_up(void *of) {
     df_param_forget(o->param[i].param);
   }
   o->under_way = false;
-  o->broken = o->broken || o->link->size > 1;
+  o->broken = o->broken || o->world->link->size > 1;
 }
 
 /* ==== its life ===================================================================== */
+
+#define LINE (DF_ALIGN / (df_int)sizeof(df_real)) /* elements */
+
+static void add_parameter(df_over *o, df_param *p) {
+  p->turn = o->n;
+  o->param[o->n++] = (df_over_param){ .param = df_param_retain(p), .at = o->count };
+  o->count += df_ceil_div(df_param_count(p), LINE) * LINE;
+}
 
 /* A backward pass goes from the last parameter to the first. */
 static df_code list_parameters(df_over *o, df_home *const *home, int homes) {
@@ -257,8 +329,7 @@ static df_code list_parameters(df_over *o, df_home *const *home, int homes) {
                        "adamw: the gradient of '%s' is summed over ranks already; one "
                        "optimiser with `over` moves a parameter",
                        p->name);
-      p->turn = o->n;
-      o->param[o->n++].param = df_param_retain(p);
+      add_parameter(o, p);
     }
   return DF_OK;
 }
@@ -268,9 +339,12 @@ static df_code make_plan(df_over *o, const df_plan_opts *opts) {
   if (!count) return df_fail(DF_MEMORY, "not enough memory for gradients of ranks");
   for (int i = 0; i < o->n; i++) count[i] = df_param_count(o->param[i].param);
   count[o->n] = 2;
-  o->plan = o->link->plan(count, o->n + 1, opts);
+  o->world->plan = o->world->link->plan(count, o->n + 1, opts);
   free(count);
-  return o->plan ? DF_OK : df_fail(DF_MEMORY, "adamw: %s", o->link->fault());
+  if (!o->world->plan) return df_fail(DF_MEMORY, "adamw: %s", o->world->link->fault());
+  for (int i = 0; i < o->n; i++)
+    if (open_window(o, i) != DF_OK) return DF_MEMORY;
+  return DF_OK;
 }
 
 static void set_follower(df_over *o) {
@@ -282,17 +356,26 @@ static void set_follower(df_over *o) {
                                .give_up = on_give_up };
 }
 
+static df_over *furnish(int most, const df_link *link) {
+  df_over *o = calloc(1, sizeof *o);
+  if (o) o->param = calloc((size_t)most + 1, sizeof *o->param);
+  if (o) o->world = calloc(1, sizeof *o->world);
+  if (o && o->param && o->world) {
+    *o->world = (df_over_world){ .refs = 1, .link = link };
+    return o;
+  }
+  if (o) free(o->param), free(o->world);
+  free(o);
+  return df_fail_null(DF_MEMORY, "not enough memory for gradients of ranks");
+}
+
 df_over *df_over_new(df_tape *tape, const df_link *link, df_home *const *home, int homes,
                      const df_plan_opts *opts) {
   int most = 0;
   for (int h = 0; h < homes; h++) most += home[h]->n;
-  df_over *o = calloc(1, sizeof *o);
-  if (o) o->param = calloc((size_t)most + 1, sizeof *o->param);
-  if (!o || !o->param) {
-    free(o);
-    return df_fail_null(DF_MEMORY, "not enough memory for gradients of ranks");
-  }
-  o->tape = tape, o->link = link;
+  df_over *o = furnish(most, link);
+  if (!o) return NULL;
+  o->tape = tape;
   set_follower(o);
   df_walk_follow(tape, &o->follower);
   if (list_parameters(o, home, homes) == DF_OK && make_plan(o, opts) == DF_OK) return o;
@@ -300,15 +383,19 @@ df_over *df_over_new(df_tape *tape, const df_link *link, df_home *const *home, i
   return NULL;
 }
 
+static void let_go(df_over_param *q) {
+  q->param->turn = -1;
+  df_tensor_release(q->window);
+  df_param_release(q->param);
+}
+
 void df_over_free(df_over *o) {
   if (!o) return;
   on_give_up(o);
   if (o->tape) df_walk_unfollow(o->tape, &o->follower);
-  for (int i = 0; i < o->n; i++) {
-    o->param[i].param->turn = -1;
-    df_param_release(o->param[i].param);
-  }
-  if (o->plan) o->link->forget(o->plan);
+  for (int i = 0; i < o->n; i++) let_go(&o->param[i]);
+  for (int l = 0; l < DF_OVER_LEVELS; l++) df_free(o->sum[l]);
+  leave(o->world);
   free(o->param);
   free(o);
 }

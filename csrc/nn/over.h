@@ -10,27 +10,37 @@
 
 #define DF_OVER_LEVELS 32
 
+/* The memory of the sums, which gradients are windows on. */
+typedef struct df_over_world {
+  int refs;
+  const df_link *link;
+  void *plan;
+} df_over_world;
+
 typedef struct df_over_param {
   df_param *param;
+  df_int at;         /* in the sums of parts, in elements */
+  df_tensor *window; /* on the sum over all ranks, which becomes the gradient */
   df_tensor *before; /* the gradient of earlier passes, while one is under way; or NULL */
   int walks;         /* backward passes that it has */
-  bool sent;         /* to the other ranks, in this pass */
-  df_tensor *sum[DF_OVER_LEVELS]; /* 2^level parts that are done; or NULL */
+  bool carried;      /* this part's gradient is in the sums */
 } df_over_param;
 
 typedef struct df_over {
   df_follower follower;
   df_tape *tape;
-  const df_link *link;
-  void *plan;
+  df_over_world *world;
   df_over_param *param; /* in the order in which their gradients are expected */
   int n;
-  int part, parts; /* under way, of those of this rank */
+  df_int count;                 /* elements of a level */
+  df_real *sum[DF_OVER_LEVELS]; /* 2^level parts that are done; NULL until it is needed */
+  int part, parts;              /* under way, of those of this rank */
   double loss_of[DF_OVER_LEVELS];
   double loss;  /* mean of the last batch, over all ranks */
   bool stop;    /* this rank wishes to stop */
   bool stopped; /* a rank wished to, as of the last batch */
   bool under_way, broken;
+  bool reached; /* the pass is about these parameters */
 } df_over;
 
 /* Sums the gradients of the parameters that are trainable now. None may be summed by
@@ -40,7 +50,7 @@ df_over *df_over_new(df_tape *tape, const df_link *link, df_home *const *home, i
 void df_over_free(df_over *o); /* NULL is fine. Set o->tape to NULL if it is gone. */
 
 /* In a backward pass, before and after the walk of part k of n, from 0. */
-void df_over_begin_part(df_over *o, int k, int n, double loss);
+df_code df_over_begin_part(df_over *o, int k, int n, double loss);
 df_code df_over_end_part(df_over *o);
 
 #endif

@@ -4,8 +4,10 @@
 #include "engine/conv_columns.h"
 #include "kernels/kernels.h"
 #include "ops/fold.h"
+#include "ops/inside.h"
 #include "ops/op.h"
 #include "ops/operand.h"
+#include "ops/record.h"
 #include "ops/sink.h"
 #include "ops/stored.h"
 
@@ -41,6 +43,12 @@ typedef struct packed {
   const void *data; /* packed; NULL: they are packed a block of columns at a time */
   df_kept *kept;    /* to be given back, or NULL */
 } packed;
+
+/* The reason for which weights are read. */
+typedef struct use {
+  bool learnt; /* they change before the next step */
+  bool part;   /* a part of a batch */
+} use;
 
 /* All that the layout of packed weights depends on. */
 static df_pack_key key_of(const df_tensor *w, const packed *p, const df_conv *c,
@@ -79,12 +87,21 @@ static df_code pack_to_keep(const df_tensor *w, packed *p, const df_conv *c,
   return code;
 }
 
+/* The other parts of a batch read the same weights. */
+static df_code pack_for_parts(df_tape *tape, const df_tensor *w, packed *p,
+                              const df_conv *c, const df_packing *how) {
+  df_code code = pack_to_keep(w, p, c, how);
+  return code == DF_OK && !p->data ? pack_once(tape, p, c, how) : code;
+}
+
 static df_code open_packed(df_tape *tape, df_tensor *w, const df_conv *c,
-                           const df_packing *how, bool learnt, packed *p) {
+                           const df_packing *how, use of, packed *p) {
   w = packable(tape, w);
   if (!w) return df_error_code();
   *p = (packed){ .weights = weights_of(w, c) };
-  return learnt ? pack_once(tape, p, c, how) : pack_to_keep(w, p, c, how);
+  if (!of.learnt) return pack_to_keep(w, p, c, how);
+  if (of.part && w->leaf) return pack_for_parts(tape, w, p, c, how);
+  return pack_once(tape, p, c, how);
 }
 
 static void close_packed(const packed *p) {
@@ -102,7 +119,9 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
                               const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
   packed p;
-  if (open_packed(tape, w, c, &a->ahead, df_is_learnt(tape, w), &p) != DF_OK) return NULL;
+  const df_record *r = df_tape_innermost(tape);
+  const use of = { df_is_learnt(tape, w), r && r->part };
+  if (open_packed(tape, w, c, &a->ahead, of, &p) != DF_OK) return NULL;
   df_image image = image_of(x, c);
   df_real *to = df_tensor_reals(y);
   const df_real *bias = b ? df_tensor_reals(b) : NULL,
@@ -146,7 +165,8 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   if (!dx.to) return DF_OK;
   const df_algorithm *a = df_conv_choose(c, DF_DATA, DF_ROWS);
   packed p;
-  df_code code = open_packed(tape, node->keep[1], c, &a->back, df_wants(node, 1), &p);
+  const use of = { df_wants(node, 1), node->record->part };
+  df_code code = open_packed(tape, node->keep[1], c, &a->back, of, &p);
   if (code != DF_OK) return code;
   const df_real *from = df_tensor_reals(dy);
   code = p.data ? a->data(c, dx.to, dx.beta != 0, from, p.data)

@@ -4767,6 +4767,19 @@ return {
       { type = "diffusion.model", text = "self" },
     },
   },
+  ["mpi"] = {
+    signature = "mpi",
+    text = "The ranks that mpirun started: d.mpi, or the module diffusion.mpi. It is there if the library was built with MPI; d.help \"scale\" says how to get it. All ranks must make these calls.",
+    params = {
+      { name = "rank", type = "integer", text = "the number of this rank, from 0" },
+      { name = "size", type = "integer", text = "the number of ranks" },
+      { name = "host", type = "string", text = "the name of this rank's machine" },
+      { name = "barrier", type = "fun()", text = "waits for all ranks" },
+      { name = "broadcast", type = "fun(x: any, from: integer?): any", text = "a tensor, a model, an average or a table of tensors gets the values of rank `from`, 0 by default" },
+      { name = "all_reduce", type = "fun(x: number|diffusion.tensor): number|diffusion.tensor", text = "the sum over all ranks" },
+      { name = "gather", type = "fun(x: number|diffusion.tensor): diffusion.tensor", text = "the rows of all ranks, one after another" },
+    },
+  },
   ["net"] = {
     signature = "net",
     text = "A network that is being written by the function `build` of d.network. Each method adds a layer and returns its value. Inputs are fields: net.x, net.t.",

@@ -151,7 +151,7 @@ for _, n in ipairs { 16, 32, 48, 64 } do add("cost.side." .. n, base, { image = 
 for _, n in ipairs { 16, 32, 64, 96, 128 } do add("cost.channels." .. n, base, { channels = n }) end
 for _, n in ipairs { 10, 20, 50 } do add("cost.steps." .. n, base, { task = "ddim", steps = n, batch = 1 }) end
 
-for _, name in ipairs { "profile", "product", "curves", "samplers", "guidance", "pipeline", "sd_profile" } do
+for _, name in ipairs { "profile", "product", "curves", "samplers", "guidance", "pipeline", "sd_profile", "ranks" } do
   add(name, {}, { way = "script", asks = name })
 end
 

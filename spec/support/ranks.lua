@@ -19,24 +19,31 @@ local function is_open_mpi()
   return pipe:read "a":find("Open MPI", 1, true) ~= nil
 end
 
+--- A variable that one rank alone has. Open MPI and MPICH each have a name for the number of a rank.
+---@param rank integer
+---@param variable string as NAME=VALUE
+---@return string
+function ranks.only(rank, variable)
+  return ("$(test ${OMPI_COMM_WORLD_RANK:-$PMI_RANK} = %d && echo %s)"):format(rank, variable)
+end
+
 --- The command that runs a script on n ranks; n = 0: without mpirun.
 ---@param n integer
 ---@param path string
 ---@param arguments string[]|nil
----@param more string|nil further flags of mpirun
-function ranks.command(n, path, arguments, more)
-  local command = child.command(path, { arguments = arguments, env = environment })
+---@param own string|nil variables of a rank's shell, such as those of ranks.only
+function ranks.command(n, path, arguments, own)
+  local command = child.command(path, { arguments = arguments, env = environment .. " " .. (own or "") })
   if n == 0 then return command end
-  local start = ("mpirun %s -n %d %s sh -c %s"):format(is_open_mpi() and flags or "", n, more or "",
-    child.quote(command))
+  local start = ("mpirun %s -n %d sh -c %s"):format(is_open_mpi() and flags or "", n, child.quote(command))
   return ("env %s timeout 60 %s"):format(environment, start)
 end
 
 --- Runs a script on n ranks to its end.
 ---@return string text what all ranks wrote, errors too
 ---@return integer code
-function ranks.run(n, path, arguments, more)
-  local pipe = assert(io.popen("exec 2>&1; " .. ranks.command(n, path, arguments, more)))
+function ranks.run(n, path, arguments, own)
+  local pipe = assert(io.popen("exec 2>&1; " .. ranks.command(n, path, arguments, own)))
   local text = pipe:read "a"
   local _, _, code = pipe:close()
   return text, code

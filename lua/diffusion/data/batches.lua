@@ -216,7 +216,7 @@ batches.rules = opts.declare("set_batches", {
   shuffle = { "boolean", default = true, text = "each epoch has an order of its own" },
   seed = rule.seed,
   flip = { "boolean", default = false, text = "mirrors each image left to right with probability 1/2" },
-  over = { "mpi", as = "diffusion.mpi", text = "deals each batch out over the ranks of diffusion.mpi" },
+  over = rule.over "each batch",
   pieces = { "integer", min = 1, default_text = "8 with over",
     text = "with `over`: pieces of a batch whose gradients are summed in a fixed order, a power of 2" },
 })

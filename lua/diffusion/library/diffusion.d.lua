@@ -1986,6 +1986,19 @@ local lora_part = {}
 ---@overload fun(xt: diffusion.tensor, t: number|number[]|diffusion.tensor, options?: diffusion.model_call_options?): diffusion.tensor
 local model = {}
 
+--- The ranks that mpirun started: d.mpi, or the module diffusion.mpi. It is there if the
+--- library was built with MPI; d.help "scale" says how to get it. All ranks must make these
+--- calls.
+---@class diffusion.mpi
+---@field rank integer the number of this rank, from 0
+---@field size integer the number of ranks
+---@field host string the name of this rank's machine
+---@field barrier fun() waits for all ranks
+---@field broadcast fun(x: any, from: integer?): any a tensor, a model, an average or a table of tensors gets the values of rank `from`, 0 by default
+---@field all_reduce fun(x: number|diffusion.tensor): number|diffusion.tensor the sum over all ranks
+---@field gather fun(x: number|diffusion.tensor): diffusion.tensor the rows of all ranks, one after another
+local mpi = {}
+
 --- A network that is being written by the function `build` of d.network. Each method adds a
 --- layer and returns its value. Inputs are fields: net.x, net.t.
 ---@class diffusion.net

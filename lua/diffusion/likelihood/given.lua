@@ -29,9 +29,6 @@ local function check_signal(where, process)
   end
 end
 
---- The rule of the option `over`.
-given.over_rule = { "mpi", as = "diffusion.mpi", text = "deals the samples out over the ranks of diffusion.mpi" }
-
 -- The options of this rank's samples. If it has none, they are of the first, and B is 0.
 local function part_of(o)
   local from, count = part.of(o.over, o.B)

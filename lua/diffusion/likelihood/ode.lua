@@ -14,6 +14,7 @@ local measure = require "diffusion.measure"
 local opts = require "diffusion.opts"
 local part = require "diffusion.over.part"
 local place = require "diffusion.sampler.place"
+local rule = require "diffusion.rule"
 local dequantise = require "diffusion.likelihood.dequantise"
 local divergence = require "diffusion.likelihood.divergence"
 local given = require "diffusion.likelihood.given"
@@ -31,7 +32,7 @@ local rules = opts.declare("likelihood_ode", opts.joined(adaptive.rules(1e-5, 1e
   from = { "number", default = 1, min = 1, text = "level at which the ODE begins" },
   to = { "number", default_text = "T, or the last level with an SNR of 3.7e-5",
     text = "level at which the prior is taken" },
-  over = given.over_rule,
+  over = rule.over "the samples",
 }))
 
 -- ==== the trajectory =========================================================================

@@ -14,6 +14,7 @@ local legible = require "diffusion.legible"
 local decoder = require "diffusion.likelihood.decoder"
 local given = require "diffusion.likelihood.given"
 local divergence = require "diffusion.likelihood.step"
+local rule = require "diffusion.rule"
 
 local where = "likelihood.vlb"
 
@@ -23,7 +24,7 @@ local rules = opts.declare("likelihood_vlb", {
   seed = measure.seed, decoder = decoder.rule, class = classes.rule, inputs = conditions.rule,
   bins = { "integer", default = 256, min = 2, text = "levels of an image" },
   clip = { "boolean", default = false, text = "clips the predicted x0 as the process does" },
-  over = given.over_rule,
+  over = rule.over "the samples",
 })
 
 -- ==== which t ================================================================================

@@ -9,6 +9,7 @@ local part = require "diffusion.over.part"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
+local rule = require "diffusion.rule"
 
 local fashion = {}
 
@@ -52,7 +53,7 @@ local function seen(name, x, ranks)
   return ranks.gather(logits), ranks.gather(features)
 end
 
-local over = { "mpi", as = "diffusion.mpi", text = "deals the images out over the ranks of diffusion.mpi" }
+local over = rule.over "the images"
 local feature_rules = opts.declare("metric_fashion_features", { over = over })
 
 --- The features that fashion_frechet compares, for any other metric of two sets.

@@ -40,6 +40,13 @@ local function show(now, list, k)
   return setmetatable({ windows = windows, restore = now.hide(k), first = core.first_sample(now.first + from) }, Shown)
 end
 
+-- In a backward pass. Some tensors may be gone since.
+local function show_again(now, list, k)
+  local living = {}
+  for _, x in ipairs(list) do living[#living + 1] = has_rows(x, now.rows) and x or nil end
+  return show(now, living, k)
+end
+
 -- ==== joining results =====================================================================
 
 -- Adds neighbours, then pairs of them, and so on: the order in which ranks add.
@@ -68,19 +75,31 @@ local function each_sum(fn)
   end
 end
 
+-- The backward pass of one piece's loss. Recomputed
+-- functions and custom ops read the batch's tensors again.
+local function walk_piece(dy, losses, k)
+  local loss = losses[k]
+  local value = loss:detach():item()
+  each_sum(function(sum) sum:begin_part(k, #losses, value) end)
+  local shown <close> = show_again(losses.now, losses.tensors, k) -- luacheck: ignore 211
+  fail.call(loss.backward, loss, nil, dy)
+  each_sum(function(sum) sum:end_part() end)
+end
+
 -- The backward pass of a joined loss. Each piece's begins with the gradient of the loss, as it would alone.
 local function walk(dy, losses)
-  for k, loss in ipairs(losses) do
-    local value = loss:detach():item()
-    each_sum(function(sum) sum:begin_part(k, #losses, value) end)
-    fail.call(loss.backward, loss, nil, dy)
-    each_sum(function(sum) sum:end_part() end)
+  if losses.walked then
+    fail.raise("backward: the records of %d pieces are gone after one pass, also with keep; record the loss again, or "
+      .. "give as many pieces as ranks", #losses)
   end
+  losses.walked = true
+  for k = 1, #losses do walk_piece(dy, losses, k) end
 end
 
 -- The mean of losses, each recorded in a record of its own.
-local function joined_loss(losses)
+local function joined_loss(now, losses)
   local values = {}
+  losses.now, losses.tensors = now, now.shown
   for k, loss in ipairs(losses) do values[k] = loss:detach() end
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return core.note_guest(mean_of(values):clone(), true, walk, losses)
@@ -95,7 +114,7 @@ local joined
 
 local function joined_tensors(now, list, records)
   if is_number_like(now, list[1], records[1]) then
-    if core.is_recorded_by(list[1], records[1]) then return joined_loss(list) end
+    if core.is_recorded_by(list[1], records[1]) then return joined_loss(now, list) end
     return list[1]:dtype() == core.real and mean_of(list) or list[1]
   end
   if not has_rows(list[1], now.size) then return list[1] end
@@ -152,6 +171,7 @@ end
 
 local function run_pieces(now, fn, args)
   local list, state, records, results = tensors_of(now), core.random_state(), {}, {}
+  now.shown = list
   for k = 1, now.pieces do records[k], results[k] = run_piece(now, list, k, state, fn, args) end
   return records, results
 end

@@ -26,6 +26,7 @@ local presets = require "diffusion.sampler.preset"
 local option = require "diffusion.sampler.option"
 local part = require "diffusion.over.part"
 local place = require "diffusion.sampler.place"
+local rule = require "diffusion.rule"
 local run = require "diffusion.sampler.run"
 local cfg = require("diffusion.guidance.cfg").cfg
 local trained = require "diffusion.nn.trained"
@@ -196,8 +197,7 @@ local function over_ranks(o)
   return o.over.gather(x)
 end
 
-local sample_rules = opts.declare("sample", opts.joined(rules, {
-  over = { "mpi", as = "diffusion.mpi", text = "deals the samples out over the ranks of diffusion.mpi" } }))
+local sample_rules = opts.declare("sample", opts.joined(rules, { over = rule.over "the samples" }))
 
 --- Draws samples: d.sampler.steps{...}:finish(). Over ranks each of them draws a part, and gets the samples
 --- of all. They have the same bits on any number of ranks.
