@@ -9,7 +9,7 @@ description = {
   detailed = [[
     A C core over OpenBLAS with tensors, gradients, networks, noise schedules and samplers;
     every experiment and training loop is a short Lua script.]],
-  license = "MIT",
+  license = "MIT AND CC-BY-4.0 AND OFL-1.1",
   labels = { "machine-learning", "math", "neural-network" },
 }
 

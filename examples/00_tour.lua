@@ -262,3 +262,79 @@ for step in d.sampler.steps { model = digits, process = digit_process, shape = {
 end
 say "\nThe ten digits out of noise, every 25th of 200 steps a row."
 picture("sampling", d.cat(rows, 1), { columns = 10, scale = 4 })
+
+stop "Latents"
+local pipe = assert(d.load_pipeline "emoji")
+local vae = pipe.vae
+say [[
+A picture of 64 x 64 x 3 is 12,288 numbers, and most of them say what their neighbours say. Stable
+Diffusion (Rombach et al. 2022) first trains an autoencoder. Its encoder makes a small picture of few
+channels, the latents, and its decoder makes the picture again. Diffusion then draws latents:
+
+    z_0 = encode(x),   z_t = sqrt(alpha_bar_t) z_0 + sqrt(1 - alpha_bar_t) eps,   x = decode(z_0)
+]]
+local drawn = pipe:text2image { prompt = { "red apple", "rocket", "fox", "sun with face" }, seed = 16 }
+local z = vae:encode(drawn)
+local again = vae:decode(z)
+local latent = z:shape()
+say("Here a picture has %d x %d x %d latents, which are %d numbers: a twelfth.", latent[2], latent[3], latent[4],
+  z[1]:numel())
+say("Decoded again, the pictures have %.1f dB of signal to noise.",
+  -10 * math.log(d.mse(again, drawn):item() / 4, 10))
+say("Scaled, the latents of these have mean %.2f and deviation %.2f. Noise has 0 and 1.", z:mean():item(),
+  z:std():item())
+local channels = (z:permute(1, 4, 2, 3) / 3):clamp(-1, 1)
+local large = channels:reshape(4, 4, 16, 1, 16, 1):expand(4, 4, 16, 4, 16, 4):reshape(4, 4, 64, 64)
+local shown_latents = {}
+for k = 1, 4 do
+  shown_latents[#shown_latents + 1] = drawn:narrow(1, k, 1)
+  for c = 1, 4 do
+    shown_latents[#shown_latents + 1] = large[{ k, c }]:reshape(1, 64, 64, 1):expand(1, 64, 64, 3)
+  end
+  shown_latents[#shown_latents + 1] = again:narrow(1, k, 1)
+end
+say "A row has a picture, its four channels of latents, and the picture that they decode to."
+picture("latents", d.cat(shown_latents, 1), { columns = 6 })
+
+stop "Text"
+say [[
+A text encoder turns words into vectors. The denoiser looks at them with attention, and so it predicts
+v for this text. One network also learns the empty text. The difference of both predictions points to
+the text, and guidance goes further along it (Ho and Salimans 2022):
+
+    v = v(z_t, none) + w (v(z_t, text) - v(z_t, none))
+]]
+local apple, none = pipe:encode_prompt { prompt = "red apple" }
+local net, zt, eps_z = pipe:denoiser(), nil, nil
+for _, t in ipairs { 100, 500, 900 } do
+  zt, eps_z = pipe.process:q_sample(z:narrow(1, 1, 1), t, { seed = 17 })
+  local v = pipe.process:convert(eps_z, { from = "eps", to = "v", xt = zt, t = t })
+  local with, without = d.no_grad(net, zt, t, apple), d.no_grad(net, zt, t, none)
+  say("t = %3d: the error of v is %.3f with the text, %.3f without.", t, d.mse(with, v):item(), d.mse(without, v):item())
+end
+say [[
+
+Without the text the network must guess the picture from its noise. The more noise, the more the text
+tells. Guidance of 1, 1.5 and 3, a row each:]]
+local rows_of_guidance = {}
+for _, guidance in ipairs { 1, 1.5, 3 } do
+  rows_of_guidance[#rows_of_guidance + 1] = pipe:text2image { seed = 18, guidance = guidance,
+    prompt = { "green apple", "robot", "tiger face", "rainbow", "hot air balloon", "snowman" } }
+end
+picture("guidance", d.cat(rows_of_guidance, 1), { columns = 6 })
+
+stop "All of it"
+say [[
+Words become vectors, noise becomes latents step by step, and the decoder makes the picture. That is
+the whole of Stable Diffusion. This one has 3.4 million parameters, and examples/14_emoji.lua trains it
+from nothing. One line draws with it:
+
+    pipe:text2image{ prompt = "red apple", seed = 1 }
+]]
+local run, previews = pipe:steps { prompt = "red apple", seed = 1, steps = 30 }, {}
+for step in run do
+  if step.i % 5 == 0 then previews[#previews + 1] = pipe:decode(step.x0) end
+end
+previews[#previews + 1] = pipe:decode(run.x)
+say "The picture that the network predicts after every fifth of 30 steps, and the one that it ends with:"
+picture("apple", d.cat(previews, 1), { columns = #previews })

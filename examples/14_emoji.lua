@@ -1,20 +1,19 @@
 -- Lesson 14: texts to emoji. This trains the whole of Stable Diffusion from nothing: an autoencoder, a text encoder,
 -- and a denoiser of the autoencoder's latents. d.help "emoji" tells what each part is worth.
--- Run: lua5.4 examples/14_emoji.lua [quick | shipped] [PICTURES]     Writes a folder for each run, such as
--- lesson14/quick, with the pipeline lesson14/quick/model. Without a word, that is lesson14/usual. Ctrl-C saves a
--- checkpoint, and the same command goes on from there. It takes an hour on two cores, with `quick` ten minutes, with
--- `shipped` some hours. The pictures are those of Debian's packages fonts-noto-color-emoji and unicode-data. PICTURES
--- is a folder of pictures with captions in their place.
+-- Run: lua5.4 examples/14_emoji.lua [quick] [PICTURES]   Writes lesson14/whole or lesson14/quick, with the pipeline in
+-- its folder model. Ctrl-C saves a checkpoint, and the same command goes on from there. It takes about an hour on two
+-- cores, with `quick` ten minutes. The whole run makes the pipeline that comes with the library. The pictures are those
+-- of Debian's packages fonts-noto-color-emoji and unicode-data. PICTURES is a folder of pictures with captions in their
+-- place.
 local d = require "diffusion"
 
 -- Steps of each stage.
 local runs = {
   quick = { vae = 1500, text = 1000, unet = 1500 },
-  usual = { vae = 2500, text = 3000, unet = 12000 },
-  shipped = { vae = 4000, text = 6000, unet = 40000 },
+  whole = { vae = 4000, text = 6000, unet = 40000 },
 }
 local named = runs[arg[1]] ~= nil
-local run, folder = named and arg[1] or "usual", arg[named and 2 or 1]
+local run, folder = named and arg[1] or "whole", arg[named and 2 or 1]
 local steps = runs[run]
 
 -- Another run, or other pictures, go to another folder, as their networks differ.
@@ -328,12 +327,10 @@ local process = assert(d.hub.scheduler(scheduler))
 
 local objective = d.objective { process = process, weighting = { "uniform", of = "v" }, times = "stratified" }
 
--- The denoiser gets the layout next to x. That of training has some noise, so that its blur isn't copied.
-local NOISE = 0.1
+-- The denoiser gets the layout next to x.
 local function denoising(unet, x0, given)
-  local layout = given.inputs.layout
-  layout = layout + NOISE * d.randn(layout:shape())
-  local function net(x, t) return unet(d.cat({ x, layout }, -1), t, { context = given.inputs.context }) end
+  local inputs = given.inputs
+  local function net(x, t) return unet(d.cat({ x, inputs.layout }, -1), t, { context = inputs.context }) end
   return objective(net, x0)
 end
 

@@ -37,7 +37,10 @@ describe("lesson", function()
     local near = tonumber(out:match "to s = 299: +(%S+) %%")
     local far = tonumber(out:match "to s =  50: +(%S+) %%")
     assert.is_true(near < 0.1 and far > 50)
-    for _, name in ipairs { "01_steps", "02_leaps", "07_predicted", "08_sampling" } do
+    local with, without = out:match "t = 900: the error of v is (%S+) with the text, (%d+%.%d+)"
+    assert.is_true(tonumber(with) < 0.7 * tonumber(without))
+    for _, name in ipairs { "01_steps", "02_leaps", "07_predicted", "08_sampling", "09_latents", "10_guidance",
+      "11_apple" } do
       is_picture("tour/" .. name .. ".png")
     end
     for _, name in ipairs { "03_merged", "04_schedules", "05_leap_back", "06_posterior" } do
