@@ -343,7 +343,7 @@ local adamw_rules = opts.declare("adamw", {
     text = "with `over`: one order of sums, and so the same bits on any number of ranks" },
   shard = { "boolean", default = false,
     text = "with `over`: each rank keeps and updates a part of the moments (ZeRO-1); no bit differs" },
-  -- 4 MiB is at most 0.04 of efficiency from the best of 1, 4, 16 and 64 MiB, on links of 10 and 1 Gb/s with 0.1 and
+  -- 4 MiB is at most 0.06 of efficiency from the best of 1, 4, 16 and 64 MiB, on links of 10 and 1 Gb/s with 0.1 and
   -- 1 ms (spec/bench/scale.lua). Small buckets wait for many messages, large ones for their last gradient.
   bucket = { "number", default = 4, above = 0, max = 4096,
     text = "with `over`: MiB of gradients that are sent at once" },
