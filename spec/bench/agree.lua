@@ -14,6 +14,7 @@ local OF_SDCPP = { 5e-3, 5e-3 }
 local function complain(...)
   print("  DISAGREE: " .. string.format(...))
   agree.failed = true
+  return false
 end
 
 local function check_facts(ours, peer)
@@ -44,8 +45,9 @@ local function check_answers(w, answer, name)
     .. (answer.own_outputs and ("; %s's own by %.1e and %.1e"):format(name, answer.own_outputs,
       answer.own_gradients) or ""))
   if not (outputs <= may[1] and gradients <= may[2]) then
-    complain("more than %.0e and %.0e", may[1], may[2])
+    return complain("more than %.0e and %.0e", may[1], may[2])
   end
+  return true
 end
 
 -- Parameters and FLOPs, which PyTorch counts.
@@ -61,13 +63,15 @@ end
 ---@param w table the workload
 ---@param ours table worker
 ---@param opponent table {name, worker}
+---@return boolean? fine true if the answers are near enough; nil of a task that has none
 function agree.check(w, ours, opponent)
   if w.task == "pass" then return end
   if opponent.name == "pytorch" or opponent.name == "other" then compare_facts(w, ours, opponent) end
   local path = settings.folder .. "/answers.safetensors"
   ours:ask("export " .. path)
-  check_answers(w, opponent.worker:ask("compare " .. path), opponent.name)
+  local fine = check_answers(w, opponent.worker:ask("compare " .. path), opponent.name)
   os.remove(path)
+  return fine
 end
 
 return agree
