@@ -48,6 +48,8 @@ local function say(w, results, present, foreign)
   print(table.concat(text, ", "))
 end
 
+local DISTURBED = 0.1 -- turns with others at more of the machine are not kept
+
 -- The turns; notes the seconds of each opponent, and how many times faster ours is.
 local function take_turns(w, workers, present)
   local results, foreign = duel.fight(workers, rounds(w), 0.25)
@@ -55,7 +57,9 @@ local function take_turns(w, workers, present)
   local own = results[1].seconds
   for i, one in ipairs(present) do
     one.seconds, one.ratio = results[i + 1].seconds, results[i + 1].seconds / own
-    keep.add(w, one.name, { ours = own, seconds = one.seconds, ratio = one.ratio })
+    if foreign <= DISTURBED then
+      keep.add(w, one.name, { ours = own, seconds = one.seconds, ratio = one.ratio })
+    end
   end
   return own
 end
