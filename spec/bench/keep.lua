@@ -1,4 +1,4 @@
---- What a meeting found, kept in a folder, so that a long table is measured in parts. A file has one workload, one
+--- The results of meetings, kept in a folder, so that a long table is measured in parts. A file has one workload, one
 --- opponent and one instruction set of ours. A new version needs a new folder.
 local core = require "diffusion.core"
 local settings = require "settings"
@@ -10,7 +10,7 @@ local function path(w, opponent)
   return ("%s/%s@%s.%s.%s"):format(settings.keep, w.name, w.threads, opponent, core.isa())
 end
 
---- What is known of a meeting: `agreed`, and of its turns `ours`, `seconds` and `ratio`.
+--- Reads a meeting: `agreed`, and of its turns `ours`, `seconds` and `ratio`.
 ---@param w table the workload
 ---@param opponent string
 ---@return table<string, string> known empty if nothing is kept
