@@ -48,7 +48,7 @@ local function say(w, results, present, foreign)
   print(table.concat(text, ", "))
 end
 
-local DISTURBED = 0.1 -- turns with others at more of the machine are not kept
+local DISTURBED = 0.1 -- turns with others at more of the machine are not kept, nor those without agreement
 
 -- The turns; notes the seconds of each opponent, and how many times faster ours is.
 local function take_turns(w, workers, present)
@@ -57,7 +57,7 @@ local function take_turns(w, workers, present)
   local own = results[1].seconds
   for i, one in ipairs(present) do
     one.seconds, one.ratio = results[i + 1].seconds, results[i + 1].seconds / own
-    if foreign <= DISTURBED then
+    if foreign <= DISTURBED and keep.read(w, one.name).agreed then
       keep.add(w, one.name, { ours = own, seconds = one.seconds, ratio = one.ratio })
     end
   end
