@@ -60,6 +60,39 @@ describe("the speeds of a run", function()
   end)
 end)
 
+describe("meetings that are kept", function()
+  local path = package.path
+  local keep, settings
+  local w = { name = "sd.text.high", threads = "2" }
+
+  setup(function()
+    package.path = "spec/bench/?.lua;" .. path
+    keep, settings = require "keep", require "settings"
+    settings.keep = child.folder()
+  end)
+  teardown(function()
+    package.path = path
+    child.remove(settings.keep)
+    settings.keep = nil
+  end)
+
+  it("gain what a later part of the run finds, and each opponent has its own", function()
+    assert.same({}, keep.read(w, "pytorch"))
+    keep.add(w, "pytorch", { agreed = 1 })
+    keep.add(w, "pytorch", { ours = 2.5, ratio = 1.25 })
+    assert.same({ agreed = "1", ours = "2.5", ratio = "1.25" }, keep.read(w, "pytorch"))
+    assert.same({}, keep.read(w, "openvino"))
+  end)
+
+  it("stay nowhere unless a folder is named", function()
+    local folder = settings.keep
+    settings.keep = nil
+    keep.add(w, "sdcpp", { agreed = 1 })
+    settings.keep = folder
+    assert.same({}, keep.read(w, "sdcpp"))
+  end)
+end)
+
 describe("the benchmarks", function()
   local path = package.path
   local words, duel, flops, network, workloads

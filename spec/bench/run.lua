@@ -46,6 +46,7 @@ local ways = {}
 function ways.duel(w)
   if w.task == "sd" then w.folder = sd_folder.path() end
   local seconds, opponents = meeting.hold(w)
+  if not seconds then return end
   for _, one in ipairs(opponents) do record.note(w, one.name, one.ratio) end
   local first = (w.against or sides.has.pytorch) and table.remove(opponents, 1) or {}
   line(w, seconds * 1e3, first.seconds and first.seconds * 1e3, opponents)

@@ -27,4 +27,16 @@ return {
       ["small.train.medium"] = { pytorch = 2.5 },
     },
   },
+  {
+    name = "Sapphire Rapids, AMX",
+    date = "2026-11-30",
+    version = "0.1.0",
+    threads = "2",
+    times = {
+      ["sd.text.high"] = { openvino = 1.69, pytorch = 1.82 },
+      ["sd.text.medium"] = { openvino = 1.51, pytorch = 2.28 },
+      ["sd.unet.high"] = { openvino = 1.76, pytorch = 2.48 },
+      ["sd.unet.medium"] = { openvino = 0.99, pytorch = 1.28 },
+    },
+  },
 }

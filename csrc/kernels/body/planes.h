@@ -19,6 +19,7 @@ static void row_planes(uint16_t *y, df_int low, const df_real *x, df_int C, df_i
     vstore_bf16(y + c, v, C - c);
     if (low) vstore_bf16(y + low + c, rest_of(v), C - c);
   }
+  if (C == wide) return;
   memset(y + C, 0, (size_t)(wide - C) * sizeof *y);
   if (low) memset(y + low + C, 0, (size_t)(wide - C) * sizeof *y);
 }
@@ -93,30 +94,40 @@ static void pair_rows(uint16_t *w, df_int panel, df_int low, const df_real *x, d
     }
 }
 
-#define COLUMN 64 /* reals of a column per pass, a multiple of two vectors */
+#define COLUMN   64 /* reals of a column per pass, a multiple of two vectors */
+#define TOGETHER 16 /* columns per pass: a line of words */
 
-/* Transposes a stretch of four columns of bf16, as words, into a panel. */
-INLINE void turn_stretch(uint16_t *w, uint16_t half[4][COLUMN], df_int tall) {
-  for (df_int r = 0; r < tall; r += 2 * VL) {
-    U word[4];
-    for (df_int j = 0; j < 4; j++) word[j] = uload((const uint32_t *)(half[j] + r));
-    scatter_words(w + r * DF_PANEL, 2 * DF_PANEL, word, df_min(VL, (tall - r) / 2), 8);
+/* Transposes n words of TOGETHER columns of bf16 into a panel, line by line. */
+INLINE void turn_stretch(uint16_t *w, uint16_t half[TOGETHER][COLUMN], df_int n) {
+  for (df_int r = 0; r < n; r += VL) {
+    uint32_t part[TOGETHER / 4][4 * VL];
+    for (df_int c = 0; c < TOGETHER; c += 4) {
+      U word[4];
+      for (df_int j = 0; j < 4; j++)
+        word[j] = uload((const uint32_t *)(half[c + j] + 2 * r));
+      ustore4(part[c / 4], word[0], word[1], word[2], word[3]);
+    }
+    for (df_int i = 0; i < df_min(VL, n - r); i++)
+      for (df_int c = 0; c < TOGETHER; c += 4)
+        memcpy(w + (r + i) * 2 * DF_PANEL + 2 * c, part[c / 4] + 4 * i, 16);
   }
 }
 
 static void pair_columns(uint16_t *w, df_int panel, df_int low, const df_real *x,
                          df_int ldx, df_int rows, df_int C, df_int tall) {
   df_int all = df_ceil_div(C, DF_PANEL) * DF_PANEL;
-  for (df_int c = 0; c < all; c += 4)
+  for (df_int c = 0; c < all; c += TOGETHER)
     for (df_int r = 0; r < tall; r += COLUMN) {
-      _Alignas(DF_ALIGN) uint16_t both[2][4][COLUMN];
+      _Alignas(DF_ALIGN) uint16_t both[2][TOGETHER][COLUMN];
       df_int n = df_max(0, df_min(COLUMN, rows - r)), far = both[1][0] - both[0][0];
+      df_int count = df_min(COLUMN, tall - r) / 2;
+      df_int wide = df_ceil_div(count, VL) * 2 * VL;
       uint16_t *to = w + c / DF_PANEL * panel + (r / 2 * DF_PANEL + c % DF_PANEL) * 2;
-      for (df_int j = 0; j < 4; j++)
+      for (df_int j = 0; j < TOGETHER; j++)
         row_planes(both[0][j], low ? far : 0, x + (c + j) * ldx + r, c + j < C ? n : 0,
-                   COLUMN);
-      turn_stretch(to, both[0], df_min(COLUMN, tall - r));
-      if (low) turn_stretch(to + low, both[1], df_min(COLUMN, tall - r));
+                   wide);
+      turn_stretch(to, both[0], count);
+      if (low) turn_stretch(to + low, both[1], count);
     }
 }
 
