@@ -2013,7 +2013,7 @@ return {
     signature = "d.load_pipeline(name, [options])",
     text = "Opens a pipe, which draws images: one that comes with the library, by its name, or a folder, as d.hub.load does.",
     params = {
-      { name = "name", type = "string", text = "\"digits\", a folder, or a name in the cache of huggingface_hub" },
+      { name = "name", type = "string", text = "\"digits\", \"emoji\" (texts to pictures), a folder, or a name in the cache of huggingface_hub" },
       { name = "options", type = "diffusion.hub_load_options?", text = "for a folder", optional = true },
     },
     options = {

@@ -3090,7 +3090,7 @@ function d.load_model(path, options) end
 
 --- Opens a pipe, which draws images: one that comes with the library, by its name, or a
 --- folder, as d.hub.load does.
----@param name string "digits", a folder, or a name in the cache of huggingface_hub
+---@param name string "digits", "emoji" (texts to pictures), a folder, or a name in the cache of huggingface_hub
 ---@param options? diffusion.hub_load_options? for a folder
 ---@return diffusion.pipe|nil pipe nil with a message
 ---@return string|nil message
