@@ -305,12 +305,13 @@ the text, and guidance goes further along it (Ho and Salimans 2022):
     v = v(z_t, none) + w (v(z_t, text) - v(z_t, none))
 ]]
 local apple, none = pipe:encode_prompt { prompt = "red apple" }
-local net, zt, eps_z = pipe:denoiser(), nil, nil
-for _, t in ipairs { 100, 500, 900 } do
-  zt, eps_z = pipe.process:q_sample(z:narrow(1, 1, 1), t, { seed = 17 })
-  local v = pipe.process:convert(eps_z, { from = "eps", to = "v", xt = zt, t = t })
-  local with, without = d.no_grad(net, zt, t, apple), d.no_grad(net, zt, t, none)
-  say("t = %3d: the error of v is %.3f with the text, %.3f without.", t, d.mse(with, v):item(), d.mse(without, v):item())
+local net = pipe:denoiser()
+for _, level in ipairs { 100, 500, 900 } do
+  local zt, noise = pipe.process:q_sample(z:narrow(1, 1, 1), level, { seed = 17 })
+  local v = pipe.process:convert(noise, { from = "eps", to = "v", xt = zt, t = level })
+  local with, without = d.no_grad(net, zt, level, apple), d.no_grad(net, zt, level, none)
+  say("t = %3d: the error of v is %.3f with the text, %.3f without.", level, d.mse(with, v):item(),
+    d.mse(without, v):item())
 end
 say [[
 

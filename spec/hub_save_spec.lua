@@ -242,6 +242,8 @@ describe("a process that is saved", function()
     end
     refused("it predicts score", { predict = "score" })
     refused("its schedule flow isn't one of betas", { schedule = d.schedule.flow(), predict = "flow" })
+    refused("it has 100001 steps, and a config has at most 100000", { schedule = d.schedule.linear { T = 100001 },
+      predict = "eps" })
     refused("its schedule edm isn't one of betas", { schedule = d.schedule.edm(), predict = "edm" })
     refused("its variance is 'learned', which is ln variance, but 'learned' of DDPMScheduler is the variance itself",
       { variance = "learned" })

@@ -122,6 +122,8 @@ describe("a scheduler's config", function()
     for _, case in ipairs {
       { { _class_name = "DDIMScheduler", beta_schedule = "laplace" }, "'beta_schedule'" },
       { { _class_name = "DDIMScheduler", clip_sample = "yes" }, "'clip_sample': boolean expected, got 'yes'" },
+      { { _class_name = "DDPMScheduler", num_train_timesteps = 900710 }, "integer in [1, 100000]" },
+      { { _class_name = "EDMEulerScheduler", num_train_timesteps = 900710 }, "integer in [1, 100000]" },
       { { _class_name = "DDIMScheduler", num_train_timesteps = 1.5 }, "'num_train_timesteps': integer in [1, " },
       { { _class_name = "DPMSolverMultistepScheduler", algorithm_type = "dpmsolver" }, "'sigma_min' expected" },
       { { _class_name = "DDIMShceduler" }, "did you mean 'DDIMScheduler'?" },

@@ -1,5 +1,6 @@
 -- A process as the config of diffusers' DDPMScheduler.
 local json = require "diffusion.file.json"
+local keys = require "diffusion.hub.scheduler.keys"
 local legible = require "diffusion.legible"
 
 local process_config = {}
@@ -43,6 +44,9 @@ local function fault(process)
   if not process.schedule:is_vp() then
     return ("its schedule %s isn't one of betas (a^2 + s^2 = 1), which DDPMScheduler needs"):format(
       process.schedule.name)
+  end
+  if process.T > keys.MOST_STEPS then
+    return ("it has %d steps, and a config has at most %d"):format(process.T, keys.MOST_STEPS)
   end
   if not PREDICTS[process.predict] then
     return ("it predicts %s, and DDPMScheduler knows eps, x0 and v"):format(process.predict)

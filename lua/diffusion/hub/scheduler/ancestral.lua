@@ -36,7 +36,7 @@ local ddpm_keys = opts.joined(keys.betas { kinds = kinds }, keys.predicts(), key
     rescale_betas_zero_snr = keys.flag(false) })
 
 local unclip_keys = opts.joined(keys.clip(true), keys.predicts { "epsilon", "sample" }, {
-  num_train_timesteps = keys.integer(1000, 1, 1000000),
+  num_train_timesteps = keys.steps(1000),
   variance_type = keys.choice("fixed_small_log", { "fixed_small_log", "learned_range" }),
   beta_schedule = keys.choice("squaredcos_cap_v2", { "squaredcos_cap_v2" }),
 })

@@ -91,9 +91,9 @@ local positive = { above = 0 }
 
 return {
   ConsistencyDecoderScheduler = { plan = decoder,
-    keys = { num_train_timesteps = keys.integer(1024, 1), sigma_data = keys.number(0.5, positive) } },
+    keys = { num_train_timesteps = keys.steps(1024), sigma_data = keys.number(0.5, positive) } },
   SCMScheduler = { plan = scm, call = { timesteps = "ends", max_timesteps = true, intermediate_timesteps = true },
-    keys = { num_train_timesteps = keys.integer(1000, 1), sigma_data = keys.number(0.5, positive),
+    keys = { num_train_timesteps = keys.steps(1000), sigma_data = keys.number(0.5, positive),
       prediction_type = keys.choice("trigflow", { "trigflow" }) } },
   DDPMWuerstchenScheduler = { plan = wuerstchen, call = { timesteps = "ends" },
     keys = { scaler = keys.number(1, positive), s = keys.number(0.008, positive) } },

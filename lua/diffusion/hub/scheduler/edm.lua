@@ -81,7 +81,7 @@ local positive = { above = 0 }
 local edm_keys = {
   sigma_min = keys.number(0.002, positive), sigma_max = keys.number(80, positive),
   sigma_data = keys.number(0.5, positive), rho = keys.number(7, positive),
-  sigma_schedule = keys.choice("karras", { "karras", "exponential" }), num_train_timesteps = keys.integer(1000, 1),
+  sigma_schedule = keys.choice("karras", { "karras", "exponential" }), num_train_timesteps = keys.steps(1000),
   prediction_type = keys.choice("epsilon", { "epsilon", "v_prediction" }),
   final_sigmas_type = keys.final("zero").final_sigmas_type,
 }
@@ -94,7 +94,7 @@ for _, group in ipairs { edm_keys, keys.threshold } do
   for name, rule in pairs(group) do multistep_keys[name] = rule end
 end
 local consistency_keys = {
-  num_train_timesteps = keys.integer(40, 2), sigma_min = keys.number(0.002, positive),
+  num_train_timesteps = keys.steps(40, 2), sigma_min = keys.number(0.002, positive),
   sigma_max = keys.number(80, positive), sigma_data = keys.number(0.5, positive), s_noise = keys.number(1, { min = 0 }),
   rho = keys.number(7, positive), clip_denoised = keys.flag(true),
 }

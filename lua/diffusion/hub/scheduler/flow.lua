@@ -161,7 +161,7 @@ local function points(c, o) return inverted(of(points_list, "flow_euler")(c, o),
 
 -- ==== classes ================================================================================
 
-local shift = { num_train_timesteps = keys.integer(1000, 1, 1000000), shift = keys.number(1, { above = 0 }) }
+local shift = { num_train_timesteps = keys.steps(1000), shift = keys.number(1, { above = 0 }) }
 local euler_keys = opts.joined(shift, keys.curves, {
   use_dynamic_shifting = keys.flag(false), time_shift_type = keys.choice("exponential", { "exponential", "linear" }),
   base_shift = keys.number(0.5), max_shift = keys.number(1.15), base_image_seq_len = keys.integer(256),

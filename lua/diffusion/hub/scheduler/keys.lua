@@ -24,6 +24,15 @@ end
 ---@return table rule
 function keys.integer(value, least, most) return { "integer", default = value, min = least, max = most } end
 
+-- The largest number of steps of training. A small file doesn't warrant the tables of more.
+keys.MOST_STEPS = 100000
+
+--- The number of steps of training.
+---@param value integer default
+---@param least integer|nil 1 if not given
+---@return table rule
+function keys.steps(value, least) return keys.integer(value, least or 1, keys.MOST_STEPS) end
+
 --- One of some names.
 ---@param value string|nil default
 ---@param names string[]
@@ -36,7 +45,7 @@ function keys.choice(value, names) return { one_of = names, default = value } en
 function keys.betas(more)
   more = more or {}
   return {
-    num_train_timesteps = keys.integer(1000, 1, 1000000),
+    num_train_timesteps = keys.steps(1000),
     beta_start = keys.number(more.first or 1e-4, { above = 0 }),
     beta_end = keys.number(more.last or 0.02, { above = 0 }),
     beta_schedule = keys.choice(more.kind or "linear",

@@ -98,7 +98,7 @@ end
 
 local pndm_keys = opts.joined(keys.betas(), keys.predicts { "epsilon", "v_prediction" }, keys.spacing "leading",
   { skip_prk_steps = keys.flag(false), set_alpha_to_one = keys.flag(false) })
-local ipndm_keys = { num_train_timesteps = keys.integer(1000, 1, 1000000),
+local ipndm_keys = { num_train_timesteps = keys.steps(1000),
                      trained_betas = keys.betas().trained_betas }
 
 return {
