@@ -19,6 +19,19 @@ end
 
 local function taken(all, key) return all[key] end -- raises for an array that no tensor holds
 
+-- A network has no empty tensor. Plans divide by widths.
+local function check_sizes(path, sizes, prefix)
+  local empty
+  for key, shape in pairs(sizes) do
+    for _, size in ipairs(shape) do
+      if size == 0 and (not empty or key < empty) then empty = key end
+    end
+  end
+  if empty then
+    fault("%s: '%s%s' is [%s], which has no values", path, prefix, empty, table.concat(sizes[empty], ","))
+  end
+end
+
 --- Gives the tensors below a prefix, by the rest of their keys, and their shapes.
 ---@param path string
 ---@param all table<string, any>
@@ -34,6 +47,7 @@ function source.below(path, all, shapes, prefix)
       inside[own], sizes[own] = source.need(path, fail.try(taken, all, key)), shape
     end
   end
+  check_sizes(path, sizes, prefix)
   return inside, sizes
 end
 
