@@ -318,7 +318,8 @@ describe("d.hub.load of guided-diffusion and DiT", function()
     assert.equal(4, pipe.unet:config().num_attention_heads)
     refused("heads of 3 channels don't divide the width 16", file_of(dit), joined(small, { head_channels = 3 }))
     refused("heads is one number in such a network", file_of(dit), joined(small, { heads = { 1, 2 } }))
-    local empty = { ["blocks.0.attn.qkv.weight"] = d.zeros { 0, 16 }, ["blocks.0.attn.proj.weight"] = d.zeros { 16, 0 } }
+    local empty = { ["blocks.0.attn.qkv.weight"] = d.zeros { 0, 16 },
+      ["blocks.0.attn.proj.weight"] = d.zeros { 16, 0 } }
     local path = forge.folder() .. "/empty.safetensors"
     local tensors = joined(values.filled(dit.shapes), empty)
     assert(d.save(path, tensors))
