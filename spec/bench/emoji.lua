@@ -1,8 +1,8 @@
 -- Figures of a pipeline of emoji stand next to those of its control without diffusion. This draws the emoji of N
 -- captions, 1870 if not given, with guidance 1, 1.5 and 3:
 --   lua5.4 spec/bench/emoji.lua [FOLDER or NAME] [N]
--- The control decodes the layouts that the text encoder draws. The pictures themselves, decoded from their latents,
--- are what the autoencoder allows.
+-- The control decodes the layouts that the text encoder draws, if it does. The pictures themselves, decoded from their
+-- latents, are what the autoencoder allows.
 --   top-1, top-5   share of pictures whose nearest of all emoji, or five nearest, have their caption's (32 x 32 pixels)
 --   frechet        distance of 4 x 4 patches of latents, 64 numbers each, from those of all emoji
 --   sharpness      mean step between neighbouring pixels, divided by that of the emoji
@@ -85,7 +85,7 @@ for i = 1, N, 64 do
   local part = table.move(prompts, i, math.min(i + 63, N), 1, {})
   layouts[#layouts + 1] = pipe:encode_prompt({ prompt = part }).layout
 end
-report("control", pipe:decode(d.cat(layouts, 1)))
+if #layouts > 0 then report("control", pipe:decode(d.cat(layouts, 1))) end
 
 for _, guidance in ipairs { 1, 1.5, 3 } do
   local parts = {}
