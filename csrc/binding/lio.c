@@ -410,6 +410,8 @@ static const luaL_Reg methods[] = {
   { "close", l_close },   { NULL, NULL },
 };
 
+static const luaL_Reg meta[] = { { "__close", l_close }, { NULL, NULL } };
+
 static const luaL_Reg functions[] = {
   { "map", l_map },
   { "strided", l_strided },
@@ -419,13 +421,5 @@ static const luaL_Reg functions[] = {
 
 void dfl_open_io(lua_State *L) {
   dfl_functions(L, functions);
-  luaL_newmetatable(L, DFL_FILE);
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__close");
-  lua_newtable(L);
-  dfl_set_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  dfl_new_type(L, DFL_FILE, l_close, meta, methods);
 }
