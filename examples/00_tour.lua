@@ -267,8 +267,8 @@ stop "Latents"
 local pipe = assert(d.load_pipeline "emoji")
 local vae = pipe.vae
 say [[
-A picture of 64 x 64 x 3 is 12,288 numbers, and most of them say what their neighbours say. Stable
-Diffusion (Rombach et al. 2022) first trains an autoencoder. Its encoder makes a small picture of few
+A picture of 64 x 64 x 3 is 12,288 numbers, and neighbours are nearly equal. Stable Diffusion (Rombach
+et al. 2022) first trains an autoencoder. Its encoder makes a small picture of few
 channels, the latents, and its decoder makes the picture again. Diffusion then draws latents:
 
     z_0 = encode(x),   z_t = sqrt(alpha_bar_t) z_0 + sqrt(1 - alpha_bar_t) eps,   x = decode(z_0)
@@ -320,7 +320,7 @@ tells. Guidance of 1, 1.5 and 3, a row each:]]
 local rows_of_guidance = {}
 for _, guidance in ipairs { 1, 1.5, 3 } do
   rows_of_guidance[#rows_of_guidance + 1] = pipe:text2image { seed = 18, guidance = guidance,
-    prompt = { "green apple", "robot", "tiger face", "rainbow", "hot air balloon", "snowman" } }
+    prompt = { "green apple", "robot", "tiger face", "rainbow", "penguin", "snowman" } }
 end
 picture("guidance", d.cat(rows_of_guidance, 1), { columns = 6 })
 
