@@ -242,8 +242,8 @@ describe("a process that is saved", function()
     end
     refused("it predicts score", { predict = "score" })
     refused("its schedule flow isn't one of betas", { schedule = d.schedule.flow(), predict = "flow" })
-    refused("it has 100001 steps, and a config has at most 100000", { schedule = d.schedule.linear { T = 100001 },
-      predict = "eps" })
+    refused("it has 100001 steps, and a config has at most 100000", { predict = "eps",
+      schedule = d.schedule.from_beta(d.linspace(1e-6, 1e-5, 100001)) })
     refused("its schedule edm isn't one of betas", { schedule = d.schedule.edm(), predict = "edm" })
     refused("its variance is 'learned', which is ln variance, but 'learned' of DDPMScheduler is the variance itself",
       { variance = "learned" })

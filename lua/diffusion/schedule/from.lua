@@ -9,7 +9,7 @@ local schedule = {}
 
 local function from_rules(name)
   return {
-    T = { "integer", min = 1, max = 1000000, default_text = "length of the list",
+    T = { "integer", min = 1, max = made.MOST_STEPS, default_text = "length of the list",
       text = "number of steps; a function needs it" },
     name = { "string", default = name, text = "the schedule's name" },
     max_beta = { "number", above = 0, max = 1, otherwise = 1, text = "betas above it are cut" },

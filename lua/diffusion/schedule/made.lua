@@ -4,8 +4,11 @@ local private = require("diffusion.object").private
 
 local made = {}
 
+-- The largest number of steps. A file that names a schedule in few bytes doesn't warrant the tables of more.
+made.MOST_STEPS = 100000
+
 --- The rule of the number of steps, an option of every named schedule.
-made.steps = { "integer", default = 1000, min = 1, max = 1000000, text = "number of steps" }
+made.steps = { "integer", default = 1000, min = 1, max = made.MOST_STEPS, text = "number of steps" }
 
 -- Pairs of options. The first must not be above the second.
 local ends = { { "beta_start", "beta_end" }, { "beta_min", "beta_max" }, { "sigma_min", "sigma_max" },

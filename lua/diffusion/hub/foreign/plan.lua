@@ -1,6 +1,7 @@
 -- The plan of a network that another library trained. It has what the keys and the options of d.hub.load
 -- tell, and it collects what is missing. A missing option is never guessed.
 local legible = require "diffusion.legible"
+local made = require "diffusion.schedule.made"
 local opts = require "diffusion.opts"
 local parser = require "diffusion.file.parser"
 local process = require "diffusion.process"
@@ -32,7 +33,7 @@ plan.rules = {
     text = "version of the library that wrote the file: \"1.4\"" },
   schedule = { "string|schedule", as = "string|diffusion.schedule", default_text = "that of the file",
     text = "the noise schedule: \"linear\", \"cosine\", \"sigmoid\", or one of d.schedule" },
-  T = { "integer", min = 1, max = 1000000, default_text = "that of the file", text = "steps of the schedule" },
+  T = { "integer", min = 1, max = made.MOST_STEPS, default_text = "that of the file", text = "steps of the schedule" },
   predict = { one_of = { "eps", "x0", "v" }, default_text = "that of the file", text = "the prediction target" },
   variance = { one_of = { "fixed_small", "fixed_large", "learned", "learned_range" }, default_text = "that of the file",
     text = "variance of the reverse step" },

@@ -1,5 +1,7 @@
 -- The constructor options of diffusers' schedulers that several classes share, as rules of opts.check.
 -- A class joins groups and adds its own. A default of nil stands for Python's None.
+local made = require "diffusion.schedule.made"
+
 local keys = {}
 
 --- A truth value.
@@ -24,8 +26,8 @@ end
 ---@return table rule
 function keys.integer(value, least, most) return { "integer", default = value, min = least, max = most } end
 
--- The largest number of steps of training. A small file doesn't warrant the tables of more.
-keys.MOST_STEPS = 100000
+-- The largest number of steps of training.
+keys.MOST_STEPS = made.MOST_STEPS
 
 --- The number of steps of training.
 ---@param value integer default

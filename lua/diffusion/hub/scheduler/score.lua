@@ -66,7 +66,7 @@ local function karras(c, o)
   }
 end
 
-local steps = keys.integer(2000, 2, 1000000)
+local steps = keys.steps(2000, 2)
 return {
   ScoreSdeVeScheduler = { plan = ve, keys = {
     num_train_timesteps = steps, snr = keys.number(0.15, positive), sigma_min = keys.number(0.01, positive),
