@@ -2,6 +2,7 @@
 -- kept under a budget. Products by weights that are not kept need little memory.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local forge = require "spec.support.forge"
 local products = require "spec.support.products"
 
 local single = core.real == "f32"
@@ -305,6 +306,66 @@ describe("packed weights that are kept", function()
   it("take no negative budget", function()
     assert.has_error(function() d.pack_budget(-1) end)
     assert.has_error(function() d.pack_budget "much" end)
+  end)
+end)
+
+-- Bytes of a mapped file that are in memory, nil where the system doesn't tell.
+local function resident(path)
+  local found, bytes
+  for line in (io.open "/proc/self/smaps" or io.tmpfile()):lines() do
+    if line:match "^%x+%-%x+ " then found = line:find(path, 1, true) end
+    local kilobytes = found and line:match "^Rss:%s+(%d+)"
+    if kilobytes then bytes = (bytes or 0) + kilobytes * 1024 end
+  end
+  return bytes
+end
+
+describe("packs of a mapped file", function()
+  local SIZE <const> = 1024 * 1024 * 4
+  local path, file
+  before_each(function()
+    collect()
+    d.pack_budget(0)
+    d.pack_budget "default"
+    d.manual_seed(6)
+    path = forge.file((d.randn(2, 1024, 1024):to "f32"):bytes())
+    file = assert(core.map(path))
+  end)
+  after_each(function()
+    d.pack_budget "default"
+    forge.clean()
+  end)
+  local function weights(i) return file:tensor("f32", { 1024, 1024 }, (i - 1) * SIZE) end
+
+  it("take the place of its pages", function()
+    local x, w = d.randn(4, 1024), weights(1)
+    local y = core.ops.linear(x, w)
+    local bytes = resident(path)
+    if bytes then assert.is_true(bytes < SIZE / 4, bytes) end
+    assert.is_true(packs() > 0)
+    assert.is_true(y:equal(core.ops.linear(x, w:clone())))
+    assert.is_true(y:equal(with_budget(0, core.ops.linear, x, w)))
+  end)
+
+  it("stand beside its pages, if something was written to them", function()
+    local x, w, same = d.randn(4, 1024), weights(1), weights(1)
+    same:mul_(2)
+    weights(2):fill_(3)
+    local y = core.ops.linear(x, w)
+    d.pack_budget(0)
+    assert.is_true(y:equal(core.ops.linear(x, same)))
+    assert.equal(3, weights(2):mean():item())
+    assert.is_true(w:equal(same))
+  end)
+
+  it("count less than those of other weights, unless a budget is set", function()
+    local x, w = d.randn(4, 1024), weights(1)
+    core.ops.linear(x, w)
+    local one = packs()
+    d.pack_budget(one // 2)
+    assert.equal(0, packs())
+    core.ops.linear(x, w)
+    assert.equal(0, packs())
   end)
 end)
 

@@ -11,6 +11,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static df_kept *oldest, *newest;
 static size_t bytes_kept, adopted;
+static size_t bytes_more; /* beyond those that the kept ones stand for */
 static df_int budget_set = -1;
 static uint64_t uses; /* calls of df_kept_take, as a clock */
 
@@ -30,6 +31,26 @@ static void unlink_kept(df_kept *k) {
   else newest = k->older;
 }
 
+static size_t beyond(size_t bytes, size_t instead) {
+  return bytes > instead ? bytes - instead : 0;
+}
+
+/* Bytes that the budget counts. */
+static size_t counted(size_t bytes, size_t instead) {
+  return budget_set >= 0 ? bytes : beyond(bytes, instead);
+}
+static size_t counted_now(void) { return budget_set >= 0 ? bytes_kept : bytes_more; }
+
+static void add_to_account(const df_kept *k) {
+  bytes_kept += k->bytes;
+  bytes_more += beyond(k->bytes, k->instead);
+}
+
+static void cut_from_account(const df_kept *k) {
+  bytes_kept -= k->bytes;
+  bytes_more -= beyond(k->bytes, k->instead);
+}
+
 /* 45 % of the adopted bytes: Stable Diffusion 1.5 then needs 1.6 times its files besides
 ** activations. */
 static size_t budget(void) {
@@ -38,11 +59,11 @@ static size_t budget(void) {
   return share > LEAST ? share : LEAST;
 }
 
-/* Bytes of blocks without readers that were last used before `since`. */
+/* Counted bytes of blocks without readers that were last used before `since`. */
 static size_t spare_bytes(uint64_t since) {
   size_t bytes = 0;
   for (df_kept *k = oldest; k && k->used < since; k = k->newer)
-    if (k->readers == 0) bytes += k->bytes;
+    if (k->readers == 0) bytes += counted(k->bytes, k->instead);
   return bytes;
 }
 
@@ -53,7 +74,7 @@ static void *cut_oldest(void) {
   if (!k) return NULL;
   void *data = k->data;
   unlink_kept(k);
-  bytes_kept -= k->bytes;
+  cut_from_account(k);
   k->data = NULL;
   return data;
 }
@@ -80,7 +101,7 @@ static size_t spare(size_t bytes) { return drop_oldest(is_enough, bytes); }
 
 static bool fits(size_t done, size_t more) {
   (void)done;
-  return more <= budget() && bytes_kept <= budget() - more;
+  return more <= budget() && counted_now() <= budget() - more;
 }
 
 /* ==== public functions ============================================================== */
@@ -98,26 +119,35 @@ void *df_kept_take(df_kept *k) {
   return data;
 }
 
-/* True if the budget has the bytes, or gets them from blocks older than `since`. */
-static bool may_have(size_t bytes, uint64_t since) {
-  pthread_mutex_lock(&lock);
-  bool may = bytes <= budget() && bytes_kept - spare_bytes(since) <= budget() - bytes;
-  pthread_mutex_unlock(&lock);
-  return may;
+/* True if the budget has the counted bytes, or gets them from blocks older than `since`.
+*/
+static bool may_have(size_t more, uint64_t since) {
+  return more <= budget() && counted_now() - spare_bytes(since) <= budget() - more;
 }
 
-void *df_kept_make(df_kept *k, size_t bytes) {
-  if (!may_have(bytes, k->before)) return NULL;
-  drop_oldest(fits, bytes);
+void *df_kept_make(df_kept *k, size_t bytes, size_t instead) {
+  pthread_mutex_lock(&lock);
+  size_t more = counted(bytes, instead);
+  bool may = may_have(more, k->before);
+  pthread_mutex_unlock(&lock);
+  if (!may) return NULL;
+  drop_oldest(fits, more);
   void *data = df_alloc_if_free(bytes);
   if (!data) return NULL;
   df_alloc_spare_from(spare);
   pthread_mutex_lock(&lock);
-  k->data = data, k->bytes = bytes, k->readers = 1;
-  bytes_kept += bytes;
+  k->data = data, k->bytes = bytes, k->instead = instead, k->readers = 1;
+  add_to_account(k);
   link_newest(k);
   pthread_mutex_unlock(&lock);
   return data;
+}
+
+size_t df_kept_stands_for(df_kept *k) {
+  pthread_mutex_lock(&lock);
+  size_t bytes = k->data ? k->instead : 0;
+  pthread_mutex_unlock(&lock);
+  return bytes;
 }
 
 void df_kept_give(df_kept *k) {
@@ -131,7 +161,7 @@ void df_kept_end(df_kept *k) {
   void *data = k->data;
   if (data) {
     unlink_kept(k);
-    bytes_kept -= k->bytes;
+    cut_from_account(k);
     k->data = NULL;
   }
   pthread_mutex_unlock(&lock);

@@ -13,6 +13,7 @@ typedef struct df_kept {
   struct df_kept *older, *newer; /* in the order of last use, while it has a block */
   void *data;                    /* NULL: it has no block */
   size_t bytes;
+  size_t instead; /* bytes that the block stands for, which need no memory meanwhile */
   uint64_t used, before; /* when it was last wanted, and the time before */
   int readers;
 } df_kept;
@@ -21,8 +22,10 @@ typedef struct df_kept {
 void *df_kept_take(df_kept *k);
 
 /* After df_kept_take gave NULL: a new block with undefined contents, taken. NULL: the
-** budget or the memory has no room for it, which is no error. */
-void *df_kept_make(df_kept *k, size_t bytes);
+** budget or the memory has no room for it, which is no error. The default budget counts
+** bytes - instead, and one that was set counts all. */
+void *df_kept_make(df_kept *k, size_t bytes, size_t instead);
+size_t df_kept_stands_for(df_kept *k); /* its `instead`; without a block 0 */
 
 void df_kept_give(df_kept *k);
 void df_kept_end(df_kept *k); /* frees the block, which must not be in use */

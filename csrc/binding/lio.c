@@ -19,9 +19,11 @@ static df_map **new_file(lua_State *L) {
   return box;
 }
 
+static const df_memory_kind mapped = { df_map_release, df_map_written, df_map_pages };
+
 /* Creates storage on bytes of a file. The storage keeps the file open. */
 static df_storage *storage_on(df_map *m, void *data, size_t bytes) {
-  df_storage *s = df_storage_around(data, bytes, df_map_release, df_map_retain(m));
+  df_storage *s = df_storage_around(data, bytes, &mapped, df_map_retain(m));
   if (!s) df_map_release(m);
   return s;
 }

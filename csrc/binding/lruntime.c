@@ -121,7 +121,8 @@ static int l_memory_limit(lua_State *L) {
 ** layout of their own. Packed weights that are not being trained are kept while the
 ** budget has room. Others are packed again in each product, with the same results in less
 ** memory. The default is 45 % of the bytes that models read from files in place, and at
-** least 256 MiB.
+** least 256 MiB. It doesn't count bytes of a pack for which as many bytes of such a file
+** leave the memory.
 ** @param bytes? integer|string 0: keep none; "default"
 ** @return integer */
 static int l_pack_budget(lua_State *L) {

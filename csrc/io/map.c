@@ -47,6 +47,7 @@ static df_code map_pages(df_map *m, int file, size_t bytes) {
   m->bytes = bytes;
   m->data = p;
   m->release = unmap;
+  m->clean = true;
   return DF_OK;
 }
 
@@ -125,6 +126,29 @@ void df_map_release(void *map) {
   if (!m || --m->refs > 0) return;
   m->release(m);
   df_free(m);
+}
+
+static df_map *whole_of(df_map *m) {
+  while (m->whole) m = m->whole;
+  return m;
+}
+
+void df_map_written(void *map) { whole_of(map)->clean = false; }
+
+/* Only pages that lie in the range whole. A written page has no other copy. */
+size_t df_map_pages(void *map, void *data, size_t bytes, bool let_go) {
+#ifdef MADV_DONTNEED
+  if (!whole_of(map)->clean) return 0;
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)data + page - 1) / page * page;
+  uintptr_t to = ((uintptr_t)data + bytes) / page * page;
+  if (to <= from) return 0;
+  if (let_go) madvise((void *)from, to - from, MADV_DONTNEED);
+  return to - from;
+#else
+  (void)map, (void)data, (void)bytes, (void)let_go;
+  return 0;
+#endif
 }
 
 uint8_t *df_map_window(const df_map *m, size_t offset, size_t bytes) {

@@ -11,6 +11,7 @@ typedef struct df_map {
   uint8_t *data;                    /* never NULL */
   void (*release)(struct df_map *); /* frees data */
   struct df_map *whole;             /* the mapping that this one is a part of */
+  bool clean;                       /* pages of a file that were never written to */
 } df_map;
 
 /* Maps a whole regular file. NULL with DF_WORLD if it can't be mapped. Writes to the
@@ -29,8 +30,10 @@ df_map *df_map_part(df_map *m, size_t offset, size_t bytes);
 df_map *df_map_memory(size_t bytes);
 
 df_map *df_map_retain(df_map *m);
-/* NULL is fine; the type is the one that df_storage_around wants */
+/* These have the types that df_memory_kind wants. NULL is fine for release. */
 void df_map_release(void *m);
+void df_map_written(void *m);
+size_t df_map_pages(void *m, void *data, size_t bytes, bool let_go);
 
 /* Bytes [offset, offset + bytes), valid as long as the mapping. NULL with DF_WORLD if m
 ** doesn't have them all. */

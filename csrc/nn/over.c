@@ -102,12 +102,14 @@ static void leave(void *of) {
   free(w);
 }
 
+static const df_memory_kind plans = { .release = leave };
+
 /* A window on the plan's memory, which stays until the last of them is released. */
 static df_code open_window(df_over *o, int i) {
   df_over_param *q = &o->param[i];
   df_storage *s = df_storage_around(o->world->link->array(o->world->plan, i),
                                     (size_t)df_param_count(q->param) * sizeof(df_real),
-                                    leave, o->world);
+                                    &plans, o->world);
   if (!s) return DF_MEMORY;
   o->world->refs++;
   q->window = df_tensor_on(s, DF_REAL, &q->param->shape, 0);
@@ -132,7 +134,7 @@ static df_code part_from_readers(df_over *o, int i) {
                      .bytes = body->bytes,
                      .version = body->version,
                      .packs = body->packs,
-                     .release = df_free,
+                     .kind = &df_memory_own,
                      .owner = own };
   df_tensor_release(x);
   leave(o->world);

@@ -70,20 +70,30 @@ static df_code pack_once(df_tape *tape, packed *p, const df_conv *c,
   return how->pack(df_tensor_reals(scratch), &p->weights, c);
 }
 
-/* Packs of frozen weights are kept until they are written to, as far as the budget
-** goes. */
+/* The bytes of w, if they are adjacent in any order. */
+static df_extent source_of(const df_tensor *w) {
+  df_int last = 0, count = df_shape_count(&w->shape);
+  for (int i = 0; i < w->shape.ndim; i++) last += (w->shape.size[i] - 1) * w->stride[i];
+  if (last != count - 1) return (df_extent){ 0, 0 };
+  return (df_extent){ (size_t)df_dtype_bytes(w->dtype, w->offset),
+                      (size_t)df_dtype_bytes(w->dtype, count) };
+}
+
+/* Packs of frozen weights are kept until they are written to, as far as the budget goes.
+** The pages of a mapped file are let go. */
 static df_code pack_to_keep(const df_tensor *w, packed *p, const df_conv *c,
                             const df_packing *how) {
   df_pack_key key = key_of(w, p, c, how);
-  df_kept *kept = df_pack_of(w->storage, &key);
-  if (!kept) return DF_MEMORY;
-  p->data = df_kept_take(kept);
-  if (p->data) return p->kept = kept, DF_OK;
-  void *made = df_kept_make(kept, how->bytes(c));
+  df_pack *pack = df_pack_of(w->storage, &key, source_of(w));
+  if (!pack) return DF_MEMORY;
+  p->data = df_kept_take(&pack->kept);
+  if (p->data) return p->kept = &pack->kept, DF_OK;
+  void *made = df_pack_make(w->storage, pack, how->bytes(c));
   if (!made) return DF_OK;
-  p->data = made, p->kept = kept;
+  p->data = made, p->kept = &pack->kept;
   df_code code = how->pack(made, &p->weights, c);
-  if (code != DF_OK) df_kept_give(kept), df_kept_end(kept);
+  if (code == DF_OK) df_pack_is_made(w->storage, pack);
+  else df_kept_give(&pack->kept), df_kept_end(&pack->kept);
   return code;
 }
 

@@ -3082,7 +3082,7 @@ return {
   },
   ["d.pack_budget"] = {
     signature = "d.pack_budget([bytes])",
-    text = "Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a layout of their own. Packed weights that are not being trained are kept while the budget has room. Others are packed again in each product, with the same results in less memory. The default is 45 % of the bytes that models read from files in place, and at least 256 MiB.",
+    text = "Returns the budget of packed weights in bytes, and sets it. Kernels read weights in a layout of their own. Packed weights that are not being trained are kept while the budget has room. Others are packed again in each product, with the same results in less memory. The default is 45 % of the bytes that models read from files in place, and at least 256 MiB. It doesn't count bytes of a pack for which as many bytes of such a file leave the memory.",
     params = {
       { name = "bytes", type = "integer|string", text = "0: keep none; \"default\"", optional = true },
     },

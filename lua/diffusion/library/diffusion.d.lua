@@ -3608,7 +3608,8 @@ function d.oracle.swiss_roll(options) end
 --- layout of their own. Packed weights that are not being trained are kept while the budget
 --- has room. Others are packed again in each product, with the same results in less memory.
 --- The default is 45 % of the bytes that models read from files in place, and at least 256
---- MiB.
+--- MiB. It doesn't count bytes of a pack for which as many bytes of such a file leave the
+--- memory.
 ---@param bytes? integer|string 0: keep none; "default"
 ---@return integer
 function d.pack_budget(bytes) end
