@@ -108,6 +108,7 @@ describe("an algorithm of convolutions", function()
       { 2, 7, 7, 33, 65, 3, { pad = 1 } }, { 2, 4, 4, 320, 33, 3, { pad = 1 } },
       { 1, 9, 9, 40, 8, 4, { stride = 3, pad = 2 } },
       { 2, 5, 6, 33, 31, 1, {} }, { 1, 6, 5, 33, 7, 1, { stride = 2 } }, { 2, 30, 29, 3, 31, 3, { pad = 1 } },
+      { 1, 3, 2, 2100, 33, 3, { pad = 1 } }, { 2, 1, 2, 2700, 33, 1, {} }, -- in slices of channels
     }
     for k, shape in ipairs(shapes) do
       local B, H, W, C, K, R, options = table.unpack(shape)
@@ -135,6 +136,30 @@ describe("an algorithm of convolutions", function()
           local same = products.distance(products.flat(rounded[i]), value)
           assert(same < 1e-5, ("%s, shape %d, %d: %.2g at medium by winograd"):format(set, k, i, same))
         end
+      end
+    end
+  end)
+
+  it("in bf16 adds a bias and a tensor once to slices of channels, and has the bits of a sample alone", function()
+    if not single then return end
+    local precision = d.precision()
+    core.algorithm "tiles"
+    for _, shape in ipairs { { 2, 3, 2, 2100, 3, { pad = 1 } }, { 3, 1, 2, 2700, 1, {} } } do
+      local B, H, W, C, R, options = table.unpack(shape)
+      local x, w, b, add = d.randn(B, H, W, C), d.randn(33, R, R, C) / C ^ 0.5, d.randn(33), d.randn(B, H, W, 33)
+      local function run(from, n)
+        return core.ops.conv2d(x:narrow(1, from, n), w, b, { pad = options.pad, add = add:narrow(1, from, n) })
+      end
+      for _, set in ipairs(sets) do
+        core.isa(set)
+        for _, name in ipairs { "high", "medium" } do
+          d.precision(name)
+          local y, plain = run(1, B), core.ops.conv2d(x, w, nil, options) + b + add
+          local far = products.distance(products.flat(plain), y)
+          assert(far < 1e-5, ("%s, %s, %d channels: %.2g"):format(set, name, C, far))
+          for k = 1, B do assert.is_true(y:narrow(1, k, 1):equal(run(k, 1))) end
+        end
+        d.precision(precision)
       end
     end
   end)

@@ -64,13 +64,14 @@ typedef struct df_pairs {
   df_int y_panel;      /* from panel to panel in y and add; 0: DF_PANEL */
   const df_real *bias, *add;
   bool accumulate;
+  df_int w_tall; /* channels from tap to tap in w; 0: C */
 } df_pairs;
 #define DF_PANEL  32
 #define DF_BEHIND 31 /* rows after the last that are read, with any content */
 
 static inline df_int df_pairs_tap(const df_pairs *p, df_int panel, df_int tap) {
   if (p->w_tap) return p->w_tap[panel * p->taps + tap];
-  return panel * p->panel + tap * p->C * DF_PANEL;
+  return panel * p->panel + tap * (p->w_tall ? p->w_tall : p->C) * DF_PANEL;
 }
 /* Offset of column k in y and add. */
 static inline df_int df_pairs_column(const df_pairs *p, df_int k) {
