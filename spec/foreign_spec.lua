@@ -111,6 +111,14 @@ describe("d.hub.load of denoising-diffusion-pytorch", function()
     end
   end)
 
+  it("refuses an attention whose rows aren't q, k and v", function()
+    local key, path = "downs.0.2.fn.fn.to_qkv.weight", forge.folder() .. "/thin.safetensors"
+    assert.is_truthy(older.shapes[key])
+    assert(d.save(path, joined(values.filled(older.shapes), { [key] = d.zeros { 1, older.shapes[key][2], 1, 1 } })))
+    refused("'" .. key .. "' has 1 rows, which aren't 3 equal parts", path,
+      { image = 8, schedule = "linear", T = 1000, predict = "eps", head_channels = 4, version = "0.26" })
+  end)
+
   it("draws images, and prints its family, parameters and process", function()
     local pipe = assert(d.hub.load(file_of(case, "model.", buffers(schedule, function() return 1 end)), { image = 8 }))
     local x = pipe { n = 2, steps = 3, seed = 1 }

@@ -161,6 +161,26 @@ end]])
     assert.equal(digests[1], digests[2])
   end)
 
+  test("ends the dealing of a loop that is left early", function()
+    succeed(2, [[
+local set, deal = d.data.toy.moons(90), require "diffusion.over.deal"
+local function first()
+  for _, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do return x0 end
+end
+local state = require "diffusion.core".random_state()
+assert(first():size(1) == 8 and not deal.now)
+for step in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do if step == 2 then break end end
+assert(not deal.now)
+assert(not pcall(function() for _ in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do error "no" end end))
+assert(not deal.now)
+for _ in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  for _ in set:batches { size = 32, steps = 3, seed = 1, over = mpi } do break end
+end
+assert(not deal.now and table.concat(state, " ") == table.concat(require "diffusion.core".random_state(), " "))
+local rows = d.record(function() return d.zeros(8, 1) end)
+assert(rows:size(1) == 8)]])
+  end)
+
   -- The second pass writes its sums to the memory that the first gradient is in.
   test("leaves a gradient that someone holds as it was", function()
     succeed(1, [[

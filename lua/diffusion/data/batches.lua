@@ -113,8 +113,8 @@ end
 local function deal_out(b, boxes)
   local rows, own = b.size // b.over.size, {}
   for i = 1, 3 do own[#own + 1] = boxes[i] end
-  deal.begin { ranks = b.over, rows = rows, pieces = b.pieces // b.over.size, first = b.over.rank * rows, boxes = own,
-               hide = hide_others(b, b.size // b.pieces), seed = b.noise ~ b.seed, step = b.step }
+  deal.begin { owner = b, ranks = b.over, rows = rows, pieces = b.pieces // b.over.size, first = b.over.rank * rows,
+               boxes = own, hide = hide_others(b, b.size // b.pieces), seed = b.noise ~ b.seed, step = b.step }
 end
 
 -- The end of the batches, or of the epochs.
@@ -249,7 +249,14 @@ local function join(own, o, course)
   course.seed, own.noise, own.pieces, own.over = math.tointeger(seed), math.tointeger(noise), pieces, ranks
 end
 
---- Makes an iterator.
+-- Ends a deal where its loop is left early, by break, return or an error.
+local function leaving(own)
+  return setmetatable({}, { __close = function()
+    if deal.now and deal.now.owner == own then deal.finish() end
+  end })
+end
+
+--- Makes an iterator. Over ranks a generic `for` also gets a value that it closes.
 ---@param set table the public fields of a set
 ---@param buckets table[] {n, members = their numbers in the set or nil, source = of data/source, random = true if it
 ---  takes corners, height, width}
@@ -267,6 +274,7 @@ function batches.new(set, buckets, o, encoded)
   if o.over then join(own, o, course)
   elseif o.pieces then fail.raise "batches: option 'pieces' is for batches over ranks; give over = mpi too" end
   own.seed, own.steps = course.seed, o.steps or places.steps(course)
+  if o.over then return object.new(class, own), nil, nil, leaving(own) end
   return object.new(class, own)
 end
 

@@ -31,7 +31,7 @@ end
 
 --- Makes a deal the present one. Its pieces are those of this rank, and `first` counts the rows of the whole batch
 --- before them. hide(k) shows piece k alone, and returns a function that undoes it.
----@param o table {ranks, rows, pieces, first, boxes = its tensors, hide, seed, step}
+---@param o table {owner = its iterator, ranks, rows, pieces, first, boxes = its tensors, hide, seed, step}
 function deal.begin(o)
   outer = outer or core.random_state()
   o.size, o.learned = o.rows // o.pieces, {}

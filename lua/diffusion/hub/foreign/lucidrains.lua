@@ -46,7 +46,7 @@ local function heads_of(p, stem)
     return p:size(key, 2), p:size(key, full and 4 or 3), p:size(key, full and 3 or 4)
   end
   local old = stem .. ".fn.fn.to_qkv.weight"
-  return nil, p:size(p:shape(old) and old or stem .. ".to_qkv.weight", 1) // 3, 0
+  return nil, p:part(p:shape(old) and old or stem .. ".to_qkv.weight", 3), 0
 end
 
 local function attentions(n)

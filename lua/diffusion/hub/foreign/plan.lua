@@ -166,6 +166,16 @@ function Plan:size(key, dim)
   return size
 end
 
+--- The rows of each of n equal parts of a key's tensor. The file is refused if they aren't whole.
+---@param key string
+---@param n integer
+---@return integer
+function Plan:part(key, n)
+  local rows = self:size(key, 1)
+  if rows % n ~= 0 then self:refuse("'%s' has %d rows, which aren't %d equal parts", key, rows, n) end
+  return rows // n
+end
+
 --- The number of parts of a list, counted from 0: "downs" has parts downs.0, downs.1.
 ---@param stem string
 ---@return integer
