@@ -155,7 +155,8 @@ end
 
 describe("attention", function()
   local sizes = { { 2, 49, 49, 1, 16 }, { 1, 70, 130, 2, 8 }, { 2, 3, 65, 3, 5 }, { 1, 1, 1, 1, 1 },
-    { 1, 300, 260, 1, 33 }, { 2, 5, 1100, 1, 3 }, { 1, 40, 2200, 1, 32 } } -- blocks of queries, tiles, parts of keys
+    { 1, 300, 260, 1, 33 }, { 2, 5, 1100, 1, 3 }, { 1, 40, 2200, 1, 32 },
+    { 1, 35, 200, 2, 40 }, { 2, 20, 260, 1, 72 } } -- blocks of queries, tiles, parts of keys
   for i, size in ipairs(sizes) do
     local B, N, M, heads, D = table.unpack(size)
     local what = ("N %d, M %d, %d heads of %d"):format(N, M, heads, D)
