@@ -95,6 +95,33 @@ describe("d.network", function()
     assert.equal(gradients(false), gradients(true))
   end)
 
+  -- A linear layer and the gated unit behind it are one product without a gradient. The gate's result has the place
+  -- of the layer's input.
+  it("has the same bits of gated rows in a record and without one", function()
+    local m = d.network { inputs = { { "x", shape = { "B", 24 } } }, build = function(net)
+      local h = net:silu(net.x)
+      h = net:geglu(net:linear("one", h, { out = 66 }))
+      local wide = net:linear("two", h, { out = 10, bias = false })
+      return net:cat { net:geglu(wide), wide }
+    end }
+    stir(m)
+    for _, rows in ipairs { 1, 7, 1025, 1600 } do
+      local x = d.randn(rows, 24)
+      for _, budget in ipairs { "default", 0 } do
+        d.pack_budget(budget)
+        local plain, recorded = d.no_grad(m, x), d.record(m, x)
+        d.pack_budget "default"
+        assert.same({ rows, 15 }, plain:shape())
+        assert.is_true(plain:equal(recorded))
+      end
+    end
+    local adapted = d.nn.lora(m, { rank = 2, on = "one" })
+    for _, p in adapted:parameters() do p:add_(d.randn(p:shape())) end
+    local x = d.randn(1100, 24)
+    assert.is_true(d.no_grad(m, x):equal(d.record(m, x)))
+    assert.is_false(d.no_grad(m, x):equal(d.record(m, d.randn(1100, 24))))
+  end)
+
   it("skips the steps whose optional input is absent", function()
     local m, x = stir(own()), d.randn(4, 2)
     local zero = m.context.weight * 0

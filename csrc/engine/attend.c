@@ -20,9 +20,10 @@
 
 /* Heads are padded to 32 channels, and few keys too. That must not cost what bf16 gains.
 ** One plane gains if a head fills half a block. Two planes run at 1.3 to 2 times the rate
-** of reals if a head fills four fifths. With many keys they also gain at widths of 40 (1.2
-** times) and of 72 (1.6 times), and lose at 20. The error is then 4e-6 for each product,
-** and 6e-6 to 8e-6 for outputs and gradients if scores have a standard deviation of 1. */
+** of reals if a head fills four fifths. With many keys they also gain at widths of 40
+** (1.2 times) and of 72 (1.6 times), and lose at 20. The error is then 4e-6 for each
+** product, and 6e-6 to 8e-6 for outputs and gradients if scores have a standard deviation
+** of 1. */
 static bool two_planes_pay(const df_attend *a, df_int wide) {
   if (4 * wide <= 5 * a->D) return true;
   return a->M >= KEYS_MANY && a->D > 32 && 5 * wide <= 8 * a->D;

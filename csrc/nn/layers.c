@@ -215,12 +215,20 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
   return df_scope_yield(tape, mark, df_layer_forward(tape, layer, inputs));
 }
 
-df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x) {
-  if (layer->weight && !layer->weight->value) return refuse(layer, 0), NULL;
-  df_tensor *y = layer->kind->forward(tape, layer, x);
+static df_tensor *with_path(const df_layer *layer, df_tensor *y) {
   if (!y && layer->parts == 0 && layer->path && *layer->path)
     df_error_prefix("%s: ", layer->path);
   return y;
+}
+
+df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x) {
+  if (layer->weight && !layer->weight->value) return refuse(layer, 0), NULL;
+  return with_path(layer, layer->kind->forward(tape, layer, x));
+}
+
+df_tensor *df_layer_gated(df_tape *tape, const df_layer *layer, df_tensor *x) {
+  if (layer->weight && !layer->weight->value) return refuse(layer, 0), NULL;
+  return with_path(layer, layer->kind->gated(tape, layer, x));
 }
 
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer, df_tensor *x) {

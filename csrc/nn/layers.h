@@ -21,6 +21,8 @@ typedef struct df_kind {
       df_layer *layer); /* frees what the kind itself allocated; may be NULL */
   bool whole;           /* its first input may be integers */
   bool adapts;          /* its forward adds its adapters: see adapter.h */
+  /* its forward and the gated unit behind it in one; may be NULL */
+  df_tensor *(*gated)(df_tape *tape, const df_layer *layer, df_tensor *x);
 } df_kind;
 
 /* The options of all kinds. kinds.c lists the options that each kind reads. Defaults and
@@ -103,6 +105,7 @@ df_layer *df_layer_new(const df_kind *kind, const df_layer_opts *o);
 df_layer *df_layer_add(df_layer *layer, df_layer *part, const char *name);
 /* The layer, or NULL if one of its parts failed. */
 df_layer *df_layer_done(df_layer *layer);
+bool df_is_geglu(const df_layer *layer); /* the gated unit */
 df_layer *df_layer_retain(df_layer *layer);
 void df_layer_release(df_layer *layer); /* NULL is fine */
 /* Gives a new layer its parameters. On failure releases the layer and returns NULL. */
@@ -117,6 +120,8 @@ df_tensor *df_layer_call(df_tape *tape, const df_layer *layer, df_tensor *const 
 /* The same in the caller's scope. x has DF_INPUTS entries, and the required ones are not
 ** NULL. */
 df_tensor *df_layer_forward(df_tape *tape, const df_layer *layer, df_tensor *const *x);
+/* The layer and the gated unit behind it, if its kind has `gated`. */
+df_tensor *df_layer_gated(df_tape *tape, const df_layer *layer, df_tensor *x);
 df_tensor *df_layer_of(df_tape *tape, const df_layer *layer,
                        df_tensor *x); /* one input */
 /* Like df_layer_call, but saves only the inputs for the backward pass, which computes the

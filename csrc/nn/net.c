@@ -15,6 +15,7 @@ typedef struct step {
   int n, out;
   bool last[DF_INPUTS]; /* is it the last step that reads this input? */
   bool recompute;
+  bool gated; /* only the next step reads its result, which is a gated unit of it */
 } step;
 
 typedef struct net {
@@ -151,7 +152,13 @@ static unsigned gifts(const net *n, const step *s, unsigned given) {
 
 static df_tensor *forward(df_tape *tape, const net *n, df_tensor **x, unsigned given);
 
+/* The gated unit needs the whole result of the step before in a backward pass only. */
+static bool takes_next(const df_tape *tape, const step *s) {
+  return s->gated && !df_tape_recording(tape);
+}
+
 static df_tensor *call(df_tape *tape, const step *s, df_tensor **x, unsigned given) {
+  if (takes_next(tape, s)) return df_layer_gated(tape, s->layer, x[0]);
   if (s->recompute && df_tape_recording(tape))
     return df_layer_recomputed(tape, s->layer, x, s->n);
   if (df_is_net(s->layer)) return forward(tape, net_of(s->layer), x, given);
@@ -186,8 +193,9 @@ static bool run_steps(df_tape *tape, const net *n, df_tensor **slot, unsigned gi
     const bool runs = complete(s, slot);
     df_tensor *y = runs ? run_step(tape, n, s, slot, given) : NULL;
     if (runs && !y) return false;
+    let_go(n, s, slot, given); /* the next step's result may have the place of an input */
+    s += takes_next(tape, s);
     slot[s->out] = y;
-    let_go(n, s, slot, given);
   }
   return true;
 }
@@ -469,6 +477,15 @@ static void settle(net *n, int result, int *last, int *place, int *holder) {
   n->result = place[result];
 }
 
+static void find_gated(net *n) {
+  for (int i = 0; i + 1 < n->steps; i++) {
+    const step *next = &n->step[i + 1];
+    step *s = &n->step[i];
+    s->gated = s->layer->kind->gated && !s->recompute && !next->recompute
+               && df_is_geglu(next->layer) && next->in[0] == s->out && next->last[0];
+  }
+}
+
 df_code df_net_done(df_layer *l, int result) {
   net *n = (net *)l->kind;
   const size_t slots = (size_t)(n->inputs + n->steps);
@@ -479,5 +496,6 @@ df_code df_net_done(df_layer *l, int result) {
   if (!work) return df_fail(DF_MEMORY, "not enough memory for a network's steps");
   settle(n, result, work, work + slots, work + 2 * slots);
   free(work);
+  find_gated(n);
   return DF_OK;
 }

@@ -260,6 +260,7 @@ static const df_kind places = { .name = "places", 1, 1, places_forward };
 df_layer *df_silu_layer(const df_layer_opts *o) { return df_layer_new(&silu, o); }
 df_layer *df_gelu_layer(const df_layer_opts *o) { return df_layer_new(&gelu, o); }
 df_layer *df_geglu_layer(const df_layer_opts *o) { return df_layer_new(&geglu, o); }
+bool df_is_geglu(const df_layer *l) { return l->kind == &geglu; }
 
 df_layer *df_quick_gelu_layer(const df_layer_opts *o) {
   return df_layer_new(&quick_gelu, o);

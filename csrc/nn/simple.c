@@ -24,13 +24,22 @@ static df_tensor *linear_forward(df_tape *tape, const df_layer *l, df_tensor *co
   return df_adapted(tape, l, x[0], y);
 }
 
+static df_tensor *linear_gated(df_tape *tape, const df_layer *l, df_tensor *x) {
+  if (!l->adapter) return df_linear_geglu(tape, x, value(l->weight), value(l->bias));
+  return df_geglu(tape, linear_forward(tape, l, &x));
+}
+
 static void describe_linear(const df_layer *l, char *text, size_t size) {
   snprintf(text, size, "%td -> %td%s", l->o.in, l->o.out, l->o.bias ? "" : ", no bias");
 }
 
-static const df_kind linear = {
-  .name = "linear", 1, 1, linear_forward, describe_linear, .adapts = true
-};
+static const df_kind linear = { .name = "linear",
+                                1,
+                                1,
+                                linear_forward,
+                                describe_linear,
+                                .gated = linear_gated,
+                                .adapts = true };
 
 df_layer *df_linear_layer(const df_layer_opts *o) {
   if (df_at_least_one("linear", "in", o->in) || df_at_least_one("linear", "out", o->out))

@@ -43,6 +43,12 @@ static void forward_pieces(void *context, df_int begin, df_int end) {
   }
 }
 
+void df_gate_rows(void *gating, df_int row, df_int rows) {
+  const df_gating *of = gating;
+  gated g = { of->x, NULL, of->y + row * of->C, 0, of->C };
+  run(&g, rows, forward_pieces);
+}
+
 static void backward_pieces(void *context, df_int begin, df_int end) {
   const gated *g = context;
   const df_kernels *k = df_kernel();

@@ -23,24 +23,29 @@ static df_code check_linear(const df_tensor *x, const df_tensor *w, const df_ten
   return DF_OK;
 }
 
+/* A row is a pixel of an image with one line. */
+static df_conv conv_of(const df_tape *tape, const df_tensor *x, const df_tensor *w) {
+  df_int m = 1;
+  for (int i = 0; i < x->shape.ndim - 1; i++) m *= x->shape.size[i];
+  return (df_conv){ .B = 1,
+                    .H = 1,
+                    .W = m,
+                    .C = w->shape.size[1],
+                    .K = w->shape.size[0],
+                    .R = 1,
+                    .S = 1,
+                    .stride = 1,
+                    .P = 1,
+                    .Q = m,
+                    .precision = df_tape_precision(tape) };
+}
+
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   static const df_op op = { "linear", df_product_backward };
   if (!x || !w || check_linear(x, w, b) != DF_OK) return NULL;
   x = df_dense(tape, x);
   if (!x || !df_all_dense(tape, &b, 1)) return NULL;
-  df_int C = w->shape.size[1], m = 1;
-  for (int i = 0; i < x->shape.ndim - 1; i++) m *= x->shape.size[i];
-  df_conv c = { .B = 1,
-                .H = 1,
-                .W = m,
-                .C = C,
-                .K = w->shape.size[0],
-                .R = 1,
-                .S = 1,
-                .stride = 1,
-                .P = 1,
-                .Q = m,
-                .precision = df_tape_precision(tape) };
+  df_conv c = conv_of(tape, x, w);
   df_tensor *operand[] = { x, w, b };
   df_tensor *keep[] = { df_tracked(tape, 1, &w) ? x : NULL,
                         df_tracked(tape, 1, &x) ? w : NULL };
@@ -51,6 +56,30 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   df_note note = { .op = &op, .n = 3, .x = operand, .kept = 2, .keep = keep };
   note.data = &c, note.size = sizeof c;
   return df_tape_note(tape, y, note);
+}
+
+/* Rows at a time. A part of them stays in the second cache until it is gated. */
+#define GATED_ROWS 512
+
+df_tensor *df_linear_geglu(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
+  static const df_op op = { "linear_geglu", NULL };
+  df_tensor *operand[] = { x, w, b };
+  bool few =
+      x && w && df_tensor_count(x) <= 2 * GATED_ROWS * w->shape.size[w->shape.ndim - 1];
+  if (!x || !w || few || df_tracked(tape, 3, operand) || w->shape.size[0] % 2 != 0)
+    return df_geglu(tape, df_linear(tape, x, w, b));
+  if (check_linear(x, w, b) != DF_OK) return NULL;
+  x = df_dense(tape, x);
+  if (!x || !df_all_dense(tape, &b, 1)) return NULL;
+  df_conv c = conv_of(tape, x, w);
+  df_shape shape = x->shape;
+  shape.size[shape.ndim - 1] = c.K / 2;
+  df_tensor *room = df_result(tape, &(df_shape){ 2, { GATED_ROWS, c.K } });
+  df_tensor *y = room ? df_result(tape, &shape) : NULL;
+  if (!y) return NULL;
+  df_gating g = { df_tensor_reals(y), df_tensor_reals(room), c.K / 2 };
+  df_code code = df_product_rows(tape, room, x, w, b, &c, GATED_ROWS, df_gate_rows, &g);
+  return code == DF_OK ? df_tape_note(tape, y, (df_note){ .op = &op }) : NULL;
 }
 
 /* ==== matmul ======================================================================== */

@@ -202,6 +202,14 @@ df_tensor *df_log_softmax(df_tape *tape, df_tensor *x, int dim);
 ** The second half is the gate, as in diffusers' GEGLU. keeps x. fails: an odd size. */
 df_tensor *df_geglu(df_tape *tape, df_tensor *x);
 
+/* Rows [row, row + rows) of y (C wide) from the first `rows` of x (2 C wide). */
+typedef struct df_gating {
+  df_real *y;
+  const df_real *x;
+  df_int C;
+} df_gating;
+void df_gate_rows(void *gating, df_int row, df_int rows);
+
 /* ==== norm.c ======================================================================== */
 
 typedef enum df_act {
@@ -265,6 +273,10 @@ df_tensor *df_rms_norm(df_tape *tape, df_tensor *x, df_tensor *w, double tiny);
 /* y = x w^T + b.   x: ..., C    w: K, C    b: K or NULL   ->  ..., K
 ** w is read in its own float type and strides; see product.h. */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
+
+/* df_geglu of df_linear, with the same bits. Without a gradient the linear layer's result
+** stays in cache. */
+df_tensor *df_linear_geglu(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b);
 /* a: m, k   b: k, n  ->  m, n; leading dimensions, where there are any, are equal */
 df_tensor *df_matmul(df_tape *tape, df_tensor *a, df_tensor *b);
 

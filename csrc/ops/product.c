@@ -124,14 +124,17 @@ static df_image image_of(const df_tensor *x, const df_conv *c) {
   return df_tensor_image(x, c->B, c->H, c->W, c->C);
 }
 
+static use use_of(const df_tape *tape, df_tensor *w) {
+  const df_record *r = df_tape_innermost(tape);
+  return (use){ df_is_learnt(tape, w), r && r->part };
+}
+
 df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
                               df_tensor *w, const df_tensor *b, const df_tensor *add,
                               const df_conv *c) {
   const df_algorithm *a = df_conv_choose(c, DF_FORWARD, x->form);
   packed p;
-  const df_record *r = df_tape_innermost(tape);
-  const use of = { df_is_learnt(tape, w), r && r->part };
-  if (open_packed(tape, w, c, &a->ahead, of, &p) != DF_OK) return NULL;
+  if (open_packed(tape, w, c, &a->ahead, use_of(tape, w), &p) != DF_OK) return NULL;
   df_image image = image_of(x, c);
   df_real *to = df_tensor_reals(y);
   const df_real *bias = b ? df_tensor_reals(b) : NULL,
@@ -140,6 +143,32 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
                         : df_columns_forward(a, c, to, &image, &p.weights, bias, more);
   close_packed(&p);
   return code == DF_OK ? y : NULL;
+}
+
+/* Weights that are not kept are packed once for all parts. */
+static df_code open_for_rows(df_tape *tape, df_tensor *w, const df_conv *c,
+                             const df_packing *how, packed *p) {
+  df_code code = open_packed(tape, w, c, how, use_of(tape, w), p);
+  return code == DF_OK && !p->data ? pack_once(tape, p, c, how) : code;
+}
+
+df_code df_product_rows(df_tape *tape, df_tensor *room, const df_tensor *x, df_tensor *w,
+                        const df_tensor *b, const df_conv *c, df_int most,
+                        df_rows_task *task, void *context) {
+  const df_algorithm *a = df_conv_choose(c, DF_FORWARD, DF_ROWS);
+  const df_real *rows = df_tensor_reals(x), *bias = b ? df_tensor_reals(b) : NULL;
+  packed p;
+  df_code code = open_for_rows(tape, w, c, &a->ahead, &p);
+  if (code != DF_OK) return code;
+  for (df_int row = 0; row < c->W && code == DF_OK; row += most) {
+    df_conv part = *c;
+    part.W = part.Q = df_min(most, c->W - row);
+    df_image image = df_image_of(DF_ROWS, rows + row * c->C, 1, 1, part.W, c->C);
+    code = a->forward(&part, df_tensor_reals(room), &image, p.data, bias, NULL);
+    if (code == DF_OK) task(context, row, part.W);
+  }
+  close_packed(&p);
+  return code;
 }
 
 /* ==== backward ======================================================================
