@@ -394,6 +394,27 @@ trainer:run() print "survived"]], folder, "failed")
     assert.is_nil(out:find "survived")
   end)
 
+  test("before others, which wait for it, ends them with a sentence", function()
+    local sentence = "rank 1 has ended, but rank %d+ %(host %S+%) waits for it; all ranks must take the same steps"
+    for _, n in ipairs { 2, 3 } do
+      for _, call in ipairs { "mpi.barrier()", "mpi.gather(1)", "mpi.broadcast(d.ones(2))", "mpi.all_reduce(1)" } do
+        local out, code = run(n, call .. " if mpi.rank == 1 then os.exit(0) end " .. call .. ' print "survived"')
+        assert.not_equal(0, code)
+        assert.not_equal(124, code) -- nothing hung
+        assert(out:find(sentence) and not out:find "survived", out)
+      end
+    end
+    local out, code = run(2, demo .. "trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.exit(0) "
+      .. "end end trainer:run()", folder, "left")
+    assert.not_equal(0, code)
+    assert.not_equal(124, code)
+    assert(out:find("backward: " .. sentence), out)
+  end)
+
+  test("after others waits for none", function()
+    succeed(3, "mpi.barrier() if mpi.rank == 1 then os.execute 'sleep 0.5' end")
+  end)
+
   test("by SIGTERM stops all after one step, and saves it", function()
     local out = succeed(2, demo .. [[
 trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.execute "kill -TERM $PPID" end end
