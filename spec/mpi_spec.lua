@@ -161,8 +161,67 @@ end]])
     assert.equal(digests[1], digests[2])
   end)
 
+  test("has the same bits with a loop within a loop, and with batches of two sets in a step", function()
+    local text = [[
+d.manual_seed(5)
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { lr = 1e-2, over = mpi })
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" } }
+local rolls = d.data.toy.swiss_roll(80):batches { size = math.tointeger(...), steps = 9, seed = 2, over = mpi }
+local set, lines = d.data.toy.moons(90), {}
+local function print_digest(what)
+  local sum = 0
+  for _, p in model:parameters() do sum = sum + (p * p):sum():item() end
+  lines[#lines + 1] = ("%s %.9g %.9g"):format(what, sum, opt.loss)
+end
+for step, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local noisy = x0 + d.randn(x0:shape()) * 0.1
+  for _, own in set:batches { size = 32, steps = 2, seed = step, over = mpi } do d.no_grad(objective, model, own) end
+  d.record(objective, model, noisy + d.randn(x0:shape()) * 0.1):backward()
+  opt:step()
+end
+print_digest "within"
+for _, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local noisy, _, roll = x0 * 2, rolls()
+  local half, more = roll / 2, noisy * 2
+  local loss = d.record(function()
+    return objective(model, more) + objective(model, half) + d.mse(model(d.randn(roll:shape()), 1), roll)
+  end)
+  loss:backward()
+  opt:step()
+end
+print_digest "beside"
+if mpi.rank == 0 then print(table.concat(lines, "\n")) end]]
+    for _, size in ipairs { "16", "8", "32" } do
+      local one = succeed(1, text, size)
+      assert(one:find "within %S+ %S+\nbeside")
+      for _, n in ipairs { 2, 8 } do assert.equal(one, succeed(n, text, size)) end
+    end
+  end)
+
+  -- Lua before 5.4.5 would leave a value of the loop open, and calls after it would fail.
+  test("goes with a loop that has a break and a function", function()
+    succeed(0, [[
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { over = mpi })
+for step, x0 in d.data.toy.moons(90):batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local loss = d.record(function() return d.mse(model(x0, step), x0) end)
+  loss:backward()
+  opt:step()
+  if opt.loss < 0 then break end
+end
+for _, p in model:parameters() do assert(p:isfinite():all()) end
+local batches, steps = d.data.toy.moons(90):batches { size = 16, steps = 30, seed = 1, over = mpi }, 0
+for step in batches do
+  steps = steps + 1
+  if step == 2 then batches.step = batches.steps end
+end
+assert(steps == 2 and not require "diffusion.over.deal".now)]])
+  end)
+
   test("ends the dealing of a loop that is left early", function()
     succeed(2, [[
+require "diffusion.over.deal".loops_close = true -- no loop has a function of its variables, so any Lua closes it
 local set, deal = d.data.toy.moons(90), require "diffusion.over.deal"
 local function first()
   for _, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do return x0 end

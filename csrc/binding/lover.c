@@ -114,7 +114,7 @@ static int l_swap(lua_State *L) {
   return 0;
 }
 
-/* list_rows(n): lists tensors of n rows that are made from now on; 0 ends it */
+/* list_rows(n): lists tensors of n rows or more that are made from now on; 0 ends it */
 static int l_list_rows(lua_State *L) {
   dfl_list_rows(L, (df_int)luaL_checkinteger(L, 1));
   return 0;

@@ -1,6 +1,6 @@
-/* Waiting for other ranks, and noticing those that left. A script may end on one rank while
-** others still wait for it. A leaving rank tells those at distances 1, 2, 4 ... how many
-** calls it has begun. One of them waits, directly or for one that does. */
+/* Waiting for other ranks, and noticing those that left. A script may end on one rank
+** while others still wait for it. A leaving rank tells those at distances 1, 2, 4 ... how
+** many calls it has begun. One of them waits, directly or for one that does. */
 #include "comm/comm.h"
 
 #define LEVELS 31
