@@ -283,6 +283,24 @@ local one = gradients(true)
 for name, g in pairs(gradients(false)) do assert(g:equal(one[name]), name) end]])
   end)
 
+  test("averages the numbers that a record returns, also whole ones", function()
+    succeed(1, [[
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { over = mpi })
+for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 1, seed = 1, over = mpi } do
+  local function count() return x0:gt(0):to "i64":sum() end
+  local whole, own = count():item(), count()
+  local loss, a, b, c, rows = d.record(function()
+    local n = d.tensor({ x0:size(1) }):to "i64":sum()
+    return d.mse(model(x0, 1), x0), count():item(), count(), count():to "f32":item(), n
+  end)
+  assert(a == whole / 8 and b:item() == whole / 8 and c == whole / 8 and own:item() == whole)
+  assert(rows:dtype() == "i64" and rows:item() == 2)
+  loss:backward()
+end
+assert(opt.loss)]])
+  end)
+
   test("ends at a later optimiser of the model", function()
     succeed(2, [[
 local model, x0 = d.mlp { dim = 2, hidden = 8, depth = 1 }, d.randn(4, 2)
@@ -544,6 +562,22 @@ end
 wrong("x is f32 [2] on rank 0, but f32 [3] on rank 1", mpi.all_reduce, d.ones(2 + mpi.rank))
 wrong("sums are of f32, f64 and i64, got u8", mpi.all_reduce, d.ones(2):to "u8")
 wrong("a rank in 0..1", mpi.broadcast, d.ones(2), 2)
+local function different(what, ...) wrong(what .. " on rank 1; all ranks need the same", ...) end
+different("shard is false on rank 0, but true", d.adamw, model, { over = mpi, shard = mpi.rank == 1 })
+different("clip is nil on rank 0, but 1", d.adamw, model, { over = mpi, clip = mpi.rank == 1 and 1 or nil })
+different("lr is function on rank 0, but 0.5", d.adamw, model, { over = mpi, lr = mpi.rank == 1 and 0.5 or math.abs })
+different("n is 90 on rank 0, but 91", function(own) return own:batches { size = 8, over = mpi } end,
+  d.data.toy.moons(90 + mpi.rank))
+different("steps is 5 on rank 0, but 6", set.batches, set, { size = 8, steps = 5 + mpi.rank, over = mpi })
+local process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" }
+different("shape.1 is 3 on rank 0, but 4", d.sample, { model = model, process = process, shape = { 3 + mpi.rank, 2 },
+  over = mpi })
+different("x0 is a tensor [3,2] on rank 0, but a tensor [4,2]", d.likelihood.ode, model, process,
+  d.ones(3 + mpi.rank, 2), { over = mpi })
+different("x is a tensor [1,28,28,1] on rank 0, but a tensor [2,28,28,1]", d.metric.fashion_features,
+  d.zeros(1 + mpi.rank, 28, 28, 1), { over = mpi })
+wrong("norms = 'batch' takes means over the samples of a rank", d.sample, { model = model, process = process,
+  shape = { 3, 2 }, sampler = { "predictor_corrector", norms = "batch" }, over = mpi })
 wrong("different parameters", d.adamw, d.mlp { hidden = 8 + 2 * mpi.rank, depth = 1 }, { over = mpi })
 wrong("did you mean 'gather'", function() return mpi.gathre end)
 wrong("a number or a tensor expected", mpi.gather, "x")

@@ -8,6 +8,7 @@ local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local places = require "diffusion.data.places"
+local same = require "diffusion.over.same"
 local rule = require "diffusion.rule"
 
 -- ==== the iterator =======================================================================
@@ -241,6 +242,8 @@ end
 local function join(own, o, course)
   local ranks, pieces = o.over, o.pieces or PIECES
   check_pieces(o, ranks, pieces)
+  same("batches", ranks, opts.joined(o, { over = false, seed = false, n = own.n,
+    counts = #course.counts > 1 and course.counts or nil }))
   for i, total in ipairs(course.totals) do
     if total < math.huge then course.totals[i] = total // o.size * o.size end
   end

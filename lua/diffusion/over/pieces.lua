@@ -79,7 +79,19 @@ end
 
 local function mean_of(list)
   local n = #list
-  return in_tree(list, function(a, b) return a + b end) / n
+  local sum = in_tree(list, function(a, b) return a + b end)
+  local whole = math.type(sum) == "integer" and sum % n == 0
+  return whole and sum // n or sum / n
+end
+
+-- The mean of tensors of one number. Whole numbers stay whole if they are equal.
+local function mean_of_tensors(list)
+  local first, alike = list[1], true
+  if first:dtype() == core.real then return mean_of(list) end
+  for _, x in ipairs(list) do alike = alike and x:equal(first) end
+  if alike then return first end
+  for k, x in ipairs(list) do list[k] = x:to(core.real) end
+  return mean_of(list)
 end
 
 -- Each holder's sum of gradients: fn(sum).
@@ -133,7 +145,7 @@ local joined
 local function joined_tensors(batch, list, records)
   if is_number_like(batch, list[1], records[1]) then
     if core.is_recorded_by(list[1], records[1]) then return joined_loss(batch, list) end
-    return list[1]:dtype() == core.real and mean_of(list) or list[1]
+    return mean_of_tensors(list)
   end
   if not has_rows(list[1], batch.sizes) then return list[1] end
   for k, x in ipairs(list) do list[k] = x:detach() end
@@ -155,7 +167,7 @@ function joined(batch, list, records)
   local first = list[1]
   if core.is_tensor(first) then return joined_tensors(batch, list, records) end
   if is_plain(first) then return joined_tables(batch, list, records) end
-  return math.type(first) == "float" and mean_of(list) or first
+  return type(first) == "number" and mean_of(list) or first
 end
 
 -- ==== recording ===========================================================================

@@ -2,6 +2,8 @@
 local core = require "diffusion.core"
 local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
+local opts = require "diffusion.opts"
+local same = require "diffusion.over.same"
 
 local training = {}
 
@@ -38,6 +40,11 @@ local function check_same_parameters(ranks, homes)
   end
 end
 
+-- Rates that are functions, and averages, are compared by their number alone.
+local function check_same_options(ranks, values, o)
+  same("adamw", ranks, opts.joined(o, { over = false, ema = #values }))
+end
+
 -- Rank 0's values, averages and random counters become everyone's. Adopted values are read from files.
 local function broadcast(ranks, homes, values)
   for _, home in ipairs(homes) do
@@ -70,11 +77,12 @@ end
 ---@param ranks table
 ---@param homes table[] parameter buffers
 ---@param values diffusion.tensor[] those of averages
----@param o table {reproducible, bucket = MiB}
+---@param o table the optimiser's options, such as reproducible, bucket = MiB
 ---@return table holder {core, ranks}
 function training.join(ranks, homes, values, o)
   training.check_alike(ranks)
   check_same_parameters(ranks, homes)
+  check_same_options(ranks, values, o)
   broadcast(ranks, homes, values)
   local holder = { ranks = ranks }
   training.hold(homes, holder)
