@@ -587,6 +587,13 @@ print "fine"]])
     assert.equal(2, select(2, out:gsub("fine", "")))
   end)
 
+  test("can't cut a batch for 3 ranks, and says how many can", function()
+    succeed(3, [[
+local fine, message = pcall(d.data.toy.moons(90).batches, d.data.toy.moons(90), { size = 24, over = mpi })
+assert(not fine and message:find("3 ranks can't share pieces, whose number is a power of 2; start 1, 2, 4", 1, true),
+  message)]])
+  end)
+
   test("refuses ranks of different instruction sets, and names both", function()
     child.write(at "script.lua", [[
 local d, mpi = require "diffusion", require "diffusion.mpi"

@@ -228,9 +228,13 @@ local PIECES = 8
 
 local function check_pieces(o, ranks, pieces)
   if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
+  if ranks.size & (ranks.size - 1) ~= 0 then
+    fail.raise("batches: %d ranks can't share pieces, whose number is a power of 2; start 1, 2, 4 or 8 ranks, or another "
+      .. "power of 2", ranks.size)
+  end
   if pieces % ranks.size ~= 0 then
-    fail.raise("batches: %d ranks don't divide pieces = %d; start a number of ranks that does, or set pieces to a "
-      .. "power of 2 that is a multiple of it", ranks.size, pieces)
+    fail.raise("batches: %d ranks don't divide pieces = %d; start at most %d ranks, or set pieces = %d", ranks.size,
+      pieces, pieces, ranks.size)
   end
   if o.size % pieces ~= 0 then
     fail.raise("batches: size = %d can't be cut into pieces = %d of equal size; the next that can is %d", o.size,
