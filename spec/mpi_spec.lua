@@ -111,6 +111,24 @@ print("moments", opt:state().second.weight:sum():item())]])
     assert.is_true(tonumber(one) > 0)
   end)
 
+  test("gives the network under adapters rank 0's values too", function()
+    local text = [[
+d.manual_seed(mpi.rank)
+local base = d.mlp { dim = 2, hidden = 16, depth = 1 }
+local lora = d.nn.lora(base, { rank = 2 })
+local opt = d.adamw(lora, { lr = 1e-2, over = mpi })
+for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 4, seed = 1, over = mpi } do
+  d.record(function() return d.mse(lora(x0, 1), x0) end):backward()
+  opt:step()
+end
+local sum = 0
+for _, m in ipairs { base, lora } do
+  for _, p in m:parameters() do sum = sum + (p * p):sum():item() end
+end
+if mpi.rank == mpi.size - 1 then print(("digest %.9g"):format(sum)) end]]
+    assert.equal(succeed(1, text), succeed(2, text))
+  end)
+
   test("goes on from a checkpoint on another number of ranks", function()
     local _, code = run(2, demo .. "trainer.save_every = 12\n"
       .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "again")

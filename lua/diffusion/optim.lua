@@ -369,6 +369,13 @@ local function survey(models, groups)
   return homes, group, names
 end
 
+-- Parameter buffers of the networks that adapters among the models belong to.
+local function beneath(models)
+  local out = {}
+  for _, m in ipairs(models) do out[#out + 1] = model.home_beneath(m) end
+  return out
+end
+
 local function core_options(o)
   return { beta1 = o.betas[1], beta2 = o.betas[2], epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
@@ -395,7 +402,7 @@ function optim.adamw(models, options)
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
-  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o)
+  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), beneath(models), o)
   else training.hold(homes, nil) end
   if o.over and o.shard then fail.call(own.core.shard, own.core, o.over.link) end
   return object.new(class, own)

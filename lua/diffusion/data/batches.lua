@@ -229,8 +229,8 @@ local PIECES = 8
 local function check_pieces(o, ranks, pieces)
   if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
   if ranks.size & (ranks.size - 1) ~= 0 then
-    fail.raise("batches: %d ranks can't share pieces, whose number is a power of 2; start 1, 2, 4 or 8 ranks, or another "
-      .. "power of 2", ranks.size)
+    fail.raise("batches: %d ranks can't share pieces, whose number is a power of 2; start 1, 2, 4 or 8 ranks, or "
+      .. "another power of 2", ranks.size)
   end
   if pieces % ranks.size ~= 0 then
     fail.raise("batches: %d ranks don't divide pieces = %d; start at most %d ranks, or set pieces = %d", ranks.size,
