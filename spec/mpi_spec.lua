@@ -258,6 +258,21 @@ local rows = d.record(function() return d.zeros(8, 1) end)
 assert(rows:size(1) == 8)]])
   end)
 
+  test("forgets models that are garbage", function()
+    succeed(1, [[
+for i = 1, 60 do
+  local model = d.mlp { dim = 2, hidden = 16, depth = 1 }
+  local opt = d.adamw(model, { over = mpi })
+  for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 1, seed = 1, over = mpi } do
+    local loss = d.record(function() return d.mse(model(x0, 1), x0) end)
+    model, opt = i % 2 == 0 and model or nil, i % 2 == 0 and opt or nil
+    collectgarbage "step"
+    loss:backward()
+    if opt then opt:step() end
+  end
+end]])
+  end)
+
   -- The second pass writes its sums to the memory that the first gradient is in.
   test("leaves a gradient that someone holds as it was", function()
     succeed(1, [[
@@ -586,6 +601,8 @@ different("clip is nil on rank 0, but 1", d.adamw, model, { over = mpi, clip = m
 different("lr is function on rank 0, but 0.5", d.adamw, model, { over = mpi, lr = mpi.rank == 1 and 0.5 or math.abs })
 different("n is 90 on rank 0, but 91", function(own) return own:batches { size = 8, over = mpi } end,
   d.data.toy.moons(90 + mpi.rank))
+wrong("no batch is full: size = 96, but the epochs have 90 examples", set.batches, set, { size = 96, over = mpi })
+wrong("option 'shard' is for gradients of ranks; give over = mpi too", d.adamw, model, { shard = true })
 different("steps is 5 on rank 0, but 6", set.batches, set, { size = 8, steps = 5 + mpi.rank, over = mpi })
 local process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" }
 different("shape.1 is 3 on rank 0, but 4", d.sample, { model = model, process = process, shape = { 3 + mpi.rank, 2 },

@@ -369,6 +369,16 @@ local function survey(models, groups)
   return homes, group, names
 end
 
+local OVER <const> = { "reproducible", "shard", "bucket" }
+
+local function check_over(options, o)
+  for _, name in ipairs(o.over and {} or OVER) do
+    if options and options[name] ~= nil then
+      fail.raise("bad argument #2 to 'adamw' (option '%s' is for gradients of ranks; give over = mpi too)", name)
+    end
+  end
+end
+
 -- Parameter buffers of the networks that adapters among the models belong to.
 local function beneath(models)
   local out = {}
@@ -391,6 +401,7 @@ end
 --- print(opt:step())
 function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
+  check_over(options, o)
   models = list_of(models, model.has_parameters)
   if type(models) ~= "table" then
     fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(models))

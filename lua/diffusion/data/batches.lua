@@ -242,6 +242,14 @@ local function check_pieces(o, ranks, pieces)
   end
 end
 
+local function check_any(o, course)
+  local total = 0
+  for _, count in ipairs(course.totals) do total = total + count end
+  if total > 0 or o.steps then return end
+  fail.raise("batches: no batch is full: size = %d, but the epochs have %s examples; over ranks short batches are left "
+    .. "out; give a smaller size, or steps", o.size, table.concat(course.counts, " and "))
+end
+
 -- Over ranks all batches are full, and all ranks have rank 0's seeds.
 local function join(own, o, course)
   local ranks, pieces = o.over, o.pieces or PIECES
@@ -251,6 +259,7 @@ local function join(own, o, course)
   for i, total in ipairs(course.totals) do
     if total < math.huge then course.totals[i] = total // o.size * o.size end
   end
+  check_any(o, course)
   local seeds = ranks.gather_text(("%d %d"):format(course.seed, core.random_state()[1]))[1]
   local seed, noise = seeds:match "(%S+) (%S+)"
   course.seed, own.noise, own.pieces, own.over = math.tointeger(seed), math.tointeger(noise), pieces, ranks

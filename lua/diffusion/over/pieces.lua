@@ -94,11 +94,11 @@ local function mean_of_tensors(list)
   return mean_of(list)
 end
 
--- Each holder's sum of gradients: fn(sum).
+-- Each holder's sum of gradients: fn(sum). Those of models that are garbage may be gone already.
 local function each_sum(fn)
   local seen = {}
   for _, holder in next, deal.holders do
-    if holder.core and not seen[holder] then
+    if holder.core and holder.core:is_open() and not seen[holder] then
       seen[holder] = true
       fn(holder.core)
     end
