@@ -111,6 +111,24 @@ print("moments", opt:state().second.weight:sum():item())]])
     assert.is_true(tonumber(one) > 0)
   end)
 
+  test("gives the network under adapters rank 0's values too", function()
+    local text = [[
+d.manual_seed(mpi.rank)
+local base = d.mlp { dim = 2, hidden = 16, depth = 1 }
+local lora = d.nn.lora(base, { rank = 2 })
+local opt = d.adamw(lora, { lr = 1e-2, over = mpi })
+for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 4, seed = 1, over = mpi } do
+  d.record(function() return d.mse(lora(x0, 1), x0) end):backward()
+  opt:step()
+end
+local sum = 0
+for _, m in ipairs { base, lora } do
+  for _, p in m:parameters() do sum = sum + (p * p):sum():item() end
+end
+if mpi.rank == mpi.size - 1 then print(("digest %.9g"):format(sum)) end]]
+    assert.equal(succeed(1, text), succeed(2, text))
+  end)
+
   test("goes on from a checkpoint on another number of ranks", function()
     local _, code = run(2, demo .. "trainer.save_every = 12\n"
       .. "trainer.on_step = function(step) if step == 13 then os.exit(3) end end trainer:run()", folder, "again")
@@ -161,8 +179,67 @@ end]])
     assert.equal(digests[1], digests[2])
   end)
 
+  test("has the same bits with a loop within a loop, and with batches of two sets in a step", function()
+    local text = [[
+d.manual_seed(5)
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { lr = 1e-2, over = mpi })
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" } }
+local rolls = d.data.toy.swiss_roll(80):batches { size = math.tointeger(...), steps = 9, seed = 2, over = mpi }
+local set, lines = d.data.toy.moons(90), {}
+local function print_digest(what)
+  local sum = 0
+  for _, p in model:parameters() do sum = sum + (p * p):sum():item() end
+  lines[#lines + 1] = ("%s %.9g %.9g"):format(what, sum, opt.loss)
+end
+for step, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local noisy = x0 + d.randn(x0:shape()) * 0.1
+  for _, own in set:batches { size = 32, steps = 2, seed = step, over = mpi } do d.no_grad(objective, model, own) end
+  d.record(objective, model, noisy + d.randn(x0:shape()) * 0.1):backward()
+  opt:step()
+end
+print_digest "within"
+for _, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local noisy, _, roll = x0 * 2, rolls()
+  local half, more = roll / 2, noisy * 2
+  local loss = d.record(function()
+    return objective(model, more) + objective(model, half) + d.mse(model(d.randn(roll:shape()), 1), roll)
+  end)
+  loss:backward()
+  opt:step()
+end
+print_digest "beside"
+if mpi.rank == 0 then print(table.concat(lines, "\n")) end]]
+    for _, size in ipairs { "16", "8", "32" } do
+      local one = succeed(1, text, size)
+      assert(one:find "within %S+ %S+\nbeside")
+      for _, n in ipairs { 2, 8 } do assert.equal(one, succeed(n, text, size)) end
+    end
+  end)
+
+  -- Lua before 5.4.5 would leave a value of the loop open, and calls after it would fail.
+  test("goes with a loop that has a break and a function", function()
+    succeed(0, [[
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { over = mpi })
+for step, x0 in d.data.toy.moons(90):batches { size = 16, steps = 3, seed = 1, over = mpi } do
+  local loss = d.record(function() return d.mse(model(x0, step), x0) end)
+  loss:backward()
+  opt:step()
+  if opt.loss < 0 then break end
+end
+for _, p in model:parameters() do assert(p:isfinite():all()) end
+local batches, steps = d.data.toy.moons(90):batches { size = 16, steps = 30, seed = 1, over = mpi }, 0
+for step in batches do
+  steps = steps + 1
+  if step == 2 then batches.step = batches.steps end
+end
+assert(steps == 2 and not require "diffusion.over.deal".now)]])
+  end)
+
   test("ends the dealing of a loop that is left early", function()
     succeed(2, [[
+require "diffusion.over.deal".loops_close = true -- no loop has a function of its variables, so any Lua closes it
 local set, deal = d.data.toy.moons(90), require "diffusion.over.deal"
 local function first()
   for _, x0 in set:batches { size = 16, steps = 3, seed = 1, over = mpi } do return x0 end
@@ -179,6 +256,21 @@ end
 assert(not deal.now and table.concat(state, " ") == table.concat(require "diffusion.core".random_state(), " "))
 local rows = d.record(function() return d.zeros(8, 1) end)
 assert(rows:size(1) == 8)]])
+  end)
+
+  test("forgets models that are garbage", function()
+    succeed(1, [[
+for i = 1, 60 do
+  local model = d.mlp { dim = 2, hidden = 16, depth = 1 }
+  local opt = d.adamw(model, { over = mpi })
+  for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 1, seed = 1, over = mpi } do
+    local loss = d.record(function() return d.mse(model(x0, 1), x0) end)
+    model, opt = i % 2 == 0 and model or nil, i % 2 == 0 and opt or nil
+    collectgarbage "step"
+    loss:backward()
+    if opt then opt:step() end
+  end
+end]])
   end)
 
   -- The second pass writes its sums to the memory that the first gradient is in.
@@ -222,6 +314,24 @@ local function gradients(keep)
 end
 local one = gradients(true)
 for name, g in pairs(gradients(false)) do assert(g:equal(one[name]), name) end]])
+  end)
+
+  test("averages the numbers that a record returns, also whole ones", function()
+    succeed(1, [[
+local model = d.mlp { dim = 2, hidden = 8, depth = 1 }
+local opt = d.adamw(model, { over = mpi })
+for _, x0 in d.data.toy.moons(90):batches { size = 16, steps = 1, seed = 1, over = mpi } do
+  local function count() return x0:gt(0):to "i64":sum() end
+  local whole, own = count():item(), count()
+  local loss, a, b, c, rows = d.record(function()
+    local n = d.tensor({ x0:size(1) }):to "i64":sum()
+    return d.mse(model(x0, 1), x0), count():item(), count(), count():to "f32":item(), n
+  end)
+  assert(a == whole / 8 and b:item() == whole / 8 and c == whole / 8 and own:item() == whole)
+  assert(rows:dtype() == "i64" and rows:item() == 2)
+  loss:backward()
+end
+assert(opt.loss)]])
   end)
 
   test("ends at a later optimiser of the model", function()
@@ -394,6 +504,27 @@ trainer:run() print "survived"]], folder, "failed")
     assert.is_nil(out:find "survived")
   end)
 
+  test("before others, which wait for it, ends them with a sentence", function()
+    local sentence = "rank 1 has ended, but rank %d+ %(host %S+%) waits for it; all ranks must take the same steps"
+    for _, n in ipairs { 2, 3 } do
+      for _, call in ipairs { "mpi.barrier()", "mpi.gather(1)", "mpi.broadcast(d.ones(2))", "mpi.all_reduce(1)" } do
+        local out, code = run(n, call .. " if mpi.rank == 1 then os.exit(0) end " .. call .. ' print "survived"')
+        assert.not_equal(0, code)
+        assert.not_equal(124, code) -- nothing hung
+        assert(out:find(sentence) and not out:find "survived", out)
+      end
+    end
+    local out, code = run(2, demo .. "trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.exit(0) "
+      .. "end end trainer:run()", folder, "left")
+    assert.not_equal(0, code)
+    assert.not_equal(124, code)
+    assert(out:find("backward: " .. sentence), out)
+  end)
+
+  test("after others waits for none", function()
+    succeed(3, "mpi.barrier() if mpi.rank == 1 then os.execute 'sleep 0.5' end")
+  end)
+
   test("by SIGTERM stops all after one step, and saves it", function()
     local out = succeed(2, demo .. [[
 trainer.on_step = function(step) if mpi.rank == 1 and step == 3 then os.execute "kill -TERM $PPID" end end
@@ -464,6 +595,24 @@ end
 wrong("x is f32 [2] on rank 0, but f32 [3] on rank 1", mpi.all_reduce, d.ones(2 + mpi.rank))
 wrong("sums are of f32, f64 and i64, got u8", mpi.all_reduce, d.ones(2):to "u8")
 wrong("a rank in 0..1", mpi.broadcast, d.ones(2), 2)
+local function different(what, ...) wrong(what .. " on rank 1; all ranks need the same", ...) end
+different("shard is false on rank 0, but true", d.adamw, model, { over = mpi, shard = mpi.rank == 1 })
+different("clip is nil on rank 0, but 1", d.adamw, model, { over = mpi, clip = mpi.rank == 1 and 1 or nil })
+different("lr is function on rank 0, but 0.5", d.adamw, model, { over = mpi, lr = mpi.rank == 1 and 0.5 or math.abs })
+different("n is 90 on rank 0, but 91", function(own) return own:batches { size = 8, over = mpi } end,
+  d.data.toy.moons(90 + mpi.rank))
+wrong("no batch is full: size = 96, but the epochs have 90 examples", set.batches, set, { size = 96, over = mpi })
+wrong("option 'shard' is for gradients of ranks; give over = mpi too", d.adamw, model, { shard = true })
+different("steps is 5 on rank 0, but 6", set.batches, set, { size = 8, steps = 5 + mpi.rank, over = mpi })
+local process = d.process { schedule = d.schedule.cosine { T = 9 }, predict = "v" }
+different("shape.1 is 3 on rank 0, but 4", d.sample, { model = model, process = process, shape = { 3 + mpi.rank, 2 },
+  over = mpi })
+different("x0 is a tensor [3,2] on rank 0, but a tensor [4,2]", d.likelihood.ode, model, process,
+  d.ones(3 + mpi.rank, 2), { over = mpi })
+different("x is a tensor [1,28,28,1] on rank 0, but a tensor [2,28,28,1]", d.metric.fashion_features,
+  d.zeros(1 + mpi.rank, 28, 28, 1), { over = mpi })
+wrong("norms = 'batch' takes means over the samples of a rank", d.sample, { model = model, process = process,
+  shape = { 3, 2 }, sampler = { "predictor_corrector", norms = "batch" }, over = mpi })
 wrong("different parameters", d.adamw, d.mlp { hidden = 8 + 2 * mpi.rank, depth = 1 }, { over = mpi })
 wrong("did you mean 'gather'", function() return mpi.gathre end)
 wrong("a number or a tensor expected", mpi.gather, "x")
@@ -471,6 +620,13 @@ d.precision(mpi.rank == 0 and "high" or "highest")
 wrong("rank 0 computes with", d.adamw, model, { over = mpi })
 print "fine"]])
     assert.equal(2, select(2, out:gsub("fine", "")))
+  end)
+
+  test("can't cut a batch for 3 ranks, and says how many can", function()
+    succeed(3, [[
+local fine, message = pcall(d.data.toy.moons(90).batches, d.data.toy.moons(90), { size = 24, over = mpi })
+assert(not fine and message:find("3 ranks can't share pieces, whose number is a power of 2; start 1, 2, 4", 1, true),
+  message)]])
   end)
 
   test("refuses ranks of different instruction sets, and names both", function()

@@ -50,7 +50,7 @@ void dfl_push_rows(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &rows_key);
 
 /* The box is on top of the stack. */
 static void list_box(lua_State *L, const dfl_state *s, const df_tensor *x) {
-  if (x->shape.ndim == 0 || x->shape.size[0] != s->rows || x->leaf) return;
+  if (x->shape.ndim == 0 || x->shape.size[0] < s->rows || x->leaf) return;
   if (df_tape_recording(s->tape)) return;
   dfl_push_rows(L);
   lua_pushvalue(L, -2);

@@ -88,6 +88,14 @@ static int l_end_part(lua_State *L) {
   return df_over_end_part(check_over(L)) == DF_OK ? 0 : dfl_raise(L);
 }
 
+/* is_open(): false after close(), and once the finaliser has run. A weak table may hold
+** it until then. */
+static int l_is_open(lua_State *L) {
+  const over_box *b = luaL_checkudata(L, 1, DFL_OVER);
+  lua_pushboolean(L, b->over != NULL);
+  return 1;
+}
+
 /* facts() -> the mean loss of the last batch over all ranks, and whether a rank wishes to
 ** stop */
 static int l_facts(lua_State *L) {
@@ -114,7 +122,7 @@ static int l_swap(lua_State *L) {
   return 0;
 }
 
-/* list_rows(n): lists tensors of n rows that are made from now on; 0 ends it */
+/* list_rows(n): lists tensors of n rows or more that are made from now on; 0 ends it */
 static int l_list_rows(lua_State *L) {
   dfl_list_rows(L, (df_int)luaL_checkinteger(L, 1));
   return 0;
@@ -149,6 +157,7 @@ static const luaL_Reg methods[] = {
   { "facts", l_facts },
   { "wish", l_wish },
   { "close", l_gc },
+  { "is_open", l_is_open },
   { NULL, NULL },
 };
 

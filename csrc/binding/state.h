@@ -78,8 +78,8 @@ void dfl_unlink_box(dfl_state *s, dfl_box *b);
 
 /* ==== lbox.c ======================================================================== */
 
-/* Lists the boxes of tensors with so many rows that are made from now on, outside of
-** records. 0 ends it. dfl_push_rows pushes the list, a table with boxes as keys. */
+/* Lists the boxes of tensors with so many rows or more that are made from now on, outside
+** of records. 0 ends it. dfl_push_rows pushes the list, a table with boxes as keys. */
 void dfl_list_rows(lua_State *L, df_int rows);
 void dfl_push_rows(lua_State *L);
 

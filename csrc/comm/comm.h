@@ -22,10 +22,25 @@ const char *comm_library(void); /* name and version */
 bool comm_fine(int code, const char *call);
 bool comm_no_memory(void);           /* false */
 bool comm_too_long(df_int elements); /* false */
+bool comm_gone(int other);           /* false */
 const char *comm_fault(void);
 
 /* Ends all ranks. The text names this rank and its host. */
 void comm_end_all(const char *text, int status);
+
+/* ==== wait.c ======================================================================== */
+
+/* Counts a call that involves all ranks, as it begins. */
+void comm_call(void);
+/* Waits for requests, two at most. It fails if a rank left before it began the calls that
+** this one has begun. */
+bool comm_wait(int n, MPI_Request *request, const char *call);
+/* For loops that wait: false if such a rank is known. It looks every thousandth round. */
+bool comm_are_here(unsigned round);
+/* Tells other ranks that this one leaves, and waits until they do. */
+void comm_say_goodbye(void);
+
+/* ==== all.c ========================================================================= */
 
 bool comm_barrier(void);
 bool comm_broadcast(void *data, df_int bytes, int from);
@@ -33,13 +48,16 @@ bool comm_broadcast(void *data, df_int bytes, int from);
 bool comm_gather(const void *part, const df_int *bytes, void *all);
 bool comm_gather_counts(df_int own, df_int *all);
 
+/* ==== sum.c ========================================================================= */
+
 /* Messages and bytes that this process sent so far, by its own sends. */
 typedef struct comm_traffic {
   int64_t messages, bytes;
 } comm_traffic;
 comm_traffic comm_sent(void);
 
-/* ==== sum.c ========================================================================= */
+/* Tags of messages. Plans have those from COMM_PLANS on. */
+enum { COMM_WAITED, COMM_GOODBYE, COMM_PLANS };
 
 typedef enum comm_kind { COMM_F32, COMM_F64, COMM_I64 } comm_kind;
 

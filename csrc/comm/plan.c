@@ -28,7 +28,7 @@ typedef struct plan {
   int begun; /* without the tree, buckets begin in order: collective calls must */
 } plan;
 
-static int next_tag = 1;
+static int next_tag = COMM_PLANS;
 
 /* ==== making one ==================================================================== */
 
@@ -151,8 +151,8 @@ static bool progress(void *of) {
 
 static bool finish(void *of) {
   bool all = false;
-  while (!all)
-    if (!go_on(of, &all)) return false;
+  for (unsigned round = 1; !all; round++)
+    if (!go_on(of, &all) || (!all && !comm_are_here(round))) return false;
   return true;
 }
 

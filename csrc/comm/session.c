@@ -1,4 +1,4 @@
-/* Joining, leaving, and calls that involve all ranks. */
+/* Joining and leaving. */
 #define _DEFAULT_SOURCE /* on_exit */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,14 @@ bool comm_too_long(df_int elements) {
   return false;
 }
 
+bool comm_gone(int other) {
+  snprintf(sentence, sizeof sentence,
+           "rank %d has ended, but rank %d (host %s) waits for it; all ranks must take "
+           "the same steps and make the same calls",
+           other, rank, host);
+  return false;
+}
+
 static void say(const char *text) {
   ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
   (void)ignored;
@@ -68,6 +76,7 @@ static bool is_running(void) {
 
 static void leave(void) {
   if (!is_running()) return;
+  comm_say_goodbye();
   MPI_Comm_free(&world);
   MPI_Finalize();
 }
@@ -121,41 +130,4 @@ const char *comm_library(void) {
   MPI_Get_library_version(text, &length);
   text[strcspn(text, ",\n")] = 0;
   return text;
-}
-
-/* ==== all ranks ===================================================================== */
-
-bool comm_barrier(void) { return comm_fine(MPI_Barrier(world), "MPI_Barrier"); }
-
-#define MOST ((df_int)1 << 30) /* bytes of a call, whose counts are ints */
-
-bool comm_broadcast(void *data, df_int bytes, int from) {
-  for (df_int at = 0; at < bytes; at += MOST) {
-    int n = (int)df_min(MOST, bytes - at);
-    if (!comm_fine(MPI_Bcast((char *)data + at, n, MPI_BYTE, from, world), "MPI_Bcast"))
-      return false;
-  }
-  return true;
-}
-
-bool comm_gather_counts(df_int own, df_int *all) {
-  int64_t mine = own;
-  int64_t *list = malloc((size_t)size * sizeof *list);
-  if (!list) return comm_no_memory();
-  bool fine = comm_fine(MPI_Allgather(&mine, 1, MPI_INT64_T, list, 1, MPI_INT64_T, world),
-                        "MPI_Allgather");
-  for (int r = 0; r < size && fine; r++) all[r] = (df_int)list[r];
-  free(list);
-  return fine;
-}
-
-/* Each rank in turn broadcasts its part: sizes may exceed an int. */
-bool comm_gather(const void *part, const df_int *bytes, void *all) {
-  char *at = all;
-  for (int r = 0; r < size; r++) {
-    if (r == rank && bytes[r] > 0 && at != part) memcpy(at, part, (size_t)bytes[r]);
-    if (!comm_broadcast(at, bytes[r], r)) return false;
-    at += bytes[r];
-  }
-  return true;
 }

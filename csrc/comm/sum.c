@@ -166,7 +166,10 @@ static bool begin_library(comm_sum *s) {
                    "MPI_Iallreduce");
 }
 
-bool comm_sum_begin(comm_sum *s) { return s->in_tree ? fold(s) : begin_library(s); }
+bool comm_sum_begin(comm_sum *s) {
+  comm_call();
+  return s->in_tree ? fold(s) : begin_library(s);
+}
 
 bool comm_sum_go_on(comm_sum *s, bool *done) {
   MPI_Status status[2]; /* MPICH's constant for none makes gcc warn */
@@ -185,20 +188,14 @@ bool comm_sum_go_on(comm_sum *s, bool *done) {
 }
 
 static bool run(comm_sum *s) {
-  MPI_Status status[2];
   bool done = false;
   bool fine = comm_sum_begin(s);
-  while (fine && !done) {
-    if (s->requests > 0
-        && !comm_fine(MPI_Waitall(s->requests, s->request, status), "MPI_Waitall"))
-      return false;
-    fine = comm_sum_go_on(s, &done);
-  }
+  for (unsigned round = 1; fine && !done; round++)
+    fine = comm_sum_go_on(s, &done) && (done || comm_are_here(round));
   return fine;
 }
 
 #define PART ((df_int)1 << 26) /* elements of a sum, whose messages count in ints */
-#define TAG  0                 /* for sums that wait; plans have tags from 1 on */
 
 bool comm_all_reduce(void *data, df_int n, comm_kind kind) {
   const df_int part = df_min(n, PART);
@@ -209,10 +206,10 @@ bool comm_all_reduce(void *data, df_int n, comm_kind kind) {
                    .scratch = scratch,
                    .n = df_min(part, n - at),
                    .kind = kind,
-                   .tag = TAG,
+                   .tag = COMM_WAITED,
                    .in_tree = true };
     fine = run(&s);
   }
-  free(scratch);
+  if (fine) free(scratch); /* else MPI may still write to it */
   return fine;
 }

@@ -369,6 +369,23 @@ local function survey(models, groups)
   return homes, group, names
 end
 
+local OVER <const> = { "reproducible", "shard", "bucket" }
+
+local function check_over(options, o)
+  for _, name in ipairs(o.over and {} or OVER) do
+    if options and options[name] ~= nil then
+      fail.raise("bad argument #2 to 'adamw' (option '%s' is for gradients of ranks; give over = mpi too)", name)
+    end
+  end
+end
+
+-- Parameter buffers of the networks that adapters among the models belong to.
+local function beneath(models)
+  local out = {}
+  for _, m in ipairs(models) do out[#out + 1] = model.home_beneath(m) end
+  return out
+end
+
 local function core_options(o)
   return { beta1 = o.betas[1], beta2 = o.betas[2], epsilon = o.epsilon, clip = o.clip, mean = o.accumulate == "mean" }
 end
@@ -384,6 +401,7 @@ end
 --- print(opt:step())
 function optim.adamw(models, options)
   local o = opts.check("adamw", options, adamw_rules, 2)
+  check_over(options, o)
   models = list_of(models, model.has_parameters)
   if type(models) ~= "table" then
     fail.raise("bad argument #1 to 'adamw' (model or list of models expected, got %s)", kind.of(models))
@@ -395,7 +413,7 @@ function optim.adamw(models, options)
     core = fail.call(core.adamw, homes, group), groups = groups, names = names, options = core_options(o),
     averages = averages_of(o.ema, models), models = models, skipped = 0, refused = 0, warned = false,
   }
-  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), o)
+  if o.over then own.holder = training.join(o.over, homes, averages.own_values(own.averages), beneath(models), o)
   else training.hold(homes, nil) end
   if o.over and o.shard then fail.call(own.core.shard, own.core, o.over.link) end
   return object.new(class, own)

@@ -8,6 +8,7 @@ local legible = require "diffusion.legible"
 local object = require "diffusion.object"
 local opts = require "diffusion.opts"
 local places = require "diffusion.data.places"
+local same = require "diffusion.over.same"
 local rule = require "diffusion.rule"
 
 -- ==== the iterator =======================================================================
@@ -119,7 +120,7 @@ end
 
 -- The end of the batches, or of the epochs.
 local function finished(b)
-  if b.over then deal.finish() end
+  if b.over then deal.finish(b) end
   return nil
 end
 
@@ -227,9 +228,13 @@ local PIECES = 8
 
 local function check_pieces(o, ranks, pieces)
   if pieces & (pieces - 1) ~= 0 then fail.raise("batches: pieces must be a power of 2, got %d", pieces) end
+  if ranks.size & (ranks.size - 1) ~= 0 then
+    fail.raise("batches: %d ranks can't share pieces, whose number is a power of 2; start 1, 2, 4 or 8 ranks, or "
+      .. "another power of 2", ranks.size)
+  end
   if pieces % ranks.size ~= 0 then
-    fail.raise("batches: %d ranks don't divide pieces = %d; start a number of ranks that does, or set pieces to a "
-      .. "power of 2 that is a multiple of it", ranks.size, pieces)
+    fail.raise("batches: %d ranks don't divide pieces = %d; start at most %d ranks, or set pieces = %d", ranks.size,
+      pieces, pieces, ranks.size)
   end
   if o.size % pieces ~= 0 then
     fail.raise("batches: size = %d can't be cut into pieces = %d of equal size; the next that can is %d", o.size,
@@ -237,13 +242,24 @@ local function check_pieces(o, ranks, pieces)
   end
 end
 
+local function check_any(o, course)
+  local total = 0
+  for _, count in ipairs(course.totals) do total = total + count end
+  if total > 0 or o.steps then return end
+  fail.raise("batches: no batch is full: size = %d, but the epochs have %s examples; over ranks short batches are left "
+    .. "out; give a smaller size, or steps", o.size, table.concat(course.counts, " and "))
+end
+
 -- Over ranks all batches are full, and all ranks have rank 0's seeds.
 local function join(own, o, course)
   local ranks, pieces = o.over, o.pieces or PIECES
   check_pieces(o, ranks, pieces)
+  same("batches", ranks, opts.joined(o, { over = false, seed = false, n = own.n,
+    counts = #course.counts > 1 and course.counts or nil }))
   for i, total in ipairs(course.totals) do
     if total < math.huge then course.totals[i] = total // o.size * o.size end
   end
+  check_any(o, course)
   local seeds = ranks.gather_text(("%d %d"):format(course.seed, core.random_state()[1]))[1]
   local seed, noise = seeds:match "(%S+) (%S+)"
   course.seed, own.noise, own.pieces, own.over = math.tointeger(seed), math.tointeger(noise), pieces, ranks
@@ -251,12 +267,10 @@ end
 
 -- Ends a deal where its loop is left early, by break, return or an error.
 local function leaving(own)
-  return setmetatable({}, { __close = function()
-    if deal.now and deal.now.owner == own then deal.finish() end
-  end })
+  return setmetatable({}, { __close = function() deal.finish(own) end })
 end
 
---- Makes an iterator. Over ranks a generic `for` also gets a value that it closes.
+--- Makes an iterator. Over ranks a generic `for` also gets a value that it closes, if Lua does so without fault.
 ---@param set table the public fields of a set
 ---@param buckets table[] {n, members = their numbers in the set or nil, source = of data/source, random = true if it
 ---  takes corners, height, width}
@@ -274,7 +288,7 @@ function batches.new(set, buckets, o, encoded)
   if o.over then join(own, o, course)
   elseif o.pieces then fail.raise "batches: option 'pieces' is for batches over ranks; give over = mpi too" end
   own.seed, own.steps = course.seed, o.steps or places.steps(course)
-  if o.over then return object.new(class, own), nil, nil, leaving(own) end
+  if o.over and deal.loops_close then return object.new(class, own), nil, nil, leaving(own) end
   return object.new(class, own)
 end
 

@@ -4,6 +4,7 @@ local core = require "diffusion.core"
 local fail = require "diffusion.fail"
 local opts = require "diffusion.opts"
 local part = require "diffusion.over.part"
+local same = require "diffusion.over.same"
 local trained = require "diffusion.nn.trained"
 local samples = require "diffusion.samples"
 local stream = require("diffusion.sampler.streams").likelihood
@@ -30,7 +31,8 @@ local function check_signal(where, process)
 end
 
 -- The options of this rank's samples. If it has none, they are of the first, and B is 0.
-local function part_of(o)
+local function part_of(where, o)
+  same(where, o.over, opts.joined(o, { over = false, B = false, D = false, samples = false }))
   local from, count = part.of(o.over, o.B)
   local at, rows = count > 0 and from or 0, math.max(count, 1)
   for _, name in ipairs { "class", "inputs", "x0" } do o[name] = part.rows(o[name], o.B, at, rows) end
@@ -57,7 +59,7 @@ function given.options(where, rules, model, process, x0, options)
   o.B, o.D = x0:size(1), x0:numel() // x0:size(1)
   conditions.of(where, o.class, o.inputs, o.B)
   o.model, o.process, o.x0, o.samples, o.first = model, process, x0, o.B, 0
-  return o.over and part_of(o) or o
+  return o.over and part_of(where, o) or o
 end
 
 --- The list that fn(o, ...) computes, a number for each sample. Over ranks each computes a part, and gets all.

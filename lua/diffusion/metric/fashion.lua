@@ -6,6 +6,7 @@ local gradient = require "diffusion.gradient"
 local interval = require "diffusion.metric.interval"
 local network = require "diffusion.metric.fashion_network"
 local part = require "diffusion.over.part"
+local same = require "diffusion.over.same"
 local fail = require "diffusion.fail"
 local kind = require "diffusion.kind"
 local opts = require "diffusion.opts"
@@ -47,6 +48,7 @@ end
 local function seen(name, x, ranks)
   check_images(name, x)
   if not ranks then return computed(x) end
+  same(name, ranks, { x = x })
   local from, count = part.of(ranks, x:size(1))
   local logits, features = computed(x:narrow(1, count > 0 and from + 1 or 1, math.max(count, 1)))
   if count == 0 then logits, features = logits:narrow(1, 1, 0), features:narrow(1, 1, 0) end

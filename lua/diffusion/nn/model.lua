@@ -66,6 +66,11 @@ end
 ---@return any
 function model.home(m) return private[m].home end
 
+--- The parameter buffer of the network that adapters belong to, or nil.
+---@param m diffusion.model|diffusion.lora
+---@return table|nil
+function model.home_beneath(m) return private[m].weights end
+
 --- The number of classes of a network, or of an average of one. nil if it isn't known.
 ---@param m any
 ---@return integer|nil

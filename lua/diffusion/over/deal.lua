@@ -5,7 +5,8 @@ local part = require "diffusion.over.part"
 
 local deal = {}
 
---- The present deal, or nil. Its fields are those of deal.begin, with size = rows of a piece, and learned = a list.
+--- The present deal, or nil. Its fields are those of deal.begin, size = rows of a piece, learned = a list, and outer =
+--- the deal that it interrupts. An interrupted one has made = lists of tensors from before, and state = its counters.
 deal.now = nil
 
 --- Sums of gradients under way, by the parameter buffers of their models (over/training).
@@ -29,25 +30,94 @@ local function counters(seed, step)
   return state
 end
 
---- Makes a deal the present one. Its pieces are those of this rank, and `first` counts the rows of the whole batch
---- before them. hide(k) shows piece k alone, and returns a function that undoes it.
----@param o table {owner = its iterator, ranks, rows, pieces, first, boxes = its tensors, hide, seed, step}
-function deal.begin(o)
-  outer = outer or core.random_state()
-  o.size, o.learned = o.rows // o.pieces, {}
-  deal.now = o
-  core.set_random_state(counters(o.seed, o.step))
-  core.first_sample(o.first)
-  core.list_rows(o.pieces > 1 and o.rows or 0)
+-- A loop within a loop interrupts its deal, and so do batches that are called in its loop.
+local MOST <const> = 8 -- at once; loops over batches in a variable stay here after `break`
+
+-- The deal of an iterator, or nil.
+local function of(owner)
+  local one = deal.now
+  while one and one.owner ~= owner do one = one.outer end
+  return one
 end
 
---- Ends the present deal, if there is one. The counters are those from before the first one.
-function deal.finish()
-  if outer then core.set_random_state(outer) end
+-- The present deal, which another one interrupts.
+local function interrupted()
+  local now, last = deal.now, deal.now
+  if not now then return nil end
+  now.state = core.random_state()
+  table.insert(now.made, core.listed_rows())
+  for _ = 3, MOST do last = last and last.outer end
+  if last then last.outer = nil end
+  return now
+end
+
+local function enter(o, state)
+  deal.now = o
+  core.set_random_state(state)
+  core.first_sample(o.first)
+  core.list_rows(o.pieces > 1 and deal.least_rows(o) or 0)
+end
+
+--- The deals that a record cuts: this one and those that it interrupts, if they have as many pieces.
+---@param now table
+---@return table[]
+function deal.together(now)
+  local list, one = {}, now
+  while one do
+    if one.pieces == now.pieces then list[#list + 1] = one end
+    one = one.outer
+  end
+  return list
+end
+
+--- The least rows of these deals.
+---@param now table
+---@return integer
+function deal.least_rows(now)
+  local least = now.rows
+  for _, one in ipairs(deal.together(now)) do least = math.min(least, one.rows) end
+  return least
+end
+
+--- Makes a deal the present one. Its pieces are those of this rank, and `first` counts the rows of the whole batch
+--- before them. hide(k) shows piece k alone, and returns a function that undoes it. Deals of the same owner end, and
+--- those within them.
+---@param o table {owner = its iterator, ranks, rows, pieces, first, boxes = its tensors, hide, seed, step}
+function deal.begin(o)
+  local last = of(o.owner)
+  outer = outer or core.random_state()
+  o.size, o.learned, o.made = o.rows // o.pieces, {}, {}
+  if last then o.outer = last.outer else o.outer = interrupted() end
+  enter(o, counters(o.seed, o.step))
+end
+
+--- Ends the deal of an iterator, if it has one, and those within it. The deal that it interrupted goes on, or the
+--- counters are those from before the first one.
+---@param owner table
+function deal.finish(owner)
+  local last = of(owner)
+  if not last then return end
+  if last.outer then return enter(last.outer, last.outer.state) end
+  core.set_random_state(outer)
   deal.now, outer = nil, nil
   core.first_sample(0)
   core.list_rows(0)
 end
+
+-- Whether Lua closes the fourth value of a loop that has a `break` and a function of its variables. Before 5.4.5 it
+-- leaves the value open, and calls after the loop fail.
+local function closes_loops()
+  local closed = false
+  local value = setmetatable({}, { __close = function() closed = true end })
+  for i in next, { 1 }, nil, value do
+    if i > 1 then break end
+    closed = (function() return i < 1 end)()
+  end
+  return closed
+end
+
+--- Whether a loop may have a fourth value.
+deal.loops_close = closes_loops()
 
 --- The random counters for a checkpoint: those outside of deals.
 ---@return integer[]

@@ -11,16 +11,36 @@ local pieces = {}
 
 local function is_plain(value) return type(value) == "table" and not getmetatable(value) end
 
+-- rows: a set of numbers of rows
 local function has_rows(x, rows)
-  return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and x:size(1) == rows
+  return core.is_tensor(x) and not core.is_freed(x) and x:dim() > 0 and rows[x:size(1)]
+end
+
+-- A record cuts the present batch, and those that it interrupts. Returns {deals, pieces, first = pieces before this
+-- rank's, list = tensors, rows, sizes, most}. `rows` is the set of their numbers of rows. `sizes` is that of a piece's,
+-- and `most` the largest of these.
+local function batch_of(now)
+  local batch = { deals = deal.together(now), pieces = now.pieces, first = now.first // now.size, list = {}, rows = {},
+                  sizes = {}, most = 0 }
+  for _, one in ipairs(batch.deals) do
+    batch.rows[one.rows], batch.sizes[one.size], batch.most = true, true, math.max(batch.most, one.size)
+  end
+  return batch
 end
 
 -- The batch's tensors: those that were dealt, and those with a row for each sample that were made since.
-local function tensors_of(now)
-  local list = {}
-  for _, x in ipairs(now.boxes) do list[#list + 1] = has_rows(x, now.rows) and x or nil end
-  for x in next, core.listed_rows() do list[#list + 1] = has_rows(x, now.rows) and x or nil end
-  return list
+local function find_tensors(batch)
+  local lists, found = { core.listed_rows() }, {}
+  for _, one in ipairs(batch.deals) do
+    for _, x in ipairs(one.boxes) do found[x] = true end
+    table.move(one.made, 1, #one.made, #lists + 1, lists)
+  end
+  for _, list in ipairs(lists) do
+    for x in next, list do found[x] = true end
+  end
+  for x in next, found do
+    if has_rows(x, batch.rows) then table.insert(batch.list, x) end
+  end
 end
 
 local Shown = {}
@@ -28,23 +48,21 @@ local Shown = {}
 -- Gives the tensors their whole memory back.
 function Shown.__close(shown)
   for x, window in next, shown.windows do core.swap(x, window) end
-  shown.restore()
+  for _, restore in ipairs(shown) do restore() end
   core.first_sample(shown.first)
 end
 
--- Shows piece k instead of the batch, until it is closed.
-local function show(now, list, k)
-  local from, windows = (k - 1) * now.size, {}
-  for _, x in ipairs(list) do windows[x] = x:narrow(1, from + 1, now.size) end -- nothing after it can fail
-  for x, window in next, windows do core.swap(x, window) end
-  return setmetatable({ windows = windows, restore = now.hide(k), first = core.first_sample(now.first + from) }, Shown)
-end
-
--- In a backward pass. Some tensors may be gone since.
-local function show_again(now, list, k)
-  local living = {}
-  for _, x in ipairs(list) do living[#living + 1] = has_rows(x, now.rows) and x or nil end
-  return show(now, living, k)
+-- Shows piece k instead of the batch, until it is closed. Some tensors may be gone since they were found.
+local function show(batch, k)
+  local shown = { windows = {} }
+  for _, x in ipairs(batch.list) do
+    local size = has_rows(x, batch.rows) and x:size(1) // batch.pieces
+    shown.windows[x] = size and x:narrow(1, (k - 1) * size + 1, size) or nil -- nothing after it can fail
+  end
+  for x, window in next, shown.windows do core.swap(x, window) end
+  for i, one in ipairs(batch.deals) do shown[i] = one.hide(k) end
+  shown.first = core.first_sample((batch.first + k - 1) * batch.most)
+  return setmetatable(shown, Shown)
 end
 
 -- ==== joining results =====================================================================
@@ -61,14 +79,26 @@ end
 
 local function mean_of(list)
   local n = #list
-  return in_tree(list, function(a, b) return a + b end) / n
+  local sum = in_tree(list, function(a, b) return a + b end)
+  local whole = math.type(sum) == "integer" and sum % n == 0
+  return whole and sum // n or sum / n
 end
 
--- Each holder's sum of gradients: fn(sum).
+-- The mean of tensors of one number. Whole numbers stay whole if they are equal.
+local function mean_of_tensors(list)
+  local first, alike = list[1], true
+  if first:dtype() == core.real then return mean_of(list) end
+  for _, x in ipairs(list) do alike = alike and x:equal(first) end
+  if alike then return first end
+  for k, x in ipairs(list) do list[k] = x:to(core.real) end
+  return mean_of(list)
+end
+
+-- Each holder's sum of gradients: fn(sum). Those of models that are garbage may be gone already.
 local function each_sum(fn)
   local seen = {}
   for _, holder in next, deal.holders do
-    if holder.core and not seen[holder] then
+    if holder.core and holder.core:is_open() and not seen[holder] then
       seen[holder] = true
       fn(holder.core)
     end
@@ -81,7 +111,7 @@ local function walk_piece(dy, losses, k)
   local loss = losses[k]
   local value = loss:detach():item()
   each_sum(function(sum) sum:begin_part(k, #losses, value) end)
-  local shown <close> = show_again(losses.now, losses.tensors, k) -- luacheck: ignore 211
+  local shown <close> = show(losses.batch, k) -- luacheck: ignore 211
   fail.call(loss.backward, loss, nil, dy)
   each_sum(function(sum) sum:end_part() end)
 end
@@ -97,47 +127,47 @@ local function walk(dy, losses)
 end
 
 -- The mean of losses, each recorded in a record of its own.
-local function joined_loss(now, losses)
+local function joined_loss(batch, losses)
   local values = {}
-  losses.now, losses.tensors = now, now.shown
+  losses.batch = batch
   for k, loss in ipairs(losses) do values[k] = loss:detach() end
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return core.note_guest(mean_of(values):clone(), true, walk, losses)
 end
 
 -- A loss may also have the shape [1], unless that is the shape of a row for each sample.
-local function is_number_like(now, x, record)
-  return x:dim() == 0 or x:numel() == 1 and not has_rows(x, now.size) and core.is_recorded_by(x, record)
+local function is_number_like(batch, x, record)
+  return x:dim() == 0 or x:numel() == 1 and not has_rows(x, batch.sizes) and core.is_recorded_by(x, record)
 end
 
 local joined
 
-local function joined_tensors(now, list, records)
-  if is_number_like(now, list[1], records[1]) then
-    if core.is_recorded_by(list[1], records[1]) then return joined_loss(now, list) end
-    return list[1]:dtype() == core.real and mean_of(list) or list[1]
+local function joined_tensors(batch, list, records)
+  if is_number_like(batch, list[1], records[1]) then
+    if core.is_recorded_by(list[1], records[1]) then return joined_loss(batch, list) end
+    return mean_of_tensors(list)
   end
-  if not has_rows(list[1], now.size) then return list[1] end
+  if not has_rows(list[1], batch.sizes) then return list[1] end
   for k, x in ipairs(list) do list[k] = x:detach() end
   return core.ops.cat(list, 1)
 end
 
-local function joined_tables(now, list, records)
+local function joined_tables(batch, list, records)
   local out = {}
   for key in next, list[1] do
     local values = {}
     for k, one in ipairs(list) do values[k] = one[key] end
-    out[key] = #values == #list and joined(now, values, records) or list[1][key]
+    out[key] = #values == #list and joined(batch, values, records) or list[1][key]
   end
   return out
 end
 
 -- One result of the pieces: losses as their mean, rows one after another, and the first of anything else.
-function joined(now, list, records)
+function joined(batch, list, records)
   local first = list[1]
-  if core.is_tensor(first) then return joined_tensors(now, list, records) end
-  if is_plain(first) then return joined_tables(now, list, records) end
-  return math.type(first) == "float" and mean_of(list) or first
+  if core.is_tensor(first) then return joined_tensors(batch, list, records) end
+  if is_plain(first) then return joined_tables(batch, list, records) end
+  return type(first) == "number" and mean_of(list) or first
 end
 
 -- ==== recording ===========================================================================
@@ -151,42 +181,45 @@ local function check_summed()
 end
 
 -- Lists with an entry for each sample, such as captions, are cut if they are arguments, or in tables of these.
-local function cut(value, now, k, depth)
+local function cut(value, batch, k, depth)
   if not is_plain(value) or depth > 4 then return value end
-  if #value == now.rows then return table.move(value, (k - 1) * now.size + 1, k * now.size, 1, {}) end
+  local size = batch.rows[#value] and #value // batch.pieces
+  if size then return table.move(value, (k - 1) * size + 1, k * size, 1, {}) end
   local out = {}
-  for key, one in next, value do out[key] = cut(one, now, k, depth + 1) end
+  for key, one in next, value do out[key] = cut(one, batch, k, depth + 1) end
   return out
 end
 
-local function run_piece(now, list, k, state, fn, args)
+local function run_piece(batch, k, state, fn, args)
   local own = { n = args.n }
-  for i = 1, args.n do own[i] = cut(args[i], now, k, 1) end
-  local shown <close> = show(now, list, k) -- luacheck: ignore 211
+  for i = 1, args.n do own[i] = cut(args[i], batch, k, 1) end
+  local shown <close> = show(batch, k) -- luacheck: ignore 211
   core.set_random_state(state)
   local record <close> = core.record_open "leaves"
   record:part()
   return record, table.pack(fn(table.unpack(own, 1, own.n)))
 end
 
-local function run_pieces(now, fn, args)
-  local list, state, records, results = tensors_of(now), core.random_state(), {}, {}
-  now.shown = list
-  for k = 1, now.pieces do records[k], results[k] = run_piece(now, list, k, state, fn, args) end
+local function run_pieces(batch, fn, args)
+  local state, records, results = core.random_state(), {}, {}
+  find_tensors(batch)
+  for k = 1, batch.pieces do records[k], results[k] = run_piece(batch, k, state, fn, args) end
   return records, results
 end
 
-local function joined_results(now, records, results)
+local function joined_results(batch, records, results)
   local out, n = {}, results[1].n
   for i = 1, n do
     local values = {}
-    for k = 1, now.pieces do values[k] = results[k][i] end
-    out[i] = #values == now.pieces and joined(now, values, records) or results[1][i]
+    for k = 1, batch.pieces do values[k] = results[k][i] end
+    out[i] = #values == batch.pieces and joined(batch, values, records) or results[1][i]
   end
   return table.unpack(out, 1, n)
 end
 
-local function record_one(fn, ...)
+-- The only piece of this rank: no tensor is cut.
+local function record_one(batch, fn, ...)
+  local shown <close> = show(batch, 1) -- luacheck: ignore 211
   local record <close> = core.record_open "leaves" -- luacheck: ignore 211
   return fn(...)
 end
@@ -203,9 +236,10 @@ end
 function pieces.record(fn, ...)
   local now = deal.now
   check_summed()
-  if now.pieces == 1 then return then_tell(now, record_one(fn, ...)) end
-  local records, results = run_pieces(now, fn, table.pack(...))
-  return then_tell(now, joined_results(now, records, results))
+  local batch = batch_of(now)
+  if batch.pieces == 1 then return then_tell(now, record_one(batch, fn, ...)) end
+  local records, results = run_pieces(batch, fn, table.pack(...))
+  return then_tell(now, joined_results(batch, records, results))
 end
 
 return pieces

@@ -2,6 +2,8 @@
 local core = require "diffusion.core"
 local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
+local opts = require "diffusion.opts"
+local same = require "diffusion.over.same"
 
 local training = {}
 
@@ -38,9 +40,14 @@ local function check_same_parameters(ranks, homes)
   end
 end
 
+-- Rates that are functions, and averages, are compared by their number alone.
+local function check_same_options(ranks, values, o)
+  same("adamw", ranks, opts.joined(o, { over = false, ema = #values }))
+end
+
 -- Rank 0's values, averages and random counters become everyone's. Adopted values are read from files.
-local function broadcast(ranks, homes, values)
-  for _, home in ipairs(homes) do
+local function broadcast(ranks, homes, values, beneath)
+  for _, home in ipairs(table.move(beneath, 1, #beneath, #homes + 1, table.move(homes, 1, #homes, 1, {}))) do
     for i = 1, home:count() do
       if not home:is_adopted(i) then ranks.broadcast_memory(home:value(i), 0) end
     end
@@ -70,12 +77,14 @@ end
 ---@param ranks table
 ---@param homes table[] parameter buffers
 ---@param values diffusion.tensor[] those of averages
----@param o table {reproducible, bucket = MiB}
+---@param beneath table[] parameter buffers of networks that adapters belong to
+---@param o table the optimiser's options, such as reproducible, bucket = MiB
 ---@return table holder {core, ranks}
-function training.join(ranks, homes, values, o)
+function training.join(ranks, homes, values, beneath, o)
   training.check_alike(ranks)
   check_same_parameters(ranks, homes)
-  broadcast(ranks, homes, values)
+  check_same_options(ranks, values, o)
+  broadcast(ranks, homes, values, beneath)
   local holder = { ranks = ranks }
   training.hold(homes, holder)
   local width = core.real == "f64" and 8 or 4

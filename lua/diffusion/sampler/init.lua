@@ -25,6 +25,7 @@ local noise = require "diffusion.sampler.noise"
 local presets = require "diffusion.sampler.preset"
 local option = require "diffusion.sampler.option"
 local part = require "diffusion.over.part"
+local same = require "diffusion.over.same"
 local place = require "diffusion.sampler.place"
 local rule = require "diffusion.rule"
 local run = require "diffusion.sampler.run"
@@ -168,7 +169,11 @@ end
 -- Options with a row for each sample, besides shape.
 local EACH <const> = { "class", "inputs", "init", "noise" }
 
-local function check_noise_of(o)
+-- A sample must not depend on those that are drawn with it.
+local function check_alone(o)
+  if select(3, families.resolve(o.sampler)).norms == "batch" then
+    fail.raise "sample: norms = 'batch' takes means over the samples of a rank; over ranks give norms = 'sample'"
+  end
   if type(o.noise) == "function" or kind.of(o.noise) == "generator" then
     fail.raise("sample: noise is a %s, which draws the samples of a batch together; over ranks give a seed, or a list "
       .. "of generators", kind.of(o.noise))
@@ -179,7 +184,8 @@ end
 local function part_of(o)
   local ranks, shape = o.over, o.shape or o.init and o.init:shape()
   if not shape then fail.raise("sampler: option 'shape' is missing ({count, ...}), or give 'init'") end
-  check_noise_of(o)
+  check_alone(o)
+  same("sample", ranks, opts.joined(o, { over = false, seed = false, on_step = false, shape = shape }))
   local n, out = shape[1], opts.joined(o)
   local from, count = part.of(ranks, n)
   out.seed = math.tointeger(ranks.gather_text(("%d"):format(o.seed or core.random_seed()))[1])
