@@ -265,12 +265,7 @@ local function join(own, o, course)
   course.seed, own.noise, own.pieces, own.over = math.tointeger(seed), math.tointeger(noise), pieces, ranks
 end
 
--- Ends a deal where its loop is left early, by break, return or an error.
-local function leaving(own)
-  return setmetatable({}, { __close = function() deal.finish(own) end })
-end
-
---- Makes an iterator. Over ranks a generic `for` also gets a value that it closes, if Lua does so without fault.
+--- Makes an iterator.
 ---@param set table the public fields of a set
 ---@param buckets table[] {n, members = their numbers in the set or nil, source = of data/source, random = true if it
 ---  takes corners, height, width}
@@ -288,7 +283,6 @@ function batches.new(set, buckets, o, encoded)
   if o.over then join(own, o, course)
   elseif o.pieces then fail.raise "batches: option 'pieces' is for batches over ranks; give over = mpi too" end
   own.seed, own.steps = course.seed, o.steps or places.steps(course)
-  if o.over and deal.loops_close then return object.new(class, own), nil, nil, leaving(own) end
   return object.new(class, own)
 end
 

@@ -31,7 +31,7 @@ local function counters(seed, step)
 end
 
 -- A loop within a loop interrupts its deal, and so do batches that are called in its loop.
-local MOST <const> = 8 -- at once; loops over batches in a variable stay here after `break`
+local MOST <const> = 8 -- at once; a loop that was left by `break` stays here
 
 -- The deal of an iterator, or nil.
 local function of(owner)
@@ -103,21 +103,6 @@ function deal.finish(owner)
   core.first_sample(0)
   core.list_rows(0)
 end
-
--- Whether Lua closes the fourth value of a loop that has a `break` and a function of its variables. Before 5.4.5 it
--- leaves the value open, and calls after the loop fail.
-local function closes_loops()
-  local closed = false
-  local value = setmetatable({}, { __close = function() closed = true end })
-  for i in next, { 1 }, nil, value do
-    if i > 1 then break end
-    closed = (function() return i < 1 end)()
-  end
-  return closed
-end
-
---- Whether a loop may have a fourth value.
-deal.loops_close = closes_loops()
 
 --- The random counters for a checkpoint: those outside of deals.
 ---@return integer[]
