@@ -33,10 +33,12 @@ return {
     version = "0.1.0",
     threads = "2",
     times = {
-      ["sd.text.high"] = { openvino = 1.69, pytorch = 1.82 },
-      ["sd.text.medium"] = { openvino = 1.51, pytorch = 2.28 },
-      ["sd.unet.high"] = { openvino = 1.76, pytorch = 2.48 },
-      ["sd.unet.medium"] = { openvino = 0.99, pytorch = 1.28 },
+      ["sd.decode.high"] = { openvino = 2.26 },
+      ["sd.decode.medium"] = { openvino = 1.17 },
+      ["sd.text.high"] = { openvino = 1.94 },
+      ["sd.text.medium"] = { openvino = 1.31 },
+      ["sd.unet.high"] = { openvino = 1.81 },
+      ["sd.unet.medium"] = { openvino = 1.17 },
     },
   },
 }
