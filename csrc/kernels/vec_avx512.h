@@ -46,11 +46,7 @@ static inline M veq(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 static inline M visnan(V a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 static inline bool vany(M m) { return m != 0; }
 static inline V vselect(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
-static inline V vscale(V v, V k) { return _mm512_scalef_ps(v, k); } /* v 2^floor(k) */
-#define HAVE_POWER_OF_FLOOR
-static inline V vfraction(V a) { /* a - floor(a); 0 for an infinity */
-  return _mm512_reduce_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-}
+static inline V vscale(V v, V k) { return _mm512_scalef_ps(v, k); }
 
 static inline double vsum(V a) {
   __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));

@@ -5,8 +5,7 @@
 ** This file needs more operations than vec.h lists:
 **   ubits vbits: the same bits as U, as V;  uround: to the nearest integer
 **   uand usub ushl usar (arithmetic shift);  utest(a, k): a has bit k;  vany(m)
-**   vscale(v, k): v 2^k for integer -160 <= k <= 160; v 2^floor(k) for any k, and
-**     vfraction(k): k - floor(k), if HAVE_POWER_OF_FLOOR is defined
+**   vscale(v, k): v 2^k for integer -160 <= k <= 160
 **   uload16(p, n)  ustore16(p, u, n) */
 #ifndef df_vec_math_h
 #define df_vec_math_h
@@ -34,19 +33,6 @@ static inline V vexp(V x) { /* NaN stays; above and below: inf and 0 */
   return vexp_near(vmin(vset1(89.0f), vmax(vset1(-104.0f), x)));
 }
 
-#ifdef HAVE_POWER_OF_FLOOR
-/* x = k + r, 0 <= r < 1; 2^r = 1 + r P(r). With instructions for both steps, attention at
-** medium takes 0.9 of the time that the other form takes. */
-static inline V vpower(V x) {
-  static const float p[] = { 1.0f,
-                             6.931512952e-01f,
-                             2.401644439e-01f,
-                             5.579991266e-02f,
-                             9.017030708e-03f,
-                             1.867130050e-03f };
-  return vscale(polynomial(vfraction(x), p, 6), x);
-}
-#else
 /* x = k + r, |r| <= 1/2; 2^r = 1 + r P(r). Adding 1.5 2^23 + 127 rounds to an integer,
 ** whose low bits are then the exponent of 2^k; for k = -127 that is the exponent of 0.
 ** This takes half as many operations as vexp. */
@@ -62,7 +48,6 @@ static inline V vpower(V x) {
   V sum = vadd(x, magic), r = vsub(x, vsub(sum, magic));
   return vmul(polynomial(r, p, 6), vbits(ushl(ubits(sum), 23)));
 }
-#endif
 
 /* x = 2^k (1 + f), 1 + f in [sqrt 1/2, sqrt 2); ln(1 + f) = f - f^2/2 + f^3 P(f) */
 static inline V vlog(V x) {
