@@ -10,7 +10,7 @@ local d = require "diffusion"
 -- Steps of each stage.
 local runs = {
   quick = { vae = 1500, text = 1000, unet = 1500 },
-  whole = { vae = 4000, text = 6000, unet = 40000 },
+  whole = { vae = 4000, text = 6000, unet = 20000 },
 }
 local named = runs[arg[1]] ~= nil
 local run, folder = named and arg[1] or "whole", arg[named and 2 or 1]
@@ -339,7 +339,7 @@ local unet = new_unet()
 local ema = d.ema(unet, { decay = 0.999 })
 train("unet", { model = unet, objective = denoising, inputs = conditions, ema = ema, lr = 2e-3, decay = 0.01,
   betas = { 0.9, 0.99 },
-  batches = batches { set = emoji, others = coloured, size = 16, coloured = 3, steps = steps.unet } })
+  batches = batches { set = emoji, others = coloured, size = 32, coloured = 6, steps = steps.unet } })
 
 assert(d.hub.save(at "model", { unet = ema, vae = vae, text = text, tokenizer = tokens, scheduler = scheduler },
   { dtype = "f16" }))

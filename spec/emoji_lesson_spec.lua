@@ -25,7 +25,7 @@ teardown(function() child.remove(folder) end)
 
 local SHORT = {
   "quick = { vae = 1500, text = 1000, unet = 1500 }", "quick = { vae = 4, text = 4, unet = 4 }",
-  "whole = { vae = 4000, text = 6000, unet = 40000 }", "whole = { vae = 4, text = 4, unet = 4 }",
+  "whole = { vae = 4000, text = 6000, unet = 20000 }", "whole = { vae = 4, text = 4, unet = 4 }",
   "seed = 1 }\n  assert(d.image.save", "seed = 1, steps = 2 }\n  assert(d.image.save",
   "save_every = 250", "save_every = 2, on_step = function(step)\n"
     .. "if step == 3 and name == os.getenv 'STOPPED' then os.exit(3, true) end end" }
