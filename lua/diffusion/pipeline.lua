@@ -15,7 +15,7 @@ local function shipped(name)
   if core.place(folder .. "/model_index.json") == "file" then return folder, "folder" end
 end
 
-local NAMES = { "digits", "emoji" } -- what comes with the library
+local NAMES = { "digits", "emoji" } -- they come with the library
 
 -- A pipe of a folder, or nil and a message that tells which name was meant.
 local function opened(name, options)
