@@ -265,7 +265,6 @@ picture("sampling", d.cat(rows, 1), { columns = 10, scale = 4 })
 
 stop "Latents"
 local pipe = assert(d.load_pipeline "emoji")
-local vae = pipe.vae
 say [[
 A picture of 64 x 64 x 3 is 12,288 numbers, and neighbours are nearly equal. Stable Diffusion (Rombach
 et al. 2022) first trains an autoencoder. Its encoder makes a small picture of few
@@ -274,8 +273,8 @@ channels, the latents, and its decoder makes the picture again. Diffusion then d
     z_0 = encode(x),   z_t = sqrt(alpha_bar_t) z_0 + sqrt(1 - alpha_bar_t) eps,   x = decode(z_0)
 ]]
 local drawn = pipe:text2image { prompt = { "red apple", "rocket", "fox", "sun with face" }, seed = 16 }
-local z = vae:encode(drawn)
-local again = vae:decode(z)
+local z = pipe:encode(drawn)
+local again = pipe:decode(z)
 local latent = z:shape()
 say("Here a picture has %d x %d x %d latents, which are %d numbers: a twelfth.", latent[2], latent[3], latent[4],
   z[1]:numel())

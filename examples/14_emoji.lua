@@ -16,8 +16,10 @@ local named = runs[arg[1]] ~= nil
 local run, folder = named and arg[1] or "whole", arg[named and 2 or 1]
 local steps = runs[run]
 
--- Another run, or other pictures, go to another folder, as their networks differ.
-local pictures = folder and "-" .. folder:match "([^/]*)/*$":gsub("%W", "_") or ""
+-- Another run, or other pictures, go to another folder, as their networks differ. Its name has the path of the
+-- pictures, with %2F for a slash.
+local function escaped(char) return ("%%%02X"):format(char:byte()) end
+local pictures = folder and "-" .. folder:gsub("/+$", ""):gsub("[^%w._-]", escaped) or ""
 local out = "lesson14/" .. run .. pictures
 local function at(name) return out .. "/" .. name end
 

@@ -6,13 +6,14 @@ local d = require "diffusion"
 local LESSON = "examples/14_emoji.lua"
 local FILES = { "model/unet/diffusion_pytorch_model.safetensors", "model/text_encoder/model.safetensors",
   "model/vae/diffusion_pytorch_model.safetensors", "model/tokenizer/tokenizer.json", "seen.png" }
-local MADE = "lesson14/quick-pictures/"
+local MADE = "lesson14/quick-..%2Fpictures/"
 
 local folder
 setup(function()
   folder = child.folder()
   os.execute(("mkdir -p '%s/pictures' '%s/whole' '%s/stopped'"):format(folder, folder, folder))
   local captions = { "file_name\ttext\n" }
+  os.execute(("mkdir -p '%s/others/pictures'"):format(folder))
   for i = 1, 6 do
     local x = d.ones(64, 64, 3)
     x:narrow(1, 8 * i, 12):narrow(2, 10, 40):fill_(i / 4 - 1)
@@ -20,6 +21,7 @@ setup(function()
     captions[i + 1] = ("%d.png\tbar number %d\n"):format(i, i)
   end
   child.write(folder .. "/pictures/captions.tsv", table.concat(captions))
+  os.execute(("cp '%s'/pictures/* '%s/others/pictures'"):format(folder, folder))
 end)
 teardown(function() child.remove(folder) end)
 
@@ -31,8 +33,9 @@ local SHORT = {
     .. "if step == 3 and name == os.getenv 'STOPPED' then os.exit(3, true) end end" }
 
 -- Runs the lesson in a folder. With a name, that stage ends the process in its third step.
-local function run(where, stopped, name)
-  return child.run(child.copy(LESSON, where, SHORT), { folder = where, arguments = { name or "quick", "../pictures" },
+local function run(where, stopped, name, pictures)
+  local arguments = { name or "quick", pictures or "../pictures" }
+  return child.run(child.copy(LESSON, where, SHORT), { folder = where, arguments = arguments,
     env = ("STOPPED=%s"):format(stopped or "none") })
 end
 
@@ -55,8 +58,10 @@ describe("lesson 14", function()
     assert.is_true(x:std():item() > 0)
   end)
 
-  it("trains the networks of another run from nothing", function()
+  it("trains the networks of another run, or of other pictures, from nothing", function()
     local out, code = run(folder .. "/whole", "vae", "whole")
+    assert.equal(3, code, out)
+    out, code = run(folder .. "/whole", "vae", "quick", "../others/pictures")
     assert.equal(3, code, out)
   end)
 end)

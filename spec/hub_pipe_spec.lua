@@ -300,6 +300,18 @@ describe("d.load_pipeline", function()
     assert.is_nil(other)
   end)
 
+  it("names the pipeline that was meant", function()
+    for name, meant in pairs { emojis = "emoji", Emoji = "emoji", digit = "digits" } do
+      local pipe, message = d.load_pipeline(name)
+      assert.is_nil(pipe)
+      assert(message:find(("; '%s' comes with the library"):format(meant), 1, true), message)
+    end
+    local _, message = d.load_pipeline "google/none"
+    assert.is_nil(message:find("comes with", 1, true))
+    _, message = d.load_model "emoji"
+    assert(message:find("emoji: a pipeline; d.load_pipeline opens it", 1, true), message)
+  end)
+
   it("opens a folder as d.hub.load does", function()
     hub.write(root, hub.pipeline())
     assert.equal("DDPMPipeline", assert(d.load_pipeline(root)).class)

@@ -252,6 +252,11 @@ describe("an option for something else than what is found", function()
       { cache = "/tmp" })
   end)
 
+  it("is refused if nothing is there, also with a slash behind its name", function()
+    refused({ root .. "/none/: no such file or folder" }, root .. "/none/")
+    refused({ root .. "/none/: no such file or folder" }, root .. "/none/", { cache = "/tmp" })
+  end)
+
   it("is used if it is the autoencoder of a denoiser alone", function()
     write(hub.pipeline())
     local vae = folder("vae", tiny)

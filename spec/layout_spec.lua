@@ -51,6 +51,20 @@ describe("a pipe with layouts", function()
     assert.is_true(draw(assert(d.hub.load(folder .. "/again")), { prompt = { "red apple", "green fox" } }):equal(x))
   end)
 
+  it("warns once of the words of a prompt that its encoder never saw", function()
+    local pipe, said = pipe_of(), {}
+    d.warnings(function(message) said[#said + 1] = message end)
+    draw(pipe, { prompt = { "red plum", "green fox" }, negative = "" })
+    draw(pipe, { prompt = "Plum! of an apple" })
+    draw(pipe, { prompt = "plum", n = 2 })
+    d.warnings(true)
+    assert.equal(3, #said)
+    for i, word in ipairs { "plum", "of", "an" } do
+      local sentence = ('pipe:text2image: the vocabulary doesn\'t have the word "%s"'):format(word)
+      assert(said[i]:find(sentence, 1, true), said[i])
+    end
+  end)
+
   it("draws image k of a seed alone or in a batch, with guidance or without", function()
     local pipe = pipe_of()
     for _, guidance in ipairs { 1, 3 } do
@@ -87,7 +101,7 @@ describe("a pipe with layouts", function()
   it("gives inputs for training, also those of a set that is encoded once", function()
     local pipe = pipe_of()
     local set = d.data.set { x = d.randint(0, 255, { 4, 8, 8, 3 }):to "u8",
-      captions = { "red", "fox", "a", "red fox" } }
+      captions = { "red", "fox", "green", "red fox" } }
     local shown = assert(pipe:encode_set(set)):batches { size = 3, steps = 1, seed = 1 }
     local walk = set:batches { size = 3, steps = 1, seed = 1 }
     local _, latents = shown()

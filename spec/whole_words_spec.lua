@@ -44,6 +44,14 @@ describe("a vocabulary of words", function()
     assert.equal("<unk> red", info.cut[5])
   end)
 
+  it("tells the words of each text that it doesn't have", function()
+    local tok = made()
+    local _, info = tok { "Red, blue fox <unk>; grey", "red fox" }
+    assert.same({ { "blue", "grey" }, {} }, info.unknown)
+    _, info = assert(d.tokenizer(saved(tok))) "red zzz"
+    assert.same({ { "zzz" } }, info.unknown)
+  end)
+
   it("is saved and read", function()
     local tok = made()
     local read = assert(d.tokenizer(saved(tok)))

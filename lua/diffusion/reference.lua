@@ -8548,7 +8548,7 @@ return {
     },
     returns = {
       { type = "diffusion.tensor", text = "ids i64 [B,N], from 0" },
-      { type = "table", text = "info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text, or false" },
+      { type = "table", text = "info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text, or false, unknown = for each text the words that a vocabulary of whole words doesn't have" },
     },
   },
   ["tokenizer:add"] = {

@@ -163,16 +163,17 @@ local function is_name(text)
   return text:find "^%w[%w._-]*$" ~= nil or text:find "^%w[%w._-]*/%w[%w._-]*$" ~= nil
 end
 
-local function absent(name, root, there)
+-- The sentence about a name of nothing. `here` is the list of the cache's folder, if there is one.
+local function absent(name, root, here, cache)
   if name:find "^%a[%w+.-]*://" then
     return legible.refused("%s: an address; nothing is fetched here, but d.help \"files\" shows how to", name)
   end
-  if not is_name(name) and core.place(name) ~= "new" then
+  if cache and not is_name(name) and (core.place(name) == "file" or folder.list(name)) then
     return legible.refused("%s: a path, but with the option cache the name of a model in %s is expected", name, root)
   end
   if not is_name(name) then return legible.refused("%s: no such file or folder", name) end
   return legible.refused("%s: no such folder, and the cache %s %s; fetch it first, as d.help \"files\" shows", name,
-    root, there and "doesn't hold a model of that name" or "isn't there")
+    root, here and "doesn't hold a model of that name" or "isn't there")
 end
 
 local function named(name, o)
@@ -180,7 +181,7 @@ local function named(name, o)
   local here = folder.list(root)
   if here and here.folders.hub and #cached_names(here) == 0 then here = folder.below(here, "hub") end
   local own = "models--" .. name:gsub("/", "--")
-  if not (here and is_name(name) and here.folders[own]) then return absent(name, root, here) end
+  if not (here and is_name(name) and here.folders[own]) then return absent(name, root, here, o.cache) end
   return snapshot(folder.join(here, own), o.revision or MAIN)
 end
 

@@ -50,13 +50,22 @@ local function check_ready(where, own)
   fail.raise("%s: %s has no text encoder; give prompt and negative as inputs, {context = tensor}", where, own.class)
 end
 
--- Tokens of texts. Texts that are too long are cut, with a warning.
+local function warn(where, own, most, info)
+  for i, words in ipairs(info.unknown) do
+    local cut = info.cut[i]
+    if cut then warning.once(own, cut, "%s: %d tokens fit; of a prompt, \"%s\" was cut", where, most, cut) end
+    for _, word in ipairs(words) do
+      warning.once(own, "word " .. word, "%s: the vocabulary doesn't have the word \"%s\" of a text; all such words "
+        .. "look alike to the text encoder", where, word)
+    end
+  end
+end
+
+-- Tokens of texts. Warnings tell of texts that are too long and cut, and of unknown words.
 local function tokens(where, own, tokenizer, encoder, list)
   local length = math.min(tokenizer.length, encoder:config().max_position_embeddings)
   local ids, info = tokenizer(list, { length = length })
-  for _, cut in ipairs(info.cut) do
-    if cut then warning.once(own, cut, "%s: %d tokens fit; of a prompt, \"%s\" was cut", where, length - 2, cut) end
-  end
+  warn(where, own, length - 2, info)
   return ids
 end
 

@@ -28,6 +28,11 @@ local function path_of(name)
   return not is_file(name) and not name:find "[/\\]" and is_file(own) and own or name
 end
 
+-- Whether it is the name of a pipeline that comes with the library, and of nothing else.
+local function is_pipeline(name)
+  return not name:find "[/\\]" and core.place(name) == "new" and is_file(asset.path(name .. "/model_index.json"))
+end
+
 local rules = opts.declare("load_model", { copy = rule.copy,
   process = opts.joined(rule.process, { required = false, default_text = "that of the file",
     text = "a process in place of the file's" }),
@@ -45,6 +50,7 @@ local rules = opts.declare("load_model", { copy = rule.copy,
 local function load_model(path, options)
   local o = opts.check("load_model", options, rules, 2)
   path = path_of(opts.path("load_model", path))
+  if is_pipeline(path) then return legible.refused("%s: a pipeline; d.load_pipeline opens it", path) end
   local tensors, facts = container.read(path, "model", { copy = o.copy })
   if not tensors then return nil, facts end
   local p, why = o.process

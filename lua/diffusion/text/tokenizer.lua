@@ -63,21 +63,25 @@ local function piece_of(own, id)
 end
 
 local function encode(own, text)
-  local out = {}
+  local out, unknown = {}, {}
   local function add(ids) table.move(ids, 1, #ids, #out + 1, out) end
   local function on_token(token) add(token.ids) end
   local function on_words(piece)
-    for _, word in ipairs(own.cut(piece)) do add(own.of_word(word)) end
+    for _, word in ipairs(own.cut(piece)) do
+      local ids, missing = own.of_word(word)
+      add(ids)
+      if missing then unknown[#unknown + 1] = word end
+    end
   end
   local function on_text(piece) added.split(own.added, "normal", normalized(piece), on_token, on_words) end
   added.split(own.added, "raw", text, on_token, on_text)
-  return out
+  return out, unknown
 end
 
 --- The ids of a text's tokens, without those before and after it. Nothing is cut.
 ---@param text string UTF-8
 ---@return integer[] ids from 0
-function Tokenizer:encode(text) return encode(private[self], check_text("encode", text, "the text")) end
+function Tokenizer:encode(text) return (encode(private[self], check_text("encode", text, "the text"))) end
 
 --- The tokens of a text as the vocabulary writes them. Bytes are in GPT-2's alphabet, and the last token of a word
 --- ends with "</w>".
@@ -150,13 +154,13 @@ local function texts_of(given)
   return given
 end
 
--- The ids of one text with bos and eos, and the text that didn't fit or false.
+-- The ids of one text with bos and eos, the text that didn't fit or false, and unknown words.
 local function row_of(own, text, most)
-  local ids = encode(own, text)
+  local ids, unknown = encode(own, text)
   local cut = #ids > most - 2 and decode(own, table.move(ids, most - 1, #ids, 1, {}), true)
   local row = table.move(ids, 1, math.min(#ids, most - 2), 2, { own.bos })
   row[#row + 1] = own.eos
-  return row, cut
+  return row, cut, unknown
 end
 
 --- The ids of texts, one row for each: bos, the text's tokens, eos, and pad up to the length.
@@ -164,14 +168,14 @@ end
 ---@param options diffusion.tokenizer_call_options?
 ---@return diffusion.tensor ids i64 [B,N], from 0
 ---@return table info n = the tokens of each row before it was filled up, cut = for each text what didn't fit, as text,
----  or false
+---  or false, unknown = for each text the words that a vocabulary of whole words doesn't have
 local function call(self, text, options)
   local own, texts = private[self], texts_of(text)
   local o = opts.check("tokenizer", options, call_rules, 2)
   local length = o.length or own.length
-  local rows, info, longest = {}, { n = {}, cut = {} }, o.pad and length or 0
+  local rows, info, longest = {}, { n = {}, cut = {}, unknown = {} }, o.pad and length or 0
   for i, one in ipairs(texts) do
-    rows[i], info.cut[i] = row_of(own, one, o.truncate and length or math.huge)
+    rows[i], info.cut[i], info.unknown[i] = row_of(own, one, o.truncate and length or math.huge)
     info.n[i] = #rows[i]
     longest = math.max(longest, #rows[i])
   end
@@ -320,7 +324,7 @@ local function by_words(own)
   local unknown = own.ids[own.unknown]
   own.cut = whole.cut
   function own.read(token) return token .. "</w>" end
-  function own.of_word(word) return { own.ids[word] or unknown } end
+  function own.of_word(word) return { own.ids[word] or unknown }, not own.ids[word] end
   return true
 end
 
