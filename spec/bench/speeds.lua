@@ -33,12 +33,12 @@ return {
     version = "0.1.0",
     threads = "2",
     times = {
-      ["sd.decode.high"] = { openvino = 2.26 },
-      ["sd.decode.medium"] = { openvino = 1.17 },
-      ["sd.text.high"] = { openvino = 1.94 },
-      ["sd.text.medium"] = { openvino = 1.31 },
-      ["sd.unet.high"] = { openvino = 1.81 },
-      ["sd.unet.medium"] = { openvino = 1.17 },
+      ["sd.decode.high"] = { openvino = 2.19 },
+      ["sd.decode.medium"] = { openvino = 1.14 },
+      ["sd.text.high"] = { openvino = 1.97 },
+      ["sd.text.medium"] = { openvino = 1.24 },
+      ["sd.unet.high"] = { openvino = 1.86 },
+      ["sd.unet.medium"] = { openvino = 1.10 },
     },
   },
 }
