@@ -84,6 +84,14 @@ static int l_begin_part(lua_State *L) {
   return code == DF_OK ? 0 : dfl_raise(L);
 }
 
+/* over:begin_together(n, sum of their losses) */
+static int l_begin_together(lua_State *L) {
+  df_over *o = check_over(L);
+  const int n = (int)luaL_checkinteger(L, 2);
+  df_code code = df_over_begin_together(o, n, luaL_checknumber(L, 3));
+  return code == DF_OK ? 0 : dfl_raise(L);
+}
+
 static int l_end_part(lua_State *L) {
   return df_over_end_part(check_over(L)) == DF_OK ? 0 : dfl_raise(L);
 }
@@ -154,6 +162,7 @@ static int l_first_sample(lua_State *L) {
 static const luaL_Reg methods[] = {
   { "begin_part", l_begin_part },
   { "end_part", l_end_part },
+  { "begin_together", l_begin_together },
   { "facts", l_facts },
   { "wish", l_wish },
   { "close", l_gc },

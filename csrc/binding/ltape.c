@@ -338,16 +338,22 @@ static int l_recording(lua_State *L) {
   return 1;
 }
 
-/* record:part(): it is of a part of a batch, which is walked within another walk */
+/* record:part(n): it is of n parts of a batch, which are walked within another walk */
 static int l_part(lua_State *L) {
-  df_record_part(check_recorded(L));
+  df_record_part(check_recorded(L), (int)luaL_checkinteger(L, 2));
   return 0;
 }
 
+/* record:is_mixed() -> true if gradients of its parts can't be told apart */
+static int l_is_mixed(lua_State *L) {
+  lua_pushboolean(L, df_record_is_mixed(check_recorded(L)));
+  return 1;
+}
+
 static const luaL_Reg record_methods[] = {
-  { "close", l_close }, { "want", l_want }, { "gradient", l_gradient },
-  { "value", l_value }, { "free", l_free }, { "part", l_part },
-  { NULL, NULL },
+  { "close", l_close },       { "want", l_want }, { "gradient", l_gradient },
+  { "value", l_value },       { "free", l_free }, { "part", l_part },
+  { "is_mixed", l_is_mixed }, { NULL, NULL },
 };
 
 static const luaL_Reg meta[] = {

@@ -6,34 +6,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/pool.h"
-#include "kernels/kernels.h"
+#include "ops/parts.h"
 #include "ops/profile.h"
-
-#define GRAIN 16384 /* reals that are worth another thread */
 
 /* ==== sums ========================================================================= */
 
-/* to = keep to + sum of factor from[j], in this order */
-typedef struct blend {
-  df_real *to, keep, factor;
-  const df_real *from[DF_OVER_LEVELS + 1];
-  int n;
-} blend;
-
-static void blend_reals(void *context, df_int begin, df_int end) {
-  const blend *b = context;
-  const df_real *from[DF_OVER_LEVELS + 1];
-  df_real factor[DF_OVER_LEVELS + 1];
-  for (int j = 0; j < b->n; j++) from[j] = b->from[j] + begin, factor[j] = b->factor;
-  df_kernel()->mix(b->to + begin, b->keep, factor, from, b->n, end - begin);
-}
-
-static void run(blend *b, df_int count) { df_parallel(count, GRAIN, blend_reals, b); }
-
 static void carry_loss(df_over *o, double loss) {
-  int level = 0;
-  for (; o->part >> level & 1; level++) loss = (df_real)(loss + o->loss_of[level]);
+  const int level = df_part_level(o->part);
+  for (int l = 0; l < level; l++) loss = (df_real)(loss + o->loss_of[l]);
   o->loss_of[level] = loss;
 }
 
@@ -49,13 +29,14 @@ static int levels(int parts) {
 static void carry(df_over *o, int i) {
   df_over_param *q = &o->param[i];
   df_leaf *leaf = &q->param->leaf;
-  blend b = { .factor = 1 };
-  int level = 0;
+  df_blend b = { .factor = 1 };
+  const int level = df_part_level(o->part);
   if (leaf->arrived) b.from[b.n++] = df_tensor_reals(leaf->grad);
-  for (; o->part >> level & 1; level++) b.from[b.n++] = o->sum[level] + q->at;
+  for (int l = 0; l < level; l++) b.from[b.n++] = o->sum[l] + q->at;
   const bool last = o->part == o->parts - 1;
   b.to = last ? o->world->link->array(o->world->plan, i) : o->sum[level] + q->at;
-  run(&b, df_param_count(q->param));
+  const bool in_place = b.n == 1 && b.from[0] == b.to;
+  if (!in_place) df_blend_run(&b, df_param_count(q->param));
   df_tensor_release(leaf->grad);
   leaf->grad = NULL;
   leaf->arrived = false;
@@ -146,9 +127,10 @@ static void take(df_over *o, int i, double scale) {
   df_over_param *q = &o->param[i];
   df_leaf *leaf = &q->param->leaf;
   df_real *sum = df_tensor_reals(q->window);
-  blend b = { .to = sum, .keep = (df_real)scale };
-  if (q->before) b = (blend){ df_tensor_reals(q->before), 1, (df_real)scale, { sum }, 1 };
-  if (q->before || scale != 1) run(&b, df_param_count(q->param));
+  df_blend b = { .to = sum, .keep = (df_real)scale };
+  if (q->before)
+    b = (df_blend){ df_tensor_reals(q->before), 1, (df_real)scale, { sum }, 1 };
+  if (q->before || scale != 1) df_blend_run(&b, df_param_count(q->param));
   df_tensor_release(leaf->grad);
   leaf->grad = q->before ? q->before : df_tensor_retain(q->window);
   q->before = NULL;
@@ -159,13 +141,21 @@ static void take(df_over *o, int i, double scale) {
 
 /* ==== a pass ======================================================================= */
 
+/* A gradient that isn't added to others here is written where it is sent from. */
 static void begin_parameter(df_over_param *q) {
   df_leaf *leaf = &q->param->leaf;
   q->carried = false;
   q->walks = leaf->arrived ? leaf->walks : 0;
   q->before = leaf->arrived ? leaf->grad : NULL;
-  leaf->grad = NULL;
+  leaf->grad = df_tensor_retain(q->window);
   leaf->arrived = false;
+}
+
+static void let_go_of_window(df_over_param *q) {
+  df_leaf *leaf = &q->param->leaf;
+  if (leaf->grad != q->window || leaf->arrived) return;
+  df_tensor_release(leaf->grad);
+  leaf->grad = NULL;
 }
 
 static df_code free_the_sums(df_over *o) {
@@ -191,6 +181,7 @@ static df_code on_begin(void *of, double loss) {
   o->world->link->begin(o->world->plan);
   o->part = 0, o->parts = 1;
   o->loss_of[0] = loss;
+  o->together = 1;
   for (int i = 0; i < o->n; i++) begin_parameter(&o->param[i]);
   return DF_OK;
 }
@@ -207,8 +198,16 @@ static df_code make_levels(df_over *o, int n) {
 df_code df_over_begin_part(df_over *o, int k, int n, double loss) {
   o->part = k, o->parts = n;
   carry_loss(o, loss);
-  for (int i = 0; i < o->n; i++) o->param[i].carried = false;
+  for (int i = 0; i < o->n; i++) {
+    o->param[i].carried = false;
+    if (n > 1) let_go_of_window(&o->param[i]);
+  }
   return make_levels(o, levels(n));
+}
+
+df_code df_over_begin_together(df_over *o, int n, double loss) {
+  o->together = n;
+  return df_over_begin_part(o, 0, 1, loss);
 }
 
 static bool has_arrived(const df_over *o, int i) {
@@ -269,7 +268,8 @@ static void take_facts(df_over *o, double scale) {
 }
 
 static df_code sum_up(df_over *o) {
-  const double scale = 1.0 / ((double)o->parts * o->world->link->size);
+  const double parts = (double)o->parts * o->together;
+  const double scale = 1 / (parts * o->world->link->size);
   df_code code = hand_over_all(o);
   if (code == DF_OK) code = send_facts(o);
   df_profile_spent(o->tape, "gradients to ranks");

@@ -35,6 +35,7 @@ typedef struct df_over {
   df_int count;                 /* elements of a level */
   df_real *sum[DF_OVER_LEVELS]; /* 2^level parts that are done; NULL until it is needed */
   int part, parts;              /* under way, of those of this rank */
+  int together;                 /* parts of the batch in each of these */
   double loss_of[DF_OVER_LEVELS];
   double loss;  /* mean of the last batch, over all ranks */
   bool stop;    /* this rank wishes to stop */
@@ -52,5 +53,8 @@ void df_over_free(df_over *o); /* NULL is fine. Set o->tape to NULL if it is gon
 /* In a backward pass, before and after the walk of part k of n, from 0. */
 df_code df_over_begin_part(df_over *o, int k, int n, double loss);
 df_code df_over_end_part(df_over *o);
+
+/* The same before a walk of n parts together (ops/parts.h); loss is the sum of theirs. */
+df_code df_over_begin_together(df_over *o, int n, double loss);
 
 #endif

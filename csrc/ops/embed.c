@@ -7,7 +7,7 @@
 #include "kernels/kernels.h"
 #include "ops/block.h"
 #include "ops/op.h"
-#include "ops/sink.h"
+#include "ops/parts.h"
 #include "ops/stored.h"
 #include "ops/whole.h"
 
@@ -64,17 +64,28 @@ static void add_columns(void *context, df_int begin, df_int end) {
   }
 }
 
-static df_code embedding_backward(df_tape *tape, df_node *node, df_tensor *dy) {
-  (void)tape;
-  const df_tensor *index = node->keep[0];
-  df_sink s;
-  if (df_sink_open_parts(node, 0, &s) != DF_OK) return df_error_code();
-  if (!s.to) return DF_OK;
-  df_int D = dy->shape.size[dy->shape.ndim - 1];
-  addition l = { df_tensor_data(index), df_tensor_count(index), D, df_tensor_reals(dy),
-                 s.to };
+typedef struct looked_up {
+  const df_tensor *index, *dy;
+  df_int rows, table; /* rows of a part; elements of the table */
+} looked_up;
+
+static df_code rows_of_part(void *context, int part, df_real *to, df_real beta) {
+  const looked_up *of = context;
+  const df_int D = of->dy->shape.size[of->dy->shape.ndim - 1], first = part * of->rows;
+  const int64_t *index = df_tensor_data(of->index);
+  addition l = { index + first, of->rows, D, df_tensor_reals(of->dy) + first * D, to };
+  if (beta == 0) df_sink_clear(to, of->table);
   df_parallel(D, COLUMNS, add_columns, &l);
   return DF_OK;
+}
+
+static df_code embedding_backward(df_tape *tape, df_node *node, df_tensor *dy) {
+  (void)tape;
+  if (!df_wants(node, 0)) return DF_OK;
+  const df_tensor *index = node->keep[0];
+  looked_up of = { index, dy, df_tensor_count(index) / df_sink_parts(node, 0),
+                   df_sink_count(node, 0) };
+  return df_sink_by_parts(node, 0, rows_of_part, &of);
 }
 
 static df_code check_lookup(const df_tensor *index, const df_tensor *w) {
@@ -106,6 +117,7 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
                df_array_of(w, &w->shape), df_tensor_reals(y),     w };
   if (D > 0) df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
   df_note note = { .op = &op, .n = 1, .x = &w, .kept = 1, .keep = &index };
+  note.by_parts = true;
   return df_tape_note(tape, y, note);
 }
 

@@ -54,9 +54,10 @@ static void forward_row(layer *l, df_int row) {
   l->mean[row] = mean, l->rstd[row] = rstd;
 }
 
-static void forward_parts(void *context, df_int begin, df_int end) {
+static void forward_spans(void *context, df_int begin, df_int end) {
   layer *l = context;
-  for (df_int row = begin * l->at.span; row < df_norm_rows_end(&l->at, end - 1); row++)
+  const df_int behind = df_norm_rows_end(&l->at, end - 1);
+  for (df_int row = df_norm_rows_begin(&l->at, begin); row < behind; row++)
     forward_row(l, row);
 }
 
@@ -80,18 +81,19 @@ static void backward_row(const layer *l, df_int row, const df_real *h, df_real *
   k->add(dx, dx, 1, &constant, 0, C);
 }
 
-/* Adds a run of reals to the part's doubles. */
+/* Adds a run of reals to the span's doubles. */
 static void flush(double *sum, df_real *some, df_int n) {
   for (df_int i = 0; i < n; i++) sum[i] += (double)some[i], some[i] = 0;
 }
 
-static void backward_part(const layer *l, df_int part) {
-  df_int C = l->at.C, end = df_norm_rows_end(&l->at, part);
-  double *sum = l->sum + part * 2 * C;
-  df_real *some = l->scratch + part * 4 * C, *h = some + 2 * C;
+static void backward_span(const layer *l, df_int span) {
+  df_int C = l->at.C, end = df_norm_rows_end(&l->at, span);
+  double *sum = l->sum + span * 2 * C;
+  df_real *some = l->scratch + span * 4 * C, *h = some + 2 * C;
   memset(sum, 0, (size_t)C * 2 * sizeof *sum);
   memset(some, 0, (size_t)C * 2 * sizeof *some);
-  for (df_int row = part * l->at.span, done = 1; row < end; row++, done++) {
+  for (df_int row = df_norm_rows_begin(&l->at, span), done = 1; row < end;
+       row++, done++) {
     hat(h, l->x + row * C, l->mean[row], l->rstd[row], C);
     df_kernel()->add(some, some, 1, l->dy + row * C, 1, C);
     df_kernel()->product(some + C, 1, 1, l->dy + row * C, 1, h, 1, C);
@@ -101,23 +103,26 @@ static void backward_part(const layer *l, df_int part) {
   flush(sum, some, 2 * C);
 }
 
-static void backward_parts(void *context, df_int begin, df_int end) {
-  for (df_int part = begin; part < end; part++) backward_part(context, part);
+static void backward_spans(void *context, df_int begin, df_int end) {
+  for (df_int span = begin; span < end; span++) backward_span(context, span);
 }
 
 static df_code layer_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  layer l = { .at = df_norm_rows_of(node->keep[0]), .x = df_tensor_reals(node->keep[0]) };
+  const int of_w = df_sink_parts(node, 1),
+            parts = of_w > 1 ? of_w : df_sink_parts(node, 2);
+  layer l = { .at = df_norm_rows_of(node->keep[0], parts),
+              .x = df_tensor_reals(node->keep[0]) };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   l.mean = df_tensor_reals(node->keep[1]), l.rstd = l.mean + l.at.rows;
   l.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   l.dy = df_tensor_reals(dy), l.dx = s.to, l.beta = s.beta;
-  size_t sums = (size_t)(l.at.parts * 2 * l.at.C);
+  size_t sums = (size_t)(l.at.spans * 2 * l.at.C);
   l.sum = df_alloc(sums * sizeof *l.sum + 2 * sums * sizeof *l.scratch);
   if (!l.sum) return DF_MEMORY;
   l.scratch = (void *)(l.sum + sums);
-  df_norm_rows_run(&l.at, backward_parts, &l);
+  df_norm_rows_run(&l.at, backward_spans, &l);
   const df_int C = l.at.C;
   df_code code = df_norm_rows_fold(&l.at, l.sum + C, 2 * C, node, 1);
   if (code == DF_OK) code = df_norm_rows_fold(&l.at, l.sum, 2 * C, node, 2);
@@ -135,7 +140,7 @@ df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   if (df_norm_rows_check("layer_norm", "w", of[1], of[0])
       || df_norm_rows_check("layer_norm", "b", of[2], of[0]))
     return NULL;
-  layer l = { .at = df_norm_rows_of(of[0]), .x = df_tensor_reals(of[0]) };
+  layer l = { .at = df_norm_rows_of(of[0], 1), .x = df_tensor_reals(of[0]) };
   l.tiny = tiny;
   df_shape kept = { 2, { 2, l.at.rows } };
   df_tensor *y = df_result(tape, &of[0]->shape), *statistics = df_result(tape, &kept);
@@ -143,8 +148,9 @@ df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   l.y = df_tensor_reals(y);
   l.w = w ? df_tensor_reals(of[1]) : NULL, l.b = b ? df_tensor_reals(of[2]) : NULL;
   l.mean = df_tensor_reals(statistics), l.rstd = l.mean + l.at.rows;
-  df_norm_rows_run(&l.at, forward_parts, &l);
+  df_norm_rows_run(&l.at, forward_spans, &l);
   df_tensor *keep[3] = { of[0], statistics, of[1] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
+  note.by_parts = true;
   return df_tape_note(tape, y, note);
 }

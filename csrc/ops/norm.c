@@ -7,7 +7,7 @@
 #include "kernels/kernels.h"
 #include "ops/act.h"
 #include "ops/operand.h"
-#include "ops/sink.h"
+#include "ops/parts.h"
 #include "ops/stages.h"
 
 /* The coefficients of one image's channels: C each. */
@@ -334,24 +334,34 @@ static void apply_back(void *op, const df_stage_part *part) {
   if (n->dx) df_stage_each(&n->s, op, part, apply_back_block);
 }
 
-/* dw (which 1) or db (which 0): the sums of all images, in order. */
-static df_code sum_images(const norm *n, df_node *node, int operand, int which) {
-  df_sink s;
-  if (df_sink_open(node, operand, &s) != DF_OK) return df_error_code();
-  if (!s.to) return DF_OK;
-  for (df_int c = 0; c < n->s.C; c++) {
+static void take(const df_sink *s, df_int at, double value) {
+  if (s->beta != 0) value += (double)(s->beta * s->to[at]);
+  s->to[at] = (df_real)value;
+}
+
+/* dw (which 1) or db (which 0): the sums of a part's images, in order. */
+typedef struct images {
+  const norm *n;
+  int which;
+  df_int count; /* images in a part */
+} images;
+
+static df_code sum_images(void *context, int part, df_real *to, df_real beta) {
+  const images *of = context;
+  const norm *n = of->n;
+  const df_int first = part * of->count, C = n->s.C;
+  for (df_int c = 0; c < C; c++) {
     double total = 0;
-    for (df_int i = 0; i < n->s.B; i++)
-      total += scaled(n, i, c) * df_stage_sums(&n->s, i, 0)[which * n->s.C + c];
-    if (s.beta != 0) total += (double)(s.beta * s.to[c]);
-    s.to[c] = (df_real)total;
+    for (df_int i = first; i < first + of->count; i++)
+      total += scaled(n, i, c) * df_stage_sums(&n->s, i, 0)[of->which * C + c];
+    take(&(df_sink){ to, beta }, c, total);
   }
   return DF_OK;
 }
 
-static void take(const df_sink *s, df_int at, double value) {
-  if (s->beta != 0) value += (double)(s->beta * s->to[at]);
-  s->to[at] = (df_real)value;
+static df_code to_affine(const norm *n, df_node *node, int operand, int which) {
+  images of = { n, which, n->s.B / df_sink_parts(node, operand) };
+  return df_sink_by_parts(node, operand, sum_images, &of);
 }
 
 /* ds and dt of each image. */
@@ -411,8 +421,8 @@ static df_code group_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) 
   bool apart = n.dx && n.beta != 0 && makes_dz(&n); /* dz can't stay in dx */
   if (!df_stages_open(&n.s, ROWS)) return DF_MEMORY;
   df_stages_run(&n.s, &back, &n, apart ? n.s.P * n.s.C : 0);
-  df_code code = sum_images(&n, node, WEIGHT, 1);
-  if (code == DF_OK) code = sum_images(&n, node, BIAS, 0);
+  df_code code = to_affine(&n, node, WEIGHT, 1);
+  if (code == DF_OK) code = to_affine(&n, node, BIAS, 0);
   if (code == DF_OK) code = modulation_back(&n, node, MODULATION);
   df_stages_close(&n.s);
   return code;
@@ -514,5 +524,6 @@ df_tensor *df_group_norm(df_tape *tape, const df_normed *operands,
   if (!write_to(y, &n, &forward)) return NULL;
   df_note note = { .op = &op, .n = STATISTICS, .x = of, .kept = KEPT, .keep = of };
   note.data = &k, note.size = sizeof k, note.remake = group_norm_remake;
+  note.by_parts = true;
   return df_tape_note(tape, y, note);
 }

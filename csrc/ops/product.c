@@ -7,8 +7,8 @@
 #include "ops/inside.h"
 #include "ops/op.h"
 #include "ops/operand.h"
+#include "ops/parts.h"
 #include "ops/record.h"
-#include "ops/sink.h"
 #include "ops/stored.h"
 
 /* ==== weights ======================================================================= */
@@ -126,7 +126,7 @@ static df_image image_of(const df_tensor *x, const df_conv *c) {
 
 static use use_of(const df_tape *tape, df_tensor *w) {
   const df_record *r = df_tape_innermost(tape);
-  return (use){ df_is_learnt(tape, w), r && r->part };
+  return (use){ df_is_learnt(tape, w), r && r->parts == 1 };
 }
 
 df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
@@ -180,21 +180,48 @@ df_code df_product_rows(df_tape *tape, df_tensor *room, const df_tensor *x, df_t
 **   dadd        = dy                                     in conv2d.c
 ** Linear has one pixel to a row: y = x w^T + b, db = sum(dy), dw = dy^T x, dx = dy w. */
 
-static df_code to_bias(df_node *node, const df_conv *c, const df_tensor *dy) {
-  df_shape shape = { .ndim = 1, .size = { c->K } };
-  df_sink db;
-  if (df_sink_open(node, 2, &db) != DF_OK) return df_error_code();
-  if (!db.to) return DF_OK;
-  return df_reduce_to(db.to, db.beta, &shape, df_tensor_reals(dy), &dy->shape);
+/* The gradients of w and b are sums over the batch, whose parts are images, or rows. */
+typedef struct summed {
+  df_conv part;
+  df_image x;            /* images of part 0 */
+  df_int x_step, pixels; /* from a part to the next: reals of x, pixels of y */
+  const df_real *dy;
+} summed;
+
+static summed summed_of(const df_node *node, const df_conv *c, const df_tensor *dy,
+                        int parts) {
+  summed s = { .part = *c, .x = image_of(node->keep[0], c), .dy = df_tensor_reals(dy) };
+  if (c->B > 1) {
+    s.part.B = s.x.B = c->B / parts;
+    s.x_step = s.x.B * s.x.image;
+  } else if (parts > 1) {
+    s.part.W = s.part.Q = s.x.W = c->W / parts;
+    s.x_step = s.x.line = s.x.image = s.x.W * c->C;
+  }
+  s.pixels = s.part.B * s.part.P * s.part.Q;
+  return s;
 }
 
-static df_code to_weights(df_node *node, const df_conv *c, const df_tensor *dy) {
-  df_sink dw;
-  if (df_sink_open(node, 1, &dw) != DF_OK) return df_error_code();
-  if (!dw.to) return DF_OK;
-  df_image x = image_of(node->keep[0], c);
-  const df_algorithm *a = df_conv_choose(c, DF_WEIGHT, x.form);
-  return a->weight(c, dw.to, dw.beta != 0, &x, df_tensor_reals(dy));
+static df_code bias_of_part(void *context, int part, df_real *to, df_real beta) {
+  const summed *s = context;
+  const df_int K = s->part.K;
+  df_shape shape = { .ndim = 1, .size = { K } }, rows = { 2, { s->pixels, K } };
+  return df_reduce_to(to, beta, &shape, s->dy + part * s->pixels * K, &rows);
+}
+
+static df_code weights_of_part(void *context, int part, df_real *to, df_real beta) {
+  const summed *s = context;
+  df_image x = s->x;
+  x.at += part * s->x_step;
+  const df_algorithm *a = df_conv_choose(&s->part, DF_WEIGHT, x.form);
+  return a->weight(&s->part, to, beta != 0, &x, s->dy + part * s->pixels * s->part.K);
+}
+
+static df_code to_sum(df_node *node, int operand, const df_conv *c, const df_tensor *dy,
+                      df_part_work *work) {
+  if (!df_wants(node, operand)) return DF_OK;
+  summed s = summed_of(node, c, dy, df_sink_parts(node, operand));
+  return df_sink_by_parts(node, operand, work, &s);
 }
 
 static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
@@ -204,7 +231,7 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   if (!dx.to) return DF_OK;
   const df_algorithm *a = df_conv_choose(c, DF_DATA, DF_ROWS);
   packed p;
-  const use of = { df_wants(node, 1), node->record->part };
+  const use of = { df_wants(node, 1), node->record->parts == 1 };
   df_code code = open_packed(tape, node->keep[1], c, &a->back, of, &p);
   if (code != DF_OK) return code;
   const df_real *from = df_tensor_reals(dy);
@@ -216,8 +243,8 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
 
 df_code df_product_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_conv *c = node->data;
-  df_code code = to_bias(node, c, dy);
-  if (code == DF_OK) code = to_weights(node, c, dy);
+  df_code code = to_sum(node, 2, c, dy, bias_of_part);
+  if (code == DF_OK) code = to_sum(node, 1, c, dy, weights_of_part);
   df_node_let_go(node, 0); /* x, before dx is allocated */
   return code == DF_OK ? to_data(tape, node, c, dy) : code;
 }

@@ -77,10 +77,21 @@ static df_node *new_node(df_record *r, const df_note *note) {
   return node;
 }
 
+/* A parameter is about to be read. Its gradient is cut by parts in one op alone. */
+static void note_parameter(df_record *r, const df_tensor *x, const df_note *note) {
+  if (r->parts > 1) r->mixed |= !note->by_parts || x->record == r->serial;
+}
+
+/* Each part has as many rows. */
+static bool has_parts(const df_record *r, const df_tensor *y) {
+  return r->parts < 2 || (y->shape.ndim > 0 && y->shape.size[0] % r->parts == 0);
+}
+
 static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   for (int i = 0; i < note->n; i++) {
     df_tensor *x = note->x[i];
     bool tracked = x && df_record_tracks(r, x);
+    if (tracked && x->leaf) note_parameter(r, x, note);
     node->slot[i] = tracked ? df_record_slot(r, x, x->leaf != NULL) : -1;
     if (tracked && node->slot[i] < 0) return false;
   }
@@ -103,11 +114,12 @@ df_code df_record_add(df_record *r, df_tensor *y, const df_note *note) {
     free_node(node);
     return DF_MEMORY;
   }
+  r->mixed |= note->by_parts && !has_parts(r, y);
   y->record = r->serial;
   y->slot = node->y = slot;
   if (note->remake) r->slots[slot].maker = (long)r->n_nodes;
   if ((note->always || !note->op->backward) && r->opaque < 0)
-    r->opaque = (long)r->n_nodes;
+    r->opaque = (long)r->n_nodes, r->mixed |= r->parts > 1;
   for (int i = 0; i < node->kept; i++) reads(r, node->made[i]);
   r->nodes[r->n_nodes++] = node;
   return DF_OK;

@@ -38,8 +38,11 @@ struct df_record {
   /* the node being undone has written to a sink, so it can't be undone again */
   bool touched;
   bool depends; /* a record around it tracks a value used here: no second derivatives */
-  bool part;    /* a part of a batch: its walk within another one is whole in itself */
-  long opaque;  /* the first node whose undoing may walk other records, or -1 */
+  /* Parts of a batch in it, or 0. With parts, its walk within another one is whole in
+  ** itself. */
+  int parts;
+  bool mixed;  /* gradients of several parts can't be told apart */
+  long opaque; /* the first node whose undoing may walk other records, or -1 */
   df_node **nodes;
   size_t n_nodes, nodes_room;
   df_slot *slots;

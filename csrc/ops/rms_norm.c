@@ -33,9 +33,10 @@ static void forward_row(rms *r, df_int row) {
   r->scale[row] = scale;
 }
 
-static void forward_parts(void *context, df_int begin, df_int end) {
+static void forward_spans(void *context, df_int begin, df_int end) {
   rms *r = context;
-  for (df_int row = begin * r->at.span; row < df_norm_rows_end(&r->at, end - 1); row++)
+  const df_int behind = df_norm_rows_end(&r->at, end - 1);
+  for (df_int row = df_norm_rows_begin(&r->at, begin); row < behind; row++)
     forward_row(r, row);
 }
 
@@ -56,12 +57,13 @@ static void backward_row(const rms *r, df_int row, const df_real *h, df_real *g)
   k->mix(r->dx + row * C, r->beta, c, term, 2, C);
 }
 
-static void backward_part(const rms *r, df_int part) {
+static void backward_span(const rms *r, df_int span) {
   df_int C = r->at.C;
-  double *dw = r->dw + part * C;
-  df_real *h = r->row + part * 2 * C;
+  double *dw = r->dw + span * C;
+  df_real *h = r->row + span * 2 * C;
   memset(dw, 0, (size_t)C * sizeof *dw);
-  for (df_int row = part * r->at.span; row < df_norm_rows_end(&r->at, part); row++) {
+  const df_int behind = df_norm_rows_end(&r->at, span);
+  for (df_int row = df_norm_rows_begin(&r->at, span); row < behind; row++) {
     const df_real *dy = r->dy + row * C;
     df_kernel()->mul(h, r->x + row * C, 1, r->scale + row, 0, C);
     for (df_int c = 0; c < C; c++) dw[c] += (double)dy[c] * (double)h[c];
@@ -69,23 +71,24 @@ static void backward_part(const rms *r, df_int part) {
   }
 }
 
-static void backward_parts(void *context, df_int begin, df_int end) {
-  for (df_int part = begin; part < end; part++) backward_part(context, part);
+static void backward_spans(void *context, df_int begin, df_int end) {
+  for (df_int span = begin; span < end; span++) backward_span(context, span);
 }
 
 static df_code rms_norm_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   (void)tape;
-  rms r = { .at = df_norm_rows_of(node->keep[0]), .x = df_tensor_reals(node->keep[0]) };
+  rms r = { .at = df_norm_rows_of(node->keep[0], df_sink_parts(node, 1)),
+            .x = df_tensor_reals(node->keep[0]) };
   df_sink s;
   if (df_sink_open(node, 0, &s) != DF_OK) return df_error_code();
   r.scale = df_tensor_reals(node->keep[1]);
   r.w = node->keep[2] ? df_tensor_reals(node->keep[2]) : NULL;
   r.dy = df_tensor_reals(dy), r.dx = s.to, r.beta = s.beta;
-  size_t sums = (size_t)(r.at.parts * r.at.C);
+  size_t sums = (size_t)(r.at.spans * r.at.C);
   r.dw = df_alloc(sums * sizeof *r.dw + 2 * sums * sizeof *r.row);
   if (!r.dw) return DF_MEMORY;
   r.row = (void *)(r.dw + sums);
-  df_norm_rows_run(&r.at, backward_parts, &r);
+  df_norm_rows_run(&r.at, backward_spans, &r);
   df_code code = df_norm_rows_fold(&r.at, r.dw, r.at.C, node, 1);
   df_free(r.dw);
   return code;
@@ -99,15 +102,16 @@ df_tensor *df_rms_norm(df_tape *tape, df_tensor *x, df_tensor *w, double tiny) {
   if (!x || !df_all_dense(tape, of, 2)
       || df_norm_rows_check("rms_norm", "w", of[1], of[0]) != DF_OK)
     return NULL;
-  rms r = { .at = df_norm_rows_of(of[0]), .x = df_tensor_reals(of[0]) };
+  rms r = { .at = df_norm_rows_of(of[0], 1), .x = df_tensor_reals(of[0]) };
   r.tiny = tiny;
   df_tensor *y = df_result(tape, &of[0]->shape);
   df_tensor *scale = df_result(tape, &(df_shape){ 1, { r.at.rows } });
   if (!y || !scale) return NULL;
   r.y = df_tensor_reals(y), r.scale = df_tensor_reals(scale);
   r.w = w ? df_tensor_reals(of[1]) : NULL;
-  df_norm_rows_run(&r.at, forward_parts, &r);
+  df_norm_rows_run(&r.at, forward_spans, &r);
   df_tensor *keep[3] = { of[0], scale, of[1] };
   df_note note = { .op = &op, .n = 2, .x = of, .kept = 3, .keep = keep };
+  note.by_parts = true;
   return df_tape_note(tape, y, note);
 }

@@ -65,7 +65,7 @@ df_code df_sink_open(df_node *node, int i, df_sink *sink) {
   return code;
 }
 
-static df_int slot_count(const df_node *node, int i) {
+df_int df_sink_count(const df_node *node, int i) {
   return df_shape_count(&node->record->slots[node->slot[i]].shape);
 }
 
@@ -88,11 +88,14 @@ static void clear_reals(void *context, df_int begin, df_int end) {
   memset(a->to + begin, 0, (size_t)(end - begin) * sizeof(df_real));
 }
 
+void df_sink_clear(df_real *to, df_int count) {
+  df_parallel(count, GRAIN, clear_reals, &(arrival){ .to = to });
+}
+
 df_code df_sink_open_parts(df_node *node, int i, df_sink *sink) {
   df_code code = df_sink_open(node, i, sink);
   if (code != DF_OK || !sink->to) return code;
-  if (sink->beta == 0)
-    df_parallel(slot_count(node, i), GRAIN, clear_reals, &(arrival){ .to = sink->to });
+  if (sink->beta == 0) df_sink_clear(sink->to, df_sink_count(node, i));
   sink->beta = 1;
   return DF_OK;
 }
@@ -101,7 +104,7 @@ df_code df_sink_pass(df_node *node, int i, df_tensor *g) {
   if (!df_wants(node, i)) return DF_OK;
   if (!g) return df_error_code();
   df_slot *s = &node->record->slots[node->slot[i]];
-  if (df_tensor_count(g) != slot_count(node, i))
+  if (df_tensor_count(g) != df_sink_count(node, i))
     return df_fail(DF_MISUSE,
                    "backward of %s: a gradient %s for argument %d, which is %s",
                    node->op->name, df_tensor_text(g), i + 1, df_shape_text(&s->shape));

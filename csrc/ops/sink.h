@@ -27,6 +27,11 @@ typedef struct df_sink {
 /* True if the gradient of operand i is wanted. */
 bool df_wants(const df_node *node, int i);
 
+/* The elements of operand i, whose gradient is wanted. */
+df_int df_sink_count(const df_node *node, int i);
+
+void df_sink_clear(df_real *to, df_int count); /* zeros, over the pool */
+
 /* Opens the sink of operand i, which is then written to once, all elements of it. */
 df_code df_sink_open(df_node *node, int i, df_sink *sink);
 

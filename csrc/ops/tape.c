@@ -65,7 +65,9 @@ void df_record_free(df_tape *tape, df_record *record) {
   df_free(record);
 }
 
-void df_record_part(df_record *record) { record->part = true; }
+void df_record_part(df_record *record, int parts) { record->parts = parts; }
+
+bool df_record_is_mixed(const df_record *record) { return record->mixed; }
 
 df_code df_tape_push(df_tape *tape, df_record *record) {
   if (!df_room((void **)&tape->stack, tape->depth, &tape->stack_room, sizeof record))

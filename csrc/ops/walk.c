@@ -27,7 +27,7 @@ static void tell(const df_record *r, size_t i) {
   const df_follower *all = r->reached->followers;
   const df_node *node = r->nodes[i];
   for (const df_follower *f = all; f; f = f->next) f->between(f->of);
-  if (!all || (r->within && !r->part)) return;
+  if (!all || (r->within && r->parts == 0)) return;
   if (r->opaque >= 0 && r->opaque < (long)i) return;
   for (int k = 0; k < node->n; k++) {
     const df_slot *s = node->slot[k] >= 0 ? &r->slots[node->slot[k]] : NULL;

@@ -118,16 +118,22 @@ end
 
 -- The loss, its details and the inputs. These are made while the loss is recorded, since what makes them may be
 -- trained too.
-local function loss_of(self, x0, given)
-  local inputs = self.inputs and self.inputs(self.batches)
+local function loss_of_inputs(self, x0, given)
+  local inputs = self.inputs(self.batches)
   local loss, details = self.objective(self.model, x0, conditions.with(given, { inputs = inputs }))
   return loss, details, inputs
+end
+
+-- Over ranks an objective that is recorded itself may run once for several pieces.
+local function record_loss(self, x0, given)
+  if self.inputs then return gradient.record(loss_of_inputs, self, x0, given) end
+  return gradient.record(self.objective, self.model, x0, given)
 end
 
 local function one_step(self, state, step, x0, class, eps)
   if not networks.takes_class(self.model) then class = nil end -- a labelled set, but an unconditional network
   local lr, given = self.opt.lr, { class = class, eps = eps }
-  local fine, loss, details, inputs = fail.pcall(gradient.record, loss_of, self, x0, given)
+  local fine, loss, details, inputs = fail.pcall(record_loss, self, x0, given)
   if not fine then
     check_batch(step, x0)
     error(loss, 0)

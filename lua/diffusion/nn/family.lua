@@ -94,7 +94,7 @@ local function packed(net, config, state, frozen, facts)
     if not found then return nil, message end
     state = found
   elseif state then model.check_state(net.core, state) end
-  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs,
+  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs, by_samples = true,
     adopt = frozen and state or nil, give = not frozen and state or nil }))
 end
 

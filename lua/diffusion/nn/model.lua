@@ -43,6 +43,11 @@ function model.has_parameters(value)
   return object.is(value, models) or adapters ~= nil and object.is(value, adapters)
 end
 
+--- Whether each sample of a batch goes through a model by itself, as in the networks that come with the library.
+---@param value any
+---@return boolean
+function model.is_by_samples(value) return model.is_model(value) and private[value].by_samples == true end
+
 --- Raises for adapters, and averages of them, where a network's weights are expected. Warns if the
 --- network has adapters that are not in its weights.
 ---@param where string the caller, for messages
@@ -550,6 +555,7 @@ end
 ---@param facts table {config = what config() returns, inputs = those of a network written as a list,
 ---  adopt, give = tensors by name; sample_dims = dimensions of a sample, classes = their number,
 ---  class_form = "number" or "vector", timed = false if the second argument of a module's call isn't t,
+---  by_samples = true if each sample of a batch goes through by itself,
 ---  stored = function(model, state, config) -> both as a file holds them}
 ---@return diffusion.model
 function model.pack(root, facts)
@@ -557,7 +563,7 @@ function model.pack(root, facts)
   own.root, own.layers, own.home = root, layers, fail.call(core.home, layers)
   own.config = facts.config or { kind = "module", name = module.title(root) }
   own.classes, own.class_form = facts.classes or own.config.classes, facts.class_form
-  own.stored = facts.stored
+  own.stored, own.by_samples = facts.stored, facts.by_samples
   if facts.timed == false then own.timed = false end
   own.sample_dims = facts.sample_dims or own.config.image and 3 or own.config.dim and 1 or nil
   local fine, why = pcall(start, own.home, facts.adopt or {}, facts.give or {})

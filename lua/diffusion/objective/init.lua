@@ -20,6 +20,7 @@ local rule = require "diffusion.rule"
 local legible = require "diffusion.legible"
 local samples = require "diffusion.samples"
 local precondition = require "diffusion.precondition"
+local models = require "diffusion.nn.model"
 local trained = require "diffusion.nn.trained"
 local times = require "diffusion.objective.times"
 local weightings = require "diffusion.objective.weighting"
@@ -90,7 +91,7 @@ end
 
 -- If the loss isn't finite, the data is checked before the network.
 local function check_finite(loss, x0)
-  local value = loss:item()
+  local value = loss:detach():mean():item()
   local fault = value - value ~= 0 and batches.fault(x0)
   if fault then fail.raise("objective: %s; the data makes the loss %g, whatever the network", fault, value) end
 end
@@ -122,9 +123,36 @@ local function call(self, model, x0, given)
   local per_sample, term = weighted_error(self, model, x0, xt, eps, t, conditioned)
   if law.learn and core.recording() then deal.learn(law.learn, t:totable(), per_sample:detach():totable()) end
   if share then per_sample = per_sample * share end
-  local loss = guard:keep(per_sample:mean(), t, eps, xt, per_sample, term)
+  local loss = guard:keep(deal.mean(per_sample), t, eps, xt, per_sample, term)
   check_finite(loss, x0)
   return loss, { t = t, eps = eps, xt = xt, per_sample = per_sample, vlb = term }
+end
+
+-- ==== several pieces at once ==============================================================
+
+local function has_rows(x, B) return core.is_tensor(x) and x:dim() > 0 and x:size(1) == B end
+
+local function all_have_rows(B, ...)
+  for i = 1, select("#", ...) do
+    local x = select(i, ...)
+    if x ~= nil and not has_rows(x, B) then return false end
+  end
+  return true
+end
+
+local function inputs_have_rows(inputs, B)
+  for _, x in pairs(inputs or {}) do
+    if not has_rows(x, B) then return false end
+  end
+  return true
+end
+
+-- Whether the loss of each sample depends on that sample alone, and all arguments are of B samples.
+local function is_by_samples(self, B, model, x0, given)
+  local o = type(given) == "table" and given or {}
+  return models.is_by_samples(model) and private[self].times.by_samples == true
+    and type(self.weighting) ~= "function" and self.self_condition == 0
+    and has_rows(x0, B) and all_have_rows(B, o.class, o.eps) and inputs_have_rows(o.inputs, B)
 end
 
 -- ==== looking at it ===========================================================================
@@ -292,7 +320,9 @@ local function objective(options)
   o.error, own.measure = errors.resolve(o.error)
   check_bound(o, own)
   check_noise(o, own.times)
-  return object.new(class, own, o)
+  local made = object.new(class, own, o)
+  deal.by_samples[made] = function(...) return is_by_samples(made, ...) end
+  return made
 end
 
 return { objective = objective }

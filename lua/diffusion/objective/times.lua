@@ -3,6 +3,7 @@
 --               sample's weight, {B}
 --   points()    the law of the loss's mean as t and their probabilities, two lists, for the floor
 --   whole       true if t are whole numbers
+--   by_samples  true if each t is drawn by itself.
 -- Laws of real t reach from 1 to T, or to the last t with signal if they are laws of sigma. A t
 -- outside is set to the nearer end.
 local core = require "diffusion.core"
@@ -50,6 +51,7 @@ local function placed(random, spread, place)
     return t
   end
   return {
+    by_samples = true,
     draw = function(B) return core.tensor(all(random({ B }):totable())) end,
     points = function()
       local list, p = spread()
@@ -92,7 +94,8 @@ end
 
 local function uniform(process)
   local T = process.T
-  return { whole = true, points = every(T), draw = function(B) return core.randint(1, T, { B }) end }
+  local function draw(B) return core.randint(1, T, { B }) end
+  return { whole = true, by_samples = true, points = every(T), draw = draw }
 end
 
 -- One t from each of B equal parts of 1..T, in order. This adds no order to shuffled batches.

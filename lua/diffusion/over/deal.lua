@@ -12,6 +12,10 @@ deal.now = nil
 --- Sums of gradients under way, by the parameter buffers of their models (over/training).
 deal.holders = setmetatable({}, { __mode = "k" })
 
+--- Functions for d.record that can compute each sample of a batch by itself. by_samples[fn] is test(rows, model, x0,
+--- ...). It tells whether this holds for these arguments, of so many samples. Such a function calls deal.mean.
+deal.by_samples = setmetatable({}, { __mode = "k" })
+
 local outer -- the random counters outside of deals
 
 -- The finaliser of splitmix64 (Steele et al. 2014).
@@ -107,6 +111,27 @@ end
 --- The random counters for a checkpoint: those outside of deals.
 ---@return integer[]
 function deal.random_state() return outer or core.random_state() end
+
+local Cut = { __close = function(cut) cut.now.cut = nil end }
+
+--- Until it is closed, deal.mean gives the mean of each piece of this deal.
+---@param now table
+---@return table
+function deal.cut(now)
+  now.cut = true
+  return setmetatable({ now = now }, Cut)
+end
+
+--- The mean of the losses of samples, {B}, or in deal.cut those of the pieces, {pieces}.
+---@param losses diffusion.tensor
+---@return diffusion.tensor
+function deal.mean(losses)
+  local now, list = deal.now, {}
+  if not (now and now.cut) then return losses:mean() end
+  local size = losses:size(1) // now.pieces
+  for k = 1, now.pieces do list[k] = losses:narrow(1, (k - 1) * size + 1, size):mean():view { 1 } end
+  return core.ops.cat(list, 1)
+end
 
 --- Tells what a batch's losses were to a function (t, losses). In a deal it gets those of all ranks, in the order of
 --- the whole batch, once all pieces are done.

@@ -4,6 +4,8 @@
 local core = require "diffusion.core"
 local deal = require "diffusion.over.deal"
 local fail = require "diffusion.fail"
+local sums = require "diffusion.over.sums"
+local together = require "diffusion.over.together"
 
 local pieces = {}
 
@@ -67,42 +69,14 @@ end
 
 -- ==== joining results =====================================================================
 
--- Adds neighbours, then pairs of them, and so on: the order in which ranks add.
-local function in_tree(list, add)
-  while #list > 1 do
-    local pairs_of = {}
-    for i = 1, #list, 2 do pairs_of[#pairs_of + 1] = add(list[i], list[i + 1]) end
-    list = pairs_of
-  end
-  return list[1]
-end
-
-local function mean_of(list)
-  local n = #list
-  local sum = in_tree(list, function(a, b) return a + b end)
-  local whole = math.type(sum) == "integer" and sum % n == 0
-  return whole and sum // n or sum / n
-end
-
 -- The mean of tensors of one number. Whole numbers stay whole if they are equal.
 local function mean_of_tensors(list)
   local first, alike = list[1], true
-  if first:dtype() == core.real then return mean_of(list) end
+  if first:dtype() == core.real then return sums.mean(list) end
   for _, x in ipairs(list) do alike = alike and x:equal(first) end
   if alike then return first end
   for k, x in ipairs(list) do list[k] = x:to(core.real) end
-  return mean_of(list)
-end
-
--- Each holder's sum of gradients: fn(sum). Those of models that are garbage may be gone already.
-local function each_sum(fn)
-  local seen = {}
-  for _, holder in next, deal.holders do
-    if holder.core and holder.core:is_open() and not seen[holder] then
-      seen[holder] = true
-      fn(holder.core)
-    end
-  end
+  return sums.mean(list)
 end
 
 -- The backward pass of one piece's loss. Recomputed
@@ -110,19 +84,14 @@ end
 local function walk_piece(dy, losses, k)
   local loss = losses[k]
   local value = loss:detach():item()
-  each_sum(function(sum) sum:begin_part(k, #losses, value) end)
+  sums.each(function(sum) sum:begin_part(k, #losses, value) end)
   local shown <close> = show(losses.batch, k) -- luacheck: ignore 211
   fail.call(loss.backward, loss, nil, dy)
-  each_sum(function(sum) sum:end_part() end)
+  sums.each(function(sum) sum:end_part() end)
 end
 
 -- The backward pass of a joined loss. Each piece's begins with the gradient of the loss, as it would alone.
 local function walk(dy, losses)
-  if losses.walked then
-    fail.raise("backward: the records of %d pieces are gone after one pass, also with keep; record the loss again, or "
-      .. "give as many pieces as ranks", #losses)
-  end
-  losses.walked = true
   for k = 1, #losses do walk_piece(dy, losses, k) end
 end
 
@@ -131,8 +100,7 @@ local function joined_loss(batch, losses)
   local values = {}
   losses.batch = batch
   for k, loss in ipairs(losses) do values[k] = loss:detach() end
-  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
-  return core.note_guest(mean_of(values):clone(), true, walk, losses)
+  return sums.joined_loss(values, walk, losses)
 end
 
 -- A loss may also have the shape [1], unless that is the shape of a row for each sample.
@@ -167,14 +135,14 @@ function joined(batch, list, records)
   local first = list[1]
   if core.is_tensor(first) then return joined_tensors(batch, list, records) end
   if is_plain(first) then return joined_tables(batch, list, records) end
-  return type(first) == "number" and mean_of(list) or first
+  return type(first) == "number" and sums.mean(list) or first
 end
 
 -- ==== recording ===========================================================================
 
 local function check_summed()
   local any = false
-  each_sum(function() any = true end)
+  sums.each(function() any = true end)
   if any then return end
   fail.raise("record: the batch is cut over ranks, but no optimiser sums gradients over them; make it by "
     .. "d.adamw(model, { over = mpi })")
@@ -196,7 +164,7 @@ local function run_piece(batch, k, state, fn, args)
   local shown <close> = show(batch, k) -- luacheck: ignore 211
   core.set_random_state(state)
   local record <close> = core.record_open "leaves"
-  record:part()
+  record:part(1)
   return record, table.pack(fn(table.unpack(own, 1, own.n)))
 end
 
@@ -229,6 +197,23 @@ local function then_tell(now, ...)
   return ...
 end
 
+-- The pieces one by one.
+local function record_pieces(batch, fn, ...)
+  local records, results = run_pieces(batch, fn, table.pack(...))
+  return joined_results(batch, records, results)
+end
+
+-- Together if that can be, else one by one with the same draws.
+local function record_several(now, batch, fn, ...)
+  if together.may(now, fn, ...) then
+    local state = core.random_state()
+    local loss, details = together.record(now, fn, ...)
+    if loss then return loss, details end
+    core.set_random_state(state)
+  end
+  return record_pieces(batch, fn, ...)
+end
+
 --- d.record in a deal.
 ---@param fn function
 ---@param ... any
@@ -238,8 +223,7 @@ function pieces.record(fn, ...)
   check_summed()
   local batch = batch_of(now)
   if batch.pieces == 1 then return then_tell(now, record_one(batch, fn, ...)) end
-  local records, results = run_pieces(batch, fn, table.pack(...))
-  return then_tell(now, joined_results(batch, records, results))
+  return then_tell(now, record_several(now, batch, fn, ...))
 end
 
 return pieces
