@@ -190,7 +190,8 @@ typedef struct summed {
 
 static summed summed_of(const df_node *node, const df_conv *c, const df_tensor *dy,
                         int parts) {
-  summed s = { .part = *c, .x = image_of(node->keep[0], c), .dy = df_tensor_reals(dy) };
+  summed s = { .part = *c, .dy = df_tensor_reals(dy) };
+  if (node->keep[0]) s.x = image_of(node->keep[0], c); /* else w gets no gradient */
   if (c->B > 1) {
     s.part.B = s.x.B = c->B / parts;
     s.x_step = s.x.B * s.x.image;
