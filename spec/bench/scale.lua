@@ -168,7 +168,7 @@ local function plot(path)
       series[#series + 1] = { ("%s, %s"):format(w.name, link.name), d.tensor(y) }
     end
   end
-  return d.plot.lines(series, { file = path, title = "efficiency against log2 of the ranks" })
+  return d.plot.lines(series, { file = path, title = "efficiency", xlabel = "log2 of the ranks" })
 end
 
 print_against_real()

@@ -40,6 +40,8 @@ local function has_place(points, logy)
   return false
 end
 
+local LEGEND <const> = 4 -- a longer legend goes below the axes, since it would cover lines
+
 local function drawn_lines(series, o)
   local lines, curves, drawn = { "set grid lc rgb '#dddddd'" }, {}, false
   for i, s in ipairs(series) do
@@ -52,6 +54,7 @@ local function drawn_lines(series, o)
   if o.xlabel then lines[#lines + 1] = "set xlabel " .. gnuplot.quoted(o.xlabel) end
   if o.ylabel then lines[#lines + 1] = "set ylabel " .. gnuplot.quoted(o.ylabel) end
   if o.logy then lines[#lines + 1] = "set logscale y" end
+  if #series > LEGEND then lines[#lines + 1] = "set key below" end
   lines[#lines + 1] = "plot " .. table.concat(curves, ", ")
   return gnuplot.run(lines, o)
 end
