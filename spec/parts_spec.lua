@@ -17,7 +17,7 @@ end
 -- these rows.
 local function together(model, parts, run)
   local record <close> = core.record_open "leaves"
-  record:part(parts)
+  record:part(parts, B)
   local y, list = run(1, B), {}
   for k = 1, parts do list[k] = y:narrow(1, (k - 1) * B // parts + 1, B // parts):square():mean():view { 1 } end
   local losses = core.ops.cat(list, 1)
@@ -119,5 +119,9 @@ describe("a record of parts", function()
     local twice, again = stack(shared, shared), stack(nn.recompute(nn.linear(4, 4)))
     assert.is_true(is_mixed(twice, function() return twice(x) end))
     assert.is_true(is_mixed(again, function() return again(x) end))
+    local table_of_places = d.network { inputs = { { "x", shape = { "N", B, 4 } } },
+      build = function(net) return net:positions("table", net.x, { rows = B }) end }
+    local one = x:view { 1, B, 4 }
+    assert.is_true(is_mixed(table_of_places, function() return table_of_places(one):view { B, 4 } end))
   end)
 end)

@@ -2,7 +2,7 @@
 local child = dofile "spec/support/child.lua"
 local ranks = dofile "spec/support/ranks.lua"
 
-local absence, folder = ranks.absence(), nil
+local absence, folder, digests = ranks.absence(), nil, {}
 setup(function() folder = child.folder() end)
 teardown(function() child.remove(folder) end)
 
@@ -14,11 +14,11 @@ end
 -- times the objective ran for all pieces at once.
 local script = [[
 local d = require "diffusion"
-local core, deal = require "diffusion.core", require "diffusion.over.deal"
-local times, cut = 0, deal.cut
-function deal.cut(...)
+local core, together = require "diffusion.core", require "diffusion.over.together"
+local times, record = 0, together.record
+function together.record(...)
   times = times + 1
-  return cut(...)
+  return record(...)
 end
 
 local function step(model, run, x, class, pieces)
@@ -61,7 +61,7 @@ end
 
 local function succeed(text)
   child.write(folder .. "/script.lua", script .. text)
-  local out, code = ranks.run(1, folder .. "/script.lua")
+  local out, code = ranks.run(1, folder .. "/script.lua", { folder })
   assert(code == 0, out)
 end
 
@@ -107,6 +107,77 @@ assert(compare(own, {}, points, nil, 4) == 0)]]
 local model = unet { recompute = true }
 assert(compare(model, {}, x, class, 4) == 1)
 assert(compare(model, {}, x, class, 4) == 0)]]
+  end)
+
+  test("are not those of tensors from outside of the batch", function()
+    for _, n in ipairs { 1, 2 } do
+      child.write(folder .. "/script.lua", script .. [[
+local mlp, fixed, last = d.mlp { dim = 2, hidden = 16, depth = 1 }, d.randn({ 16, 2 }, { seed = 9 }), nil
+local opt = d.adamw(mlp, { lr = 1e-2, over = d.mpi })
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine {}, predict = "v" } }
+for step, x0 in d.data.set { x = d.randn({ 64, 2 }, { seed = 5 }) }:batches { size = 16, steps = 4, seed = 1,
+                                                                             over = d.mpi, pieces = 4 } do
+  d.record(objective, mlp, fixed):backward() -- each piece has all of it
+  assert(times == 0)
+  if last then
+    d.record(objective, mlp, last):backward() -- cut, as it was in its step
+    d.record(function(...) return objective(...) end, mlp, last):backward()
+    assert(times == 1)
+  end
+  last, times = x0, 0
+  opt:step()
+end
+local sum = 0
+for _, p in mlp:parameters() do sum = sum + (p * p):sum():item() end
+if d.mpi.rank == 0 then print(("digest %.17g"):format(sum)) end]])
+      local out, code = ranks.run(n, folder .. "/script.lua")
+      assert(code == 0, out)
+      digests[n] = assert(out:match "digest (%S+)", out)
+    end
+    assert.equal(digests[1], digests[2])
+  end)
+
+  test("are those of a network that adds rows of a table to all samples only one by one, also from a file", function()
+    succeed([[
+local path = ... .. "/own.safetensors"
+local own = d.network { inputs = { { "x", shape = { "B", 8, 4 } }, "t" }, build = function(net)
+  return net:linear("out", net:positions("table", net.x, { rows = 8 }), { out = 4 })
+end }
+own:save(path)
+local points = d.randn({ 16, 8, 4 }, { seed = 5 })
+assert(compare(own, {}, points, nil, 4) == 0)
+assert(compare(assert(d.load_model(path)), {}, points, nil, 4) == 0)]])
+  end)
+
+  test("go on after a loop that was left", function()
+    succeed [[
+local mlp = d.mlp { dim = 2, hidden = 16, depth = 1 }
+local opt = d.adamw(mlp, { lr = 1e-2, over = d.mpi })
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine {}, predict = "v" } }
+local set = d.data.set { x = d.randn({ 64, 2 }, { seed = 5 }) }
+for _ = 1, 2 do
+  times = 0
+  for _, x0 in set:batches { size = 16, steps = 4, over = d.mpi, pieces = 4 } do
+    d.record(objective, mlp, x0):backward()
+    opt:step()
+    assert(times == 1)
+    break
+  end
+end]]
+  end)
+
+  test("are refused for a model whose gradients aren't summed over ranks", function()
+    succeed [[
+local one, other = d.mlp { dim = 2, hidden = 16, depth = 1 }, d.mlp { dim = 2, hidden = 16, depth = 1 }
+local opt, alone = d.adamw(one, { over = d.mpi }), d.adamw(other, {})
+local objective = d.objective { process = d.process { schedule = d.schedule.cosine {}, predict = "v" } }
+for _, x0 in d.data.set { x = d.randn({ 64, 2 }) }:batches { size = 16, steps = 1, over = d.mpi, pieces = 4 } do
+  for _, run in ipairs { objective, function(...) return objective(...) end } do
+    local loss = d.record(run, other, x0)
+    local fine, message = pcall(loss.backward, loss)
+    assert(not fine and message:find "the gradient of '[%w.]+' isn't summed over them; make its optimiser by", message)
+  end
+end]]
   end)
 
   test("walk back once; a second pass is an error", function()

@@ -96,6 +96,13 @@ static int l_end_part(lua_State *L) {
   return df_over_end_part(check_over(L)) == DF_OK ? 0 : dfl_raise(L);
 }
 
+/* unsummed() -> the name of a parameter that the backward pass has reached, and whose
+** gradient isn't summed; or nil */
+static int l_unsummed(lua_State *L) {
+  lua_pushstring(L, df_over_unsummed(dfl_tape(L)));
+  return 1;
+}
+
 /* is_open(): false after close(), and once the finaliser has run. A weak table may hold
 ** it until then. */
 static int l_is_open(lua_State *L) {
@@ -173,6 +180,7 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
   { "over", l_over },
   { "swap", l_swap },
+  { "unsummed", l_unsummed },
   { "list_rows", l_list_rows },
   { "listed_rows", l_listed_rows },
   { "is_freed", l_is_freed },

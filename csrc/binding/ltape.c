@@ -338,10 +338,18 @@ static int l_recording(lua_State *L) {
   return 1;
 }
 
-/* record:part(n): it is of n parts of a batch, which are walked within another walk */
+/* record:part(n, rows): it is of n parts of a batch of so many rows, which are walked
+** within another walk */
 static int l_part(lua_State *L) {
-  df_record_part(check_recorded(L), (int)luaL_checkinteger(L, 2));
+  df_record *record = check_recorded(L);
+  df_record_part(record, (int)luaL_checkinteger(L, 2), (df_int)luaL_checkinteger(L, 3));
   return 0;
+}
+
+/* record_parts() -> the parts of the innermost record, or 0 */
+static int l_record_parts(lua_State *L) {
+  lua_pushinteger(L, df_tape_parts(dfl_tape(L)));
+  return 1;
 }
 
 /* record:is_mixed() -> true if gradients of its parts can't be told apart */
@@ -362,9 +370,13 @@ static const luaL_Reg meta[] = {
 };
 
 static const luaL_Reg functions[] = {
-  { "record_open", l_open },    { "note_guest", l_note_guest },
-  { "recording", l_recording }, { "is_recorded_by", l_is_recorded_by },
-  { "followed", l_followed },   { NULL, NULL },
+  { "record_parts", l_record_parts },
+  { "record_open", l_open },
+  { "note_guest", l_note_guest },
+  { "recording", l_recording },
+  { "is_recorded_by", l_is_recorded_by },
+  { "followed", l_followed },
+  { NULL, NULL },
 };
 
 static const luaL_Reg methods[] = {

@@ -210,6 +210,15 @@ df_code df_over_begin_together(df_over *o, int n, double loss) {
   return df_over_begin_part(o, 0, 1, loss);
 }
 
+static bool is_unsummed(const df_leaf *leaf) {
+  return ((const df_param *)leaf)->turn < 0;
+}
+
+const char *df_over_unsummed(const df_tape *tape) {
+  const df_leaf *leaf = df_walk_find(tape, is_unsummed);
+  return leaf ? ((const df_param *)leaf)->name : NULL;
+}
+
 static bool has_arrived(const df_over *o, int i) {
   return o->param[i].param->leaf.arrived;
 }

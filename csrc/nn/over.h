@@ -57,4 +57,8 @@ df_code df_over_end_part(df_over *o);
 /* The same before a walk of n parts together (ops/parts.h); loss is the sum of theirs. */
 df_code df_over_begin_together(df_over *o, int n, double loss);
 
+/* The name of a parameter that the pass under way has reached, whose gradient no df_over
+** sums. NULL: there is none. */
+const char *df_over_unsummed(const df_tape *tape);
+
 #endif

@@ -193,6 +193,7 @@ static df_tensor *positions_forward(df_tape *tape, const df_layer *l,
                         "positions: %s has %td tokens, but the table has %td rows",
                         df_tensor_text(x[0]), s->size[1], l->o.rows);
   df_tensor *index = counted(tape, s->size[1]);
+  df_tape_mix_parts(tape);
   df_tensor *rows = index ? df_embedding(tape, index, l->weight->value) : NULL;
   return rows ? df_add(tape, x[0], rows) : NULL;
 }

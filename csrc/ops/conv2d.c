@@ -115,6 +115,6 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b,
                         df_tracked(tape, 1, &x) ? w : NULL };
   df_tensor *y = compute(tape, x, w, more[0], more[1], &c);
   df_note note = { .op = &op, .n = 4, .x = operand, .kept = 2, .keep = keep };
-  note.data = &c, note.size = sizeof c, note.by_parts = true;
+  note.data = &c, note.size = sizeof c, note.by_parts = 1u << 1 | 1u << 2;
   return df_tape_note(tape, y, note);
 }

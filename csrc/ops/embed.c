@@ -117,7 +117,7 @@ df_tensor *df_embedding(df_tape *tape, df_tensor *index, df_tensor *w) {
                df_array_of(w, &w->shape), df_tensor_reals(y),     w };
   if (D > 0) df_parallel(l.n, GRAIN / (D + 1) + 1, copy_rows, &l);
   df_note note = { .op = &op, .n = 1, .x = &w, .kept = 1, .keep = &index };
-  note.by_parts = true;
+  note.by_parts = 1u;
   return df_tape_note(tape, y, note);
 }
 

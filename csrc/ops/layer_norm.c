@@ -18,8 +18,8 @@ typedef struct layer {
   df_real *y;
   const df_real *dy;
   df_real *dx, beta;
-  double *sum;      /* parts, 2, C: db, dw */
-  df_real *scratch; /* parts, 4, C: a run of db, dw; h; dz w */
+  double *sum;      /* spans, 2, C: db, dw */
+  df_real *scratch; /* spans, 4, C: a run of db, dw; h; dz w */
 } layer;
 
 /* y = x - mean, then minus its own mean. That is the rounding error of a mean far above
@@ -151,6 +151,6 @@ df_tensor *df_layer_norm(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b
   df_norm_rows_run(&l.at, forward_spans, &l);
   df_tensor *keep[3] = { of[0], statistics, of[1] };
   df_note note = { .op = &op, .n = 3, .x = of, .kept = 3, .keep = keep };
-  note.by_parts = true;
+  note.by_parts = 1u << 1 | 1u << 2;
   return df_tape_note(tape, y, note);
 }

@@ -54,7 +54,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *b) {
   df_tensor *y = df_result(tape, &shape);
   if (!y || !df_product_forward(tape, y, x, w, b, NULL, &c)) return NULL;
   df_note note = { .op = &op, .n = 3, .x = operand, .kept = 2, .keep = keep };
-  note.data = &c, note.size = sizeof c, note.by_parts = true;
+  note.data = &c, note.size = sizeof c, note.by_parts = 1u << 1 | 1u << 2;
   return df_tape_note(tape, y, note);
 }
 

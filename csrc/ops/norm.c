@@ -524,6 +524,6 @@ df_tensor *df_group_norm(df_tape *tape, const df_normed *operands,
   if (!write_to(y, &n, &forward)) return NULL;
   df_note note = { .op = &op, .n = STATISTICS, .x = of, .kept = KEPT, .keep = of };
   note.data = &k, note.size = sizeof k, note.remake = group_norm_remake;
-  note.by_parts = true;
+  note.by_parts = 1u << WEIGHT | 1u << BIAS;
   return df_tape_note(tape, y, note);
 }

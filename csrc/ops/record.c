@@ -77,21 +77,23 @@ static df_node *new_node(df_record *r, const df_note *note) {
   return node;
 }
 
-/* A parameter is about to be read. Its gradient is cut by parts in one op alone. */
-static void note_parameter(df_record *r, const df_tensor *x, const df_note *note) {
-  if (r->parts > 1) r->mixed |= !note->by_parts || x->record == r->serial;
+/* Operand i, a parameter, is about to be read. Its gradient is cut by parts in one op
+** alone. */
+static void note_parameter(df_record *r, const df_note *note, int i) {
+  if (r->parts < 2) return;
+  r->mixed |= !(note->by_parts >> i & 1) || note->x[i]->record == r->serial;
 }
 
-/* Each part has as many rows. */
+/* Each sample has as many rows. */
 static bool has_parts(const df_record *r, const df_tensor *y) {
-  return r->parts < 2 || (y->shape.ndim > 0 && y->shape.size[0] % r->parts == 0);
+  return r->parts < 2 || (y->shape.ndim > 1 && y->shape.size[0] % r->rows == 0);
 }
 
 static bool fill_slots(df_record *r, df_node *node, const df_note *note) {
   for (int i = 0; i < note->n; i++) {
     df_tensor *x = note->x[i];
     bool tracked = x && df_record_tracks(r, x);
-    if (tracked && x->leaf) note_parameter(r, x, note);
+    if (tracked && x->leaf) note_parameter(r, note, i);
     node->slot[i] = tracked ? df_record_slot(r, x, x->leaf != NULL) : -1;
     if (tracked && node->slot[i] < 0) return false;
   }

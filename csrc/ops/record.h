@@ -41,6 +41,7 @@ struct df_record {
   /* Parts of a batch in it, or 0. With parts, its walk within another one is whole in
   ** itself. */
   int parts;
+  df_int rows; /* the batch has so many, if it has several parts */
   bool mixed;  /* gradients of several parts can't be told apart */
   long opaque; /* the first node whose undoing may walk other records, or -1 */
   df_node **nodes;

@@ -16,8 +16,8 @@ typedef struct rms {
   df_real *y;
   const df_real *dy;
   df_real *dx, beta;
-  double *dw;   /* parts, C */
-  df_real *row; /* parts, 2, C: h, dy w */
+  double *dw;   /* spans, C */
+  df_real *row; /* spans, 2, C: h, dy w */
 } rms;
 
 /* ==== forward ======================================================================= */
@@ -112,6 +112,6 @@ df_tensor *df_rms_norm(df_tape *tape, df_tensor *x, df_tensor *w, double tiny) {
   df_norm_rows_run(&r.at, forward_spans, &r);
   df_tensor *keep[3] = { of[0], scale, of[1] };
   df_note note = { .op = &op, .n = 2, .x = of, .kept = 3, .keep = keep };
-  note.by_parts = true;
+  note.by_parts = 1u << 1;
   return df_tape_note(tape, y, note);
 }

@@ -65,7 +65,19 @@ void df_record_free(df_tape *tape, df_record *record) {
   df_free(record);
 }
 
-void df_record_part(df_record *record, int parts) { record->parts = parts; }
+void df_record_part(df_record *record, int parts, df_int rows) {
+  record->parts = parts, record->rows = rows;
+}
+
+int df_tape_parts(const df_tape *tape) {
+  const df_record *r = df_tape_innermost(tape);
+  return r ? r->parts : 0;
+}
+
+void df_tape_mix_parts(const df_tape *tape) {
+  df_record *r = df_tape_innermost(tape);
+  if (r) r->mixed |= r->parts > 1;
+}
 
 bool df_record_is_mixed(const df_record *record) { return record->mixed; }
 

@@ -61,7 +61,7 @@ typedef struct df_note {
   size_t size;
   void (*release)(void *data); /* NULL, or called when the node is freed */
   bool always;                 /* noted while recording even if no operand is tracked */
-  bool by_parts;               /* its parameters get gradients by parts.h */
+  unsigned by_parts; /* bit i: operand i, a parameter, gets its gradient by parts.h */
 } df_note;
 
 /* Notes that y was made from operands. Every op calls it as its last act; it also counts
@@ -79,14 +79,20 @@ df_code df_may_write(const df_tape *tape, const char *name, const df_tensor *y, 
 df_record *df_record_new(df_tape *tape, bool leaves);
 void df_record_free(df_tape *tape, df_record *record);
 
-/* The record is of `parts` parts of a batch, one after another. A walk of it within
-** another walk counts as whole. If there are several, a parameter's gradient is the sum
-** of those that the parts have alone (parts.h). */
-void df_record_part(df_record *record, int parts);
+/* The record is of `parts` parts of a batch, `rows` rows in all, one after another. A
+** walk of it within another walk counts as whole. If there are several, a parameter's
+** gradient is the sum of those that the parts have alone (parts.h). */
+void df_record_part(df_record *record, int parts, df_int rows);
+
+/* The parts of the innermost record that is open, or 0. */
+int df_tape_parts(const df_tape *tape);
 
 /* True if gradients of a record of several parts can't be told apart: an op doesn't know
 ** parts, or a parameter was used twice. */
 bool df_record_is_mixed(const df_record *record);
+
+/* For an op that reads a parameter's rows for all samples alike. */
+void df_tape_mix_parts(const df_tape *tape);
 
 /* Pushing NULL stops recording until it is popped. */
 df_code df_tape_push(df_tape *tape, df_record *record);

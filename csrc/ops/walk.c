@@ -17,6 +17,13 @@ void df_walk_unfollow(df_tape *tape, df_follower *f) {
   if (*at) *at = f->next;
 }
 
+df_leaf *df_walk_find(const df_tape *tape, bool (*found)(const df_leaf *)) {
+  const df_reached *all = &tape->reached;
+  for (size_t i = 0; i < all->n; i++)
+    if (all->x[i]->leaf && found(all->x[i]->leaf)) return all->x[i]->leaf;
+  return NULL;
+}
+
 static void tell_complete(const df_follower *f, df_leaf *leaf) {
   for (; f && leaf; f = f->next) f->complete(f->of, leaf);
 }

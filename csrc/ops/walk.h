@@ -21,6 +21,10 @@ typedef struct df_follower {
 void df_walk_follow(df_tape *tape, df_follower *f);
 void df_walk_unfollow(df_tape *tape, df_follower *f);
 
+/* The first parameter, of those that the pass under way has reached, for which `found` is
+** true; or NULL. */
+struct df_leaf *df_walk_find(const df_tape *tape, bool (*found)(const struct df_leaf *));
+
 /* Starts at a loss of one element, with gradient 1; or at any tensor, with gradient g. */
 df_code df_walk_start(df_tape *tape, df_tensor *loss, df_tensor *g);
 

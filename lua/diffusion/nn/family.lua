@@ -94,7 +94,7 @@ local function packed(net, config, state, frozen, facts)
     if not found then return nil, message end
     state = found
   elseif state then model.check_state(net.core, state) end
-  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs, by_samples = true,
+  return model.pack(net.core, opts.joined(facts or {}, { config = config, inputs = net.inputs,
     adopt = frozen and state or nil, give = not frozen and state or nil }))
 end
 
@@ -136,7 +136,7 @@ function family.model(kind, options, state, frozen)
   local config = { kind = kind.name }
   for name, value in pairs(o) do config[name] = value end
   local facts = kind.compose and { timed = false, stored = kind.stored } or kind.facts and kind.facts(o)
-  return packed(net, config, state, frozen, facts)
+  return packed(net, config, state, frozen, opts.joined(facts or {}, { by_samples = true }))
 end
 
 --- The family of a name, or nil. A name must be that of a file in lua/diffusion/network.

@@ -130,29 +130,20 @@ end
 
 -- ==== several pieces at once ==============================================================
 
-local function has_rows(x, B) return core.is_tensor(x) and x:dim() > 0 and x:size(1) == B end
-
-local function all_have_rows(B, ...)
-  for i = 1, select("#", ...) do
-    local x = select(i, ...)
-    if x ~= nil and not has_rows(x, B) then return false end
+local function are_all(is_of_batch, list)
+  for _, x in pairs(list) do
+    if not (core.is_tensor(x) and is_of_batch(x)) then return false end
   end
   return true
 end
 
-local function inputs_have_rows(inputs, B)
-  for _, x in pairs(inputs or {}) do
-    if not has_rows(x, B) then return false end
-  end
-  return true
-end
-
--- Whether the loss of each sample depends on that sample alone, and all arguments are of B samples.
-local function is_by_samples(self, B, model, x0, given)
+-- Whether the loss of each sample depends on that sample alone, and all arguments are of the batch.
+local function is_by_samples(self, is_of_batch, model, x0, given)
   local o = type(given) == "table" and given or {}
+  local inputs = type(o.inputs) == "table" and o.inputs or {}
   return models.is_by_samples(model) and private[self].times.by_samples == true
     and type(self.weighting) ~= "function" and self.self_condition == 0
-    and has_rows(x0, B) and all_have_rows(B, o.class, o.eps) and inputs_have_rows(o.inputs, B)
+    and are_all(is_of_batch, { x0, o.class, o.eps }) and are_all(is_of_batch, inputs)
 end
 
 -- ==== looking at it ===========================================================================

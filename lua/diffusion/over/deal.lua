@@ -12,8 +12,9 @@ deal.now = nil
 --- Sums of gradients under way, by the parameter buffers of their models (over/training).
 deal.holders = setmetatable({}, { __mode = "k" })
 
---- Functions for d.record that can compute each sample of a batch by itself. by_samples[fn] is test(rows, model, x0,
---- ...). It tells whether this holds for these arguments, of so many samples. Such a function calls deal.mean.
+--- Functions for d.record that can compute each sample of a batch by itself. by_samples[fn] is test(is_of_batch, model,
+--- x0, ...). It tells whether this holds for these arguments. is_of_batch(x) is true for a tensor with the batch's
+--- rows. Such a function calls deal.mean.
 deal.by_samples = setmetatable({}, { __mode = "k" })
 
 local outer -- the random counters outside of deals
@@ -55,11 +56,18 @@ local function interrupted()
   return now
 end
 
+local function list_rows(o) core.list_rows(o.pieces > 1 and deal.least_rows(o) or 0) end
+
 local function enter(o, state)
   deal.now = o
   core.set_random_state(state)
   core.first_sample(o.first)
-  core.list_rows(o.pieces > 1 and deal.least_rows(o) or 0)
+end
+
+-- The list goes on with what is left of earlier batches, which a loop may use again.
+local function keep_rows(last)
+  local list = core.listed_rows()
+  for _, x in ipairs(last.boxes) do list[x] = true end
 end
 
 --- The deals that a record cuts: this one and those that it interrupts, if they have as many pieces.
@@ -90,9 +98,11 @@ end
 function deal.begin(o)
   local last = of(o.owner)
   outer = outer or core.random_state()
-  o.size, o.learned, o.made = o.rows // o.pieces, {}, {}
+  local goes_on = last ~= nil and last == deal.now and last.rows == o.rows
+  o.size, o.learned, o.made = o.rows // o.pieces, {}, last and last.made or {}
   if last then o.outer = last.outer else o.outer = interrupted() end
   enter(o, counters(o.seed, o.step))
+  if goes_on then keep_rows(last) else list_rows(o) end
 end
 
 --- Ends the deal of an iterator, if it has one, and those within it. The deal that it interrupted goes on, or the
@@ -101,7 +111,10 @@ end
 function deal.finish(owner)
   local last = of(owner)
   if not last then return end
-  if last.outer then return enter(last.outer, last.outer.state) end
+  if last.outer then
+    enter(last.outer, last.outer.state)
+    return list_rows(last.outer)
+  end
   core.set_random_state(outer)
   deal.now, outer = nil, nil
   core.first_sample(0)
@@ -112,24 +125,14 @@ end
 ---@return integer[]
 function deal.random_state() return outer or core.random_state() end
 
-local Cut = { __close = function(cut) cut.now.cut = nil end }
-
---- Until it is closed, deal.mean gives the mean of each piece of this deal.
----@param now table
----@return table
-function deal.cut(now)
-  now.cut = true
-  return setmetatable({ now = now }, Cut)
-end
-
---- The mean of the losses of samples, {B}, or in deal.cut those of the pieces, {pieces}.
+--- The mean of the losses of samples, {B}. In a record of several pieces these have each their own: {pieces}.
 ---@param losses diffusion.tensor
 ---@return diffusion.tensor
 function deal.mean(losses)
-  local now, list = deal.now, {}
-  if not (now and now.cut) then return losses:mean() end
-  local size = losses:size(1) // now.pieces
-  for k = 1, now.pieces do list[k] = losses:narrow(1, (k - 1) * size + 1, size):mean():view { 1 } end
+  local pieces, list = core.record_parts(), {}
+  if pieces < 2 then return losses:mean() end
+  local size = losses:size(1) // pieces
+  for k = 1, pieces do list[k] = losses:narrow(1, (k - 1) * size + 1, size):mean():view { 1 } end
   return core.ops.cat(list, 1)
 end
 

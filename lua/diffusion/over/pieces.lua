@@ -19,11 +19,11 @@ local function has_rows(x, rows)
 end
 
 -- A record cuts the present batch, and those that it interrupts. Returns {deals, pieces, first = pieces before this
--- rank's, list = tensors, rows, sizes, most}. `rows` is the set of their numbers of rows. `sizes` is that of a piece's,
--- and `most` the largest of these.
+-- rank's, list = tensors, has = the set of these, rows, sizes, most}. `rows` is the set of their numbers of rows. `sizes`
+-- is that of a piece's, and `most` the largest of these.
 local function batch_of(now)
-  local batch = { deals = deal.together(now), pieces = now.pieces, first = now.first // now.size, list = {}, rows = {},
-                  sizes = {}, most = 0 }
+  local batch = { deals = deal.together(now), pieces = now.pieces, first = now.first // now.size, list = {}, has = {},
+                  rows = {}, sizes = {}, most = 0 }
   for _, one in ipairs(batch.deals) do
     batch.rows[one.rows], batch.sizes[one.size], batch.most = true, true, math.max(batch.most, one.size)
   end
@@ -41,7 +41,10 @@ local function find_tensors(batch)
     for x in next, list do found[x] = true end
   end
   for x in next, found do
-    if has_rows(x, batch.rows) then table.insert(batch.list, x) end
+    if has_rows(x, batch.rows) then
+      table.insert(batch.list, x)
+      batch.has[x] = true
+    end
   end
 end
 
@@ -87,6 +90,7 @@ local function walk_piece(dy, losses, k)
   sums.each(function(sum) sum:begin_part(k, #losses, value) end)
   local shown <close> = show(losses.batch, k) -- luacheck: ignore 211
   fail.call(loss.backward, loss, nil, dy)
+  sums.check()
   sums.each(function(sum) sum:end_part() end)
 end
 
@@ -163,14 +167,13 @@ local function run_piece(batch, k, state, fn, args)
   for i = 1, args.n do own[i] = cut(args[i], batch, k, 1) end
   local shown <close> = show(batch, k) -- luacheck: ignore 211
   core.set_random_state(state)
-  local record <close> = core.record_open "leaves"
-  record:part(1)
+  local record <close> = fail.call(core.record_open, "leaves")
+  record:part(1, 0)
   return record, table.pack(fn(table.unpack(own, 1, own.n)))
 end
 
 local function run_pieces(batch, fn, args)
   local state, records, results = core.random_state(), {}, {}
-  find_tensors(batch)
   for k = 1, batch.pieces do records[k], results[k] = run_piece(batch, k, state, fn, args) end
   return records, results
 end
@@ -188,7 +191,7 @@ end
 -- The only piece of this rank: no tensor is cut.
 local function record_one(batch, fn, ...)
   local shown <close> = show(batch, 1) -- luacheck: ignore 211
-  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  local record <close> = fail.call(core.record_open, "leaves") -- luacheck: ignore 211
   return fn(...)
 end
 
@@ -205,7 +208,8 @@ end
 
 -- Together if that can be, else one by one with the same draws.
 local function record_several(now, batch, fn, ...)
-  if together.may(now, fn, ...) then
+  find_tensors(batch)
+  if together.may(now, batch, fn, ...) then
     local state = core.random_state()
     local loss, details = together.record(now, fn, ...)
     if loss then return loss, details end

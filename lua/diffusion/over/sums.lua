@@ -38,6 +38,15 @@ function sums.each(fn)
   end
 end
 
+--- Raises if the backward pass of a piece reached a parameter whose gradient isn't summed: it would be that of the
+--- pieces' sum.
+function sums.check()
+  local name = core.unsummed()
+  if not name then return end
+  fail.raise("backward: the batch is cut over ranks, but the gradient of '%s' isn't summed over them; make its "
+    .. "optimiser by d.adamw(model, { over = mpi }), or freeze it", name)
+end
+
 --- A loss as the mean of those of pieces. Its backward pass calls walk(dy, all), once.
 ---@param values diffusion.tensor[] the pieces' losses, of one number each
 ---@param walk fun(dy: diffusion.tensor, all: table)
@@ -53,7 +62,7 @@ function sums.joined_loss(values, walk, all)
     walk(dy, all)
   end
   local mean = sums.mean(values):clone()
-  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  local record <close> = fail.call(core.record_open, "leaves") -- luacheck: ignore 211
   return core.note_guest(mean, true, walk_once, all)
 end
 

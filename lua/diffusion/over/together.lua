@@ -13,13 +13,15 @@ local mixed = setmetatable({}, { __mode = "k" })
 
 --- Whether a call of fn may run once for all pieces.
 ---@param now table the deal
+---@param batch table its tensors (pieces.lua)
 ---@param fn any
 ---@param model any its first argument
 ---@param ... any the others
 ---@return boolean
-function together.may(now, fn, model, ...)
+function together.may(now, batch, fn, model, ...)
   local test = deal.by_samples[fn]
-  return test ~= nil and not now.outer and not mixed[model] and test(now.rows, model, ...)
+  if not test or mixed[model] or batch.most ~= now.size then return false end
+  return test(function(x) return batch.has[x] and x:size(1) == now.rows end, model, ...)
 end
 
 -- The backward pass of all pieces. Each begins with the gradient of its loss, as it would alone.
@@ -27,6 +29,7 @@ local function walk(dy, all)
   local n = all.losses:size(1)
   sums.each(function(sum) sum:begin_together(n, all.sum) end)
   fail.call(all.losses.backward, all.losses, nil, dy:expand({ n }):contiguous())
+  sums.check()
   sums.each(function(sum) sum:end_part() end)
 end
 
@@ -52,9 +55,8 @@ end
 ---@return diffusion.tensor|nil loss
 ---@return table details
 function together.record(now, fn, model, ...)
-  local record <close> = core.record_open "leaves"
-  local cut <close> = deal.cut(now) -- luacheck: ignore 211
-  record:part(now.pieces)
+  local record <close> = fail.call(core.record_open, "leaves")
+  record:part(now.pieces, now.rows)
   local losses, details = fn(model, ...)
   if not record:is_mixed() then return joined(losses), detached(details) end
   mixed[model] = true
