@@ -63,8 +63,9 @@ local starters = { pytorch = sides.peer }
 
 function starters.openvino(w) return python(changed(w, { by = "openvino" }), "openvino") end
 
+-- Its flash attention is slower on a processor, and rounds to f16.
 function starters.sdcpp(w)
-  return side.start("sdcpp", sdcpp, { OMP_NUM_THREADS = w.threads }, changed(w, { variant = "flash" }), settings.folder)
+  return side.start("sdcpp", sdcpp, { OMP_NUM_THREADS = w.threads }, changed(w, { variant = "plain" }), settings.folder)
 end
 
 local function opponent(w, name)
