@@ -19,8 +19,8 @@ local function has_rows(x, rows)
 end
 
 -- A record cuts the present batch, and those that it interrupts. Returns {deals, pieces, first = pieces before this
--- rank's, list = tensors, has = the set of these, rows, sizes, most}. `rows` is the set of their numbers of rows. `sizes`
--- is that of a piece's, and `most` the largest of these.
+-- rank's, list = tensors, has = the set of these, rows, sizes, most}. `rows` is the set of their numbers of rows.
+-- `sizes` is that of a piece's, and `most` the largest of these.
 local function batch_of(now)
   local batch = { deals = deal.together(now), pieces = now.pieces, first = now.first // now.size, list = {}, has = {},
                   rows = {}, sizes = {}, most = 0 }
