@@ -3348,7 +3348,7 @@ return {
   },
   ["d.record"] = {
     signature = "d.record(fn, ...)",
-    text = "Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute gradients. It is called like pcall, with a function and its arguments. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute. If a batch is dealt out over ranks, `fn` runs once for each piece of it.",
+    text = "Records the computation of `fn` from trainable parameters, so that `loss:backward()` can compute gradients. It is called like pcall, with a function and its arguments. All coroutines share one stack of records and scopes. So a coroutine that yields within `fn` must be resumed, or closed, before others compute. If a batch is dealt out over ranks, `fn` runs once for each piece of it. An objective may run once for all of them, with the same bits (d.help \"scale\").",
     params = {
       { name = "fn", type = "function" },
       { name = "...", type = "any", text = "its arguments" },

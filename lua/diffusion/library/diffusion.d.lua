@@ -3741,7 +3741,8 @@ function d.randperm(n, opts) end
 --- compute gradients. It is called like pcall, with a function and its arguments. All
 --- coroutines share one stack of records and scopes. So a coroutine that yields within `fn`
 --- must be resumed, or closed, before others compute. If a batch is dealt out over ranks, `fn`
---- runs once for each piece of it.
+--- runs once for each piece of it. An objective may run once for all of them, with the same
+--- bits (d.help "scale").
 ---@param fn function
 ---@param ... any its arguments
 ---@return any ... what fn returns
