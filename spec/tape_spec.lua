@@ -477,6 +477,18 @@ describe("memory", function()
     end)
   end
 
+  it("that is short is an error at the user's line, also before a record is open", function()
+    local x = d.randn(4)
+    local function empty() end
+    for _, call in ipairs { d.record, d.grad } do
+      d.memory_limit(1)
+      local fine, message = pcall(function() return (call(empty, x)) end)
+      d.memory_limit(0)
+      assert.is_false(fine)
+      assert(message:find "^[^:]*tape_spec%.lua:%d+: not enough memory", message)
+    end
+  end)
+
   -- Fills memory with garbage up to a limit of `mib` more than what lives.
   local function with_garbage(mib, fn)
     collectgarbage()

@@ -7,8 +7,9 @@
 
 #include "ops/sink.h"
 
+#define DF_BLEND_MOST 33 /* a gradient, and sums of as many levels as an int has bits */
+
 /* to = keep to + sum of factor from[j], in this order; to is not read if keep is 0 */
-#define DF_BLEND_MOST 33
 typedef struct df_blend {
   df_real *to, keep, factor;
   const df_real *from[DF_BLEND_MOST];

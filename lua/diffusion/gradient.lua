@@ -30,7 +30,7 @@ end
 function gradient.record(fn, ...)
   check_callable("record", fn)
   if deal.now and not core.recording() then return pieces.record(fn, ...) end
-  local record <close> = core.record_open "leaves" -- luacheck: ignore 211
+  local record <close> = fail.call(core.record_open, "leaves") -- luacheck: ignore 211
   return fn(...)
 end
 
@@ -53,7 +53,7 @@ end
 ---@return any ... what fn returns
 function gradient.no_grad(fn, ...)
   check_callable("no_grad", fn)
-  local record <close> = core.record_open "off" -- luacheck: ignore 211
+  local record <close> = fail.call(core.record_open, "off") -- luacheck: ignore 211
   return fn(...)
 end
 
@@ -87,7 +87,7 @@ end
 ---@usage print(d.grad(function(x) return (x * x):sum() end, d.tensor{ 1, 2, 3 })) -- 2x, then the value
 function gradient.grad(fn, ...)
   check_callable("grad", fn)
-  local record <close> = core.record_open "inputs"
+  local record <close> = fail.call(core.record_open, "inputs")
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
@@ -168,7 +168,7 @@ local function walk_again(dy, kept, ...)
   local now <close> = Counters.kept() -- luacheck: ignore 211
   core.set_random_state(kept.random)
   core.first_sample(kept.first)
-  local record <close> = core.record_open(kept.recording)
+  local record <close> = fail.call(core.record_open, kept.recording)
   local wanted, args = {}, table.pack(...)
   for i = 1, args.n do
     if is_float(args[i]) then
