@@ -39,7 +39,7 @@ local function joined(losses)
   return sums.joined_loss(values, walk, { losses = losses, sum = sums.in_tree(values):item() })
 end
 
--- Results of pieces one by one don't belong to a record either.
+-- As those of pieces that run one by one, they belong to no record.
 local function detached(details)
   local out = {}
   for key, value in pairs(details) do out[key] = core.is_tensor(value) and value:detach() or value end
