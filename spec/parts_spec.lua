@@ -102,6 +102,56 @@ describe("a record of parts", function()
     end
   end
 
+  -- One layer: { kind, shape of x without the batch, outputs, options }. Parts of 1, 2 and 4 of 8 images.
+  local layers = {
+    ["a block, full panels"] = { "conv", { 8, 8, 64 }, 96, {} },
+    ["a block, channels left over"] = { "conv", { 6, 5, 40 }, 33, {} },
+    ["many rows of weights"] = { "conv", { 4, 4, 32 }, 320, {} },
+    ["several blocks"] = { "conv", { 20, 20, 32 }, 64, {} },
+    ["several blocks and folds"] = { "conv", { 40, 36, 32 }, 40, {} },
+    ["a stride"] = { "conv", { 9, 8, 64 }, 32, { kernel = 2, stride = 2, pad = 0 } },
+    ["a stride, several blocks"] = { "conv", { 52, 48, 32 }, 32, { stride = 2 } },
+    ["pixels"] = { "conv", { 12, 12, 64 }, 160, { kernel = 1, pad = 0 } },
+    ["few rows"] = { "linear", {}, 160, {}, 64 },
+    ["rows of several blocks"] = { "linear", { 300 }, 72, {}, 96 },
+  }
+
+  local function layer_of(l)
+    local shape = { "B", table.unpack(l[2]) }
+    if l[5] then shape[#shape + 1] = l[5] end
+    return scattered(d.network { inputs = { { "x", shape = shape } }, build = function(net)
+      local o = { out = l[3], kernel = l[1] == "conv" and 3 or nil, pad = l[1] == "conv" and 1 or nil }
+      for key, value in pairs(l[4]) do o[key] = value end
+      return net[l[1]](net, "layer", net.x, o)
+    end })
+  end
+
+  for name, l in pairs(layers) do
+    it("sums parts of a layer: " .. name, function()
+      local before, threads = d.precision(), d.threads()
+      local model, shape = layer_of(l), { B, table.unpack(l[2]) }
+      if l[5] then shape[#shape + 1] = l[5] end
+      local x = d.randn(shape, { seed = 1 })
+      local function run(first, rows) return model(x:narrow(1, first, rows)) end
+      for _, precision in ipairs { "highest", "high", "medium" } do
+        d.precision(precision)
+        for _, parts in ipairs { 2, 8 } do
+          d.threads(1)
+          local want = apart(model, parts, run)
+          for _, n in ipairs { 1, 2, 3, 5 } do
+            d.threads(n)
+            local found = assert(together(model, parts, run), "mixed")
+            for key, g in pairs(want) do
+              assert(g:equal(found[key]), ("%s, %s, %d parts, %d threads"):format(key, precision, parts, n))
+            end
+          end
+        end
+      end
+      d.threads(threads)
+      d.precision(before)
+    end)
+  end
+
   local function is_mixed(model, run) return together(model, 4, run) == nil end
 
   it("is mixed if a parameter is used twice, or by an op that doesn't know parts", function()

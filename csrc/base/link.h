@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-#define DF_LINK_VERSION 2
+#define DF_LINK_VERSION 3
 
 typedef struct df_plan_opts {
   int width;    /* bytes of an element: 4, float, or 8, double */
@@ -21,7 +21,8 @@ typedef struct df_link {
   int version, rank, size;
   void *(*plan)(const df_int *count, int n, const df_plan_opts *opts);
   void (*forget)(void *plan);
-  void (*begin)(void *plan); /* a round */
+  /* A round, whose sums are multiplied by scale. Again: before any array is ready. */
+  void (*begin)(void *plan, double scale);
   /* The memory of array i: this rank's, until it is ready, and the sum at the end. */
   void *(*array)(const void *plan, int i);
   bool (*ready)(void *plan, int i); /* array i of this rank is complete */

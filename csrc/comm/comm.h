@@ -70,6 +70,7 @@ typedef struct comm_sum {
   comm_kind kind;
   int tag;
   bool in_tree;
+  double scale;     /* the sum is multiplied by it, unless it is of integers */
   int stage, level; /* the requests belong to them */
   df_int low[32], high[32];
   MPI_Request request[2];
@@ -78,8 +79,7 @@ typedef struct comm_sum {
 
 size_t comm_width(comm_kind kind);
 df_int comm_sum_scratch(df_int n); /* elements that `scratch` must have */
-/* data, scratch, n, kind, tag and in_tree are set. Sums with one tag run one at a
-** time. */
+/* The members before `stage` are set. Sums with one tag run one at a time. */
 bool comm_sum_begin(comm_sum *s);
 bool comm_sum_go_on(comm_sum *s, bool *done);
 bool comm_all_reduce(void *data, df_int n, comm_kind kind); /* waits, in the tree */

@@ -99,13 +99,14 @@ static void *make(const df_int *count, int n, const df_plan_opts *opts) {
 
 /* ==== a round ======================================================================= */
 
-static void begin(void *of) {
+static void begin(void *of, double scale) {
   plan *p = of;
   p->begun = 0;
   for (int k = 0; k < p->buckets; k++) {
     bucket *b = &p->bucket[k];
     b->missing = b->arrays;
     b->begun = b->done = false;
+    b->sum.scale = scale;
   }
 }
 

@@ -24,12 +24,20 @@ static MPI_Datatype type_of(comm_kind kind) {
 
 /* ==== arithmetic ==================================================================== */
 
-static void add_f32(float *to, const float *from, df_int n) {
-  for (df_int i = 0; i < n; i++) to[i] += from[i];
+static void add_f32(float *to, const float *from, float scale, df_int n) {
+  for (df_int i = 0; i < n; i++) to[i] = (to[i] + from[i]) * scale;
 }
 
-static void add_f64(double *to, const double *from, df_int n) {
-  for (df_int i = 0; i < n; i++) to[i] += from[i];
+static void add_f64(double *to, const double *from, double scale, df_int n) {
+  for (df_int i = 0; i < n; i++) to[i] = (to[i] + from[i]) * scale;
+}
+
+static void scale_f32(float *to, float scale, df_int n) {
+  for (df_int i = 0; i < n; i++) to[i] *= scale;
+}
+
+static void scale_f64(double *to, double scale, df_int n) {
+  for (df_int i = 0; i < n; i++) to[i] *= scale;
 }
 
 /* Whole numbers wrap as elsewhere in the library. */
@@ -41,11 +49,18 @@ static void *element(const comm_sum *s, df_int i) {
   return (char *)s->data + (size_t)i * comm_width(s->kind);
 }
 
-static void add(const comm_sum *s, df_int low, df_int high) {
+static void add(const comm_sum *s, df_int low, df_int high, double scale) {
   void *to = element(s, low);
-  if (s->kind == COMM_F32) add_f32(to, s->scratch, high - low);
-  else if (s->kind == COMM_F64) add_f64(to, s->scratch, high - low);
+  if (s->kind == COMM_F32) add_f32(to, s->scratch, (float)scale, high - low);
+  else if (s->kind == COMM_F64) add_f64(to, s->scratch, scale, high - low);
   else add_i64(to, s->scratch, high - low);
+}
+
+/* A sum to which nothing was added here. */
+static void scale(const comm_sum *s) {
+  if (s->scale == 1) return;
+  if (s->kind == COMM_F32) scale_f32(s->data, (float)s->scale, s->n);
+  else if (s->kind == COMM_F64) scale_f64(s->data, s->scale, s->n);
 }
 
 /* ==== messages ====================================================================== */
@@ -118,7 +133,10 @@ static bool unfold(comm_sum *s) {
 
 static bool enter_tree(comm_sum *s) {
   s->level = 0;
-  if (levels() == 0) return unfold(s);
+  if (levels() == 0) {
+    scale(s);
+    return unfold(s);
+  }
   s->low[0] = 0, s->high[0] = s->n;
   return s->n <= SHORT ? exchange(s) : halve(s);
 }
@@ -134,19 +152,23 @@ static bool fold(comm_sum *s) {
 
 /* The messages of a stage have arrived: what follows. */
 static bool next(comm_sum *s) {
+  const double last = s->level == levels() - 1 ? s->scale : 1;
   switch (s->stage) {
   case FOLD:
     if (is_beyond()) {
       s->stage = UNFOLD;
       return post(s, comm_rank() - (1 << levels()), NULL, 0, s->data, s->n);
     }
-    if (has_beyond()) add(s, 0, s->n);
+    if (has_beyond()) add(s, 0, s->n, 1);
     return enter_tree(s);
   case HALVE:
-    add(s, s->low[s->level + 1], s->high[s->level + 1]);
+    add(s, s->low[s->level + 1], s->high[s->level + 1], last);
     return ++s->level < levels() ? halve(s) : (s->level--, twice(s));
   case DOUBLE: return s->level-- > 0 ? twice(s) : unfold(s);
-  case EXCHANGE: add(s, 0, s->n); return ++s->level < levels() ? exchange(s) : unfold(s);
+  case EXCHANGE:
+    add(s, 0, s->n, last);
+    return ++s->level < levels() ? exchange(s) : unfold(s);
+  case LIBRARY: scale(s); /* fallthrough */
   default: s->stage = DONE; return true;
   }
 }
@@ -207,7 +229,8 @@ bool comm_all_reduce(void *data, df_int n, comm_kind kind) {
                    .n = df_min(part, n - at),
                    .kind = kind,
                    .tag = COMM_WAITED,
-                   .in_tree = true };
+                   .in_tree = true,
+                   .scale = 1 };
     fine = run(&s);
   }
   if (fine) free(scratch); /* else MPI may still write to it */

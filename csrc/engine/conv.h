@@ -52,6 +52,11 @@ typedef struct df_algorithm {
   /* dw = or += sum over images and pixels of dy times the x that w was multiplied with */
   df_code (*weight)(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                     const df_real *dy);
+  /* The same of a batch of `parts`, a power of 2. Each is of c's shape, and x is the
+  ** first. Each has the bits of `weight`, and they are added in a tree (engine/tree.h).
+  ** It may be NULL. */
+  df_code (*weight_parts)(const df_conv *c, int parts, df_real *dw, bool accumulate,
+                          const df_image *x, const df_real *dy);
 } df_algorithm;
 
 /* The algorithm for a direction, given the form of x (DF_DATA: ROWS); never NULL. */

@@ -277,6 +277,6 @@ static bool pays(const df_conv *c, df_direction d) {
 }
 
 const df_algorithm df_conv_few = {
-  "few",   form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, weight
+  "few",   form, can,    pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, weight, NULL
 };

@@ -103,6 +103,6 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
 }
 
 const df_algorithm df_conv_rows = {
-  "rows",  form, can,   pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, weight
+  "rows",  form, can,    pays, { bytes, pack }, { back_bytes, back_pack },
+  forward, data, weight, NULL
 };

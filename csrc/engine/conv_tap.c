@@ -272,6 +272,6 @@ static bool pays(const df_conv *c, df_direction d) {
 }
 
 const df_algorithm df_conv_taps = {
-  "taps",  form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, df_conv_weight
+  "taps", form,           can, pays, { bytes, pack }, { back_bytes, back_pack }, forward,
+  data,   df_conv_weight, NULL
 };

@@ -387,7 +387,13 @@ static bool pays(const df_conv *c, df_direction d) {
   return ours < 2 * C * df_ceil_div(K, 16) * 16 && !winograd_is_faster(c, d);
 }
 
-const df_algorithm df_conv_tiles = {
-  "tiles", form, can,           pays, { bytes, pack }, { back_bytes, back_pack },
-  forward, data, df_tile_weight
-};
+const df_algorithm df_conv_tiles = { "tiles",
+                                     form,
+                                     can,
+                                     pays,
+                                     { bytes, pack },
+                                     { back_bytes, back_pack },
+                                     forward,
+                                     data,
+                                     df_tile_weight,
+                                     df_tile_weight_parts };

@@ -264,4 +264,4 @@ const df_algorithm df_conv_winograd = { "winograd",      df_winograd_form,
                                         df_winograd_can, pays,
                                         { bytes, pack }, { back_bytes, back_pack },
                                         forward,         data,
-                                        weight };
+                                        weight,          NULL };

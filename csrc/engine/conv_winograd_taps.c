@@ -170,5 +170,5 @@ static bool pays(const df_conv *c, df_direction d) {
 
 const df_algorithm df_conv_winograd_taps = {
   "winograd_taps",           df_winograd_form, can,  pays, { bytes, pack },
-  { back_bytes, back_pack }, forward,          data, NULL
+  { back_bytes, back_pack }, forward,          data, NULL, NULL
 };

@@ -8,4 +8,8 @@
 df_code df_tile_weight(const df_conv *c, df_real *dw, bool accumulate, const df_image *x,
                        const df_real *dy);
 
+/* As `weight_parts` of df_algorithm. */
+df_code df_tile_weight_parts(const df_conv *c, int parts, df_real *dw, bool accumulate,
+                             const df_image *x, const df_real *dy);
+
 #endif

@@ -6,21 +6,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "ops/parts.h"
+#include "engine/tree.h"
 #include "ops/profile.h"
 
 /* ==== sums ========================================================================= */
 
 static void carry_loss(df_over *o, double loss) {
-  const int level = df_part_level(o->part);
+  const int level = df_tree_level(o->part);
   for (int l = 0; l < level; l++) loss = (df_real)(loss + o->loss_of[l]);
   o->loss_of[level] = loss;
-}
-
-static int levels(int parts) {
-  int level = 0;
-  while (parts >> (level + 1)) level++;
-  return level;
 }
 
 /* Takes the gradient of this part away, while it is in cache. The sums of as many parts
@@ -30,7 +24,7 @@ static void carry(df_over *o, int i) {
   df_over_param *q = &o->param[i];
   df_leaf *leaf = &q->param->leaf;
   df_blend b = { .factor = 1 };
-  const int level = df_part_level(o->part);
+  const int level = df_tree_level(o->part);
   if (leaf->arrived) b.from[b.n++] = df_tensor_reals(leaf->grad);
   for (int l = 0; l < level; l++) b.from[b.n++] = o->sum[l] + q->at;
   const bool last = o->part == o->parts - 1;
@@ -122,15 +116,14 @@ static df_code part_from_readers(df_over *o, int i) {
   return DF_OK;
 }
 
-/* grad = before + scale sum */
-static void take(df_over *o, int i, double scale) {
+/* grad = before + sum */
+static void take(df_over *o, int i) {
   df_over_param *q = &o->param[i];
   df_leaf *leaf = &q->param->leaf;
-  df_real *sum = df_tensor_reals(q->window);
-  df_blend b = { .to = sum, .keep = (df_real)scale };
-  if (q->before)
-    b = (df_blend){ df_tensor_reals(q->before), 1, (df_real)scale, { sum }, 1 };
-  if (q->before || scale != 1) df_blend_run(&b, df_param_count(q->param));
+  if (q->before) {
+    df_blend b = { df_tensor_reals(q->before), 1, 1, { df_tensor_reals(q->window) }, 1 };
+    df_blend_run(&b, df_param_count(q->param));
+  }
   df_tensor_release(leaf->grad);
   leaf->grad = q->before ? q->before : df_tensor_retain(q->window);
   q->before = NULL;
@@ -170,6 +163,13 @@ static df_code free_the_sums(df_over *o) {
   return DF_OK;
 }
 
+/* The sum over all parts of all ranks is divided by their number. */
+static void begin_round(df_over *o, int parts) {
+  o->part = 0, o->parts = parts;
+  const double all = (double)parts * o->together * o->world->link->size;
+  o->world->link->begin(o->world->plan, 1 / all);
+}
+
 static df_code on_begin(void *of, double loss) {
   df_over *o = of;
   if (o->broken)
@@ -178,10 +178,9 @@ static df_code on_begin(void *of, double loss) {
                               "end this run");
   if (free_the_sums(o) != DF_OK) return DF_MEMORY;
   o->under_way = true, o->reached = false;
-  o->world->link->begin(o->world->plan);
-  o->part = 0, o->parts = 1;
   o->loss_of[0] = loss;
   o->together = 1;
+  begin_round(o, 1);
   for (int i = 0; i < o->n; i++) begin_parameter(&o->param[i]);
   return DF_OK;
 }
@@ -196,13 +195,14 @@ static df_code make_levels(df_over *o, int n) {
 }
 
 df_code df_over_begin_part(df_over *o, int k, int n, double loss) {
-  o->part = k, o->parts = n;
+  if (k == 0) begin_round(o, n);
+  o->part = k;
   carry_loss(o, loss);
   for (int i = 0; i < o->n; i++) {
     o->param[i].carried = false;
     if (n > 1) let_go_of_window(&o->param[i]);
   }
-  return make_levels(o, levels(n));
+  return make_levels(o, df_tree_levels(n) - 1);
 }
 
 df_code df_over_begin_together(df_over *o, int n, double loss) {
@@ -258,35 +258,34 @@ static void put_back(df_over_param *q) {
   q->before = NULL;
 }
 
-static void take_or_put_back(df_over *o, int i, double scale) {
-  if (o->param[i].param->leaf.trainable) take(o, i, scale);
+static void take_or_put_back(df_over *o, int i) {
+  if (o->param[i].param->leaf.trainable) take(o, i);
   else put_back(&o->param[i]);
 }
 
 /* The last array of a plan: the loss, and whether this rank wishes to stop. */
 static df_code send_facts(df_over *o) {
   df_real *facts = o->world->link->array(o->world->plan, o->n);
-  facts[0] = (df_real)o->loss_of[levels(o->parts)], facts[1] = (df_real)o->stop;
+  facts[0] = (df_real)o->loss_of[df_tree_levels(o->parts) - 1],
+  facts[1] = (df_real)o->stop;
   return o->world->link->ready(o->world->plan, o->n) ? DF_OK : fault(o);
 }
 
-static void take_facts(df_over *o, double scale) {
+static void take_facts(df_over *o) {
   const df_real *facts = o->world->link->array(o->world->plan, o->n);
-  o->loss = scale * (double)facts[0];
+  o->loss = (double)facts[0];
   o->stopped = facts[1] > 0;
 }
 
 static df_code sum_up(df_over *o) {
-  const double parts = (double)o->parts * o->together;
-  const double scale = 1 / (parts * o->world->link->size);
   df_code code = hand_over_all(o);
   if (code == DF_OK) code = send_facts(o);
   df_profile_spent(o->tape, "gradients to ranks");
   if (code == DF_OK && !o->world->link->finish(o->world->plan)) code = fault(o);
   df_profile_spent(o->tape, "wait for ranks");
   if (code != DF_OK) return code;
-  for (int i = 0; i < o->n; i++) take_or_put_back(o, i, scale);
-  take_facts(o, scale);
+  for (int i = 0; i < o->n; i++) take_or_put_back(o, i);
+  take_facts(o);
   df_profile_spent(o->tape, "gradients from ranks");
   return DF_OK;
 }

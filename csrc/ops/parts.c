@@ -1,29 +1,7 @@
 #include "ops/parts.h"
 
 #include "base/alloc.h"
-#include "base/pool.h"
-#include "kernels/kernels.h"
 #include "ops/record.h"
-
-#define GRAIN 16384 /* reals that are worth another thread */
-
-static void blend_reals(void *context, df_int begin, df_int end) {
-  const df_blend *b = context;
-  const df_real *from[DF_BLEND_MOST];
-  df_real factor[DF_BLEND_MOST];
-  for (int j = 0; j < b->n; j++) from[j] = b->from[j] + begin, factor[j] = b->factor;
-  df_kernel()->mix(b->to + begin, b->keep, factor, from, b->n, end - begin);
-}
-
-void df_blend_run(const df_blend *b, df_int count) {
-  df_parallel(count, GRAIN, blend_reals, (void *)b);
-}
-
-int df_part_level(int part) {
-  int level = 0;
-  while (part >> level & 1) level++;
-  return level;
-}
 
 int df_sink_parts(const df_node *node, int i) {
   if (!df_wants(node, i) || !node->record->slots[node->slot[i]].parameter) return 1;
@@ -36,7 +14,7 @@ static df_code add_parts(const df_sink *s, df_real *sum, df_int count, int parts
   df_code code = DF_OK;
   for (int p = 0; p < parts && code == DF_OK; p++) {
     const bool last = p == parts - 1;
-    const int level = df_part_level(p);
+    const int level = df_tree_level(p);
     df_blend b = { .keep = 1, .factor = 1, .n = level };
     b.to = last ? s->to : sum + level * count;
     for (int l = 0; l < level; l++) b.from[l] = sum + l * count;
@@ -53,7 +31,7 @@ df_code df_sink_by_parts(df_node *node, int i, df_part_work *work, void *context
   if (!s.to) return DF_OK;
   if (parts == 1) return work(context, 0, s.to, s.beta);
   const df_int count = df_sink_count(node, i);
-  size_t levels = (size_t)df_part_level(parts - 1);
+  size_t levels = (size_t)df_tree_level(parts - 1);
   df_real *sum = df_alloc(levels * (size_t)count * sizeof *sum);
   if (!sum) return DF_MEMORY;
   df_code code = add_parts(&s, sum, count, parts, work, context);

@@ -218,11 +218,22 @@ static df_code weights_of_part(void *context, int part, df_real *to, df_real bet
   return a->weight(&s->part, to, beta != 0, &x, s->dy + part * s->pixels * s->part.K);
 }
 
-static df_code to_sum(df_node *node, int operand, const df_conv *c, const df_tensor *dy,
-                      df_part_work *work) {
-  if (!df_wants(node, operand)) return DF_OK;
-  summed s = summed_of(node, c, dy, df_sink_parts(node, operand));
-  return df_sink_by_parts(node, operand, work, &s);
+static df_code to_bias(df_node *node, const df_conv *c, const df_tensor *dy) {
+  if (!df_wants(node, 2)) return DF_OK;
+  summed s = summed_of(node, c, dy, df_sink_parts(node, 2));
+  return df_sink_by_parts(node, 2, bias_of_part, &s);
+}
+
+static df_code to_weights(df_node *node, const df_conv *c, const df_tensor *dy) {
+  if (!df_wants(node, 1)) return DF_OK;
+  const int parts = df_sink_parts(node, 1);
+  summed s = summed_of(node, c, dy, parts);
+  const df_algorithm *a = df_conv_choose(&s.part, DF_WEIGHT, s.x.form);
+  if (parts == 1 || !a->weight_parts)
+    return df_sink_by_parts(node, 1, weights_of_part, &s);
+  df_sink w;
+  if (df_sink_open(node, 1, &w) != DF_OK) return df_error_code();
+  return w.to ? a->weight_parts(&s.part, parts, w.to, w.beta != 0, &s.x, s.dy) : DF_OK;
 }
 
 static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
@@ -244,8 +255,8 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
 
 df_code df_product_backward(df_tape *tape, df_node *node, df_tensor *dy) {
   const df_conv *c = node->data;
-  df_code code = to_sum(node, 2, c, dy, bias_of_part);
-  if (code == DF_OK) code = to_sum(node, 1, c, dy, weights_of_part);
+  df_code code = to_bias(node, c, dy);
+  if (code == DF_OK) code = to_weights(node, c, dy);
   df_node_let_go(node, 0); /* x, before dx is allocated */
   return code == DF_OK ? to_data(tape, node, c, dy) : code;
 }
