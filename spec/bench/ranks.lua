@@ -1,12 +1,12 @@
 -- make bench ONLY=ranks: training over ranks of this machine, against the plain loop on one thread.
 --   lua5.4 spec/bench/ranks.lua [NETWORK [RANKS]]
 -- Each rank has the plain loop's batch. Results are kept in build/bench, for scale.lua and for a table of parts that
--- were measured one by one. Times are the least of several steps.
+-- were measured one by one. Times are medians of steps.
 local kept = dofile "spec/bench/ranks_kept.lua"
 local ranks = dofile "spec/support/ranks.lua"
 
--- Rounds and steps of each, so that a part takes less than a minute.
-local EFFORT <const> = { demo = { 2, 4 }, small = { 1, 2 }, cifar = { 1, 1 } }
+local EFFORT <const> = { demo = { 5, 5 }, small = { 5, 3 }, cifar = { 5, 2 } } -- rounds, and steps of each
+local MOST <const> = 600 -- seconds of a part
 local WAYS <const> = {
   { "alone", "pieces=1", "pieces=2", "pieces=4" },
   { "alone", "both", "pieces=4", "pieces=1", "pieces=4,reproducible=0", "pieces=1,reproducible=0" },
@@ -19,7 +19,7 @@ local function measure(name, P)
   local arguments = { name, table.unpack(EFFORT[name]) }
   for i, value in ipairs(arguments) do arguments[i] = tostring(value) end
   table.move(WAYS[P], 1, #WAYS[P], #arguments + 1, arguments)
-  local text, code = ranks.run(P, "spec/bench/ranks_steps.lua", arguments)
+  local text, code = ranks.run(P, "spec/bench/ranks_steps.lua", arguments, nil, MOST)
   if code == 0 then return kept.write(name, P, text) end
   print(("%s on %d ranks: code %s\n%s"):format(name, P, code, text))
 end

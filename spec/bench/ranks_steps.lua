@@ -134,6 +134,11 @@ local function print_link()
   if mpi.rank == 0 then print(("link %.4g %.4g %.4g"):format(alpha, (large - alpha) / 2 ^ 22, adding())) end
 end
 
+local function median(list)
+  table.sort(list)
+  return (list[(#list + 1) // 2] + list[#list // 2 + 1]) / 2
+end
+
 local rounds, steps = math.tointeger(tonumber(arg[2])), math.tointeger(tonumber(arg[3]))
 local all = {}
 print_link()
@@ -148,6 +153,6 @@ end
 for i = 4, #arg do
   local r = all[arg[i]]
   if mpi.rank == 0 then
-    print(("way %s %.6f %.1f %.1f %d"):format(arg[i], math.min(table.unpack(r)), r.messages, r.bytes, model:count()))
+    print(("way %s %.6f %.1f %.1f %d"):format(arg[i], median(r), r.messages, r.bytes, model:count()))
   end
 end

@@ -1,7 +1,7 @@
 -- Data-parallel steps on 2 to 1,024 ranks, simulated from what one rank was measured to need.
 --   lua5.4 spec/bench/ranks.lua      measures demo, small and cifar on this machine
 --   lua5.4 spec/bench/scale.lua      the tables, and build/bench/scale.svg
--- The model: a rank walks its pieces one after another. The last piece's backward pass completes gradients evenly in
+-- The model: a rank computes its pieces together (nn/over.h). The backward pass completes gradients evenly in
 -- time. A bucket starts when its last gradient is complete and the link is free. Halving and doubling of n bytes over
 -- P ranks cost 2 log2(P) alpha + 2 (P - 1)/P n (beta + gamma/2). Gamma is the time to add a byte. A step takes as long
 -- as on one rank, and then until the last bucket is there.
@@ -21,7 +21,7 @@ local function network_of(name)
   local w = { name = name, parameters = part.parameters, plain = part.ways.alone.seconds, steps = {}, backward = {} }
   for _, pieces in ipairs { 1, 2, 4 } do
     local way = "pieces=" .. pieces
-    w.steps[pieces], w.backward[pieces] = part.ways[way].seconds, part.rows[way].backward / pieces
+    w.steps[pieces], w.backward[pieces] = part.ways[way].seconds, part.rows[way].backward
     w.optimiser = part.rows[way].adamw_step
   end
   return w

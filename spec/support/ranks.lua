@@ -32,18 +32,19 @@ end
 ---@param path string
 ---@param arguments string[]|nil
 ---@param own string|nil variables of a rank's shell, such as those of ranks.only
-function ranks.command(n, path, arguments, own)
+---@param most integer|nil seconds after which it is ended; default 60
+function ranks.command(n, path, arguments, own, most)
   local command = child.command(path, { arguments = arguments, env = environment .. " " .. (own or "") })
   if n == 0 then return command end
   local start = ("mpirun %s -n %d sh -c %s"):format(is_open_mpi() and flags or "", n, child.quote(command))
-  return ("env %s timeout 60 %s"):format(environment, start)
+  return ("env %s timeout %d %s"):format(environment, most or 60, start)
 end
 
 --- Runs a script on n ranks to its end.
 ---@return string text what all ranks wrote, errors too
 ---@return integer code
-function ranks.run(n, path, arguments, own)
-  local pipe = assert(io.popen("exec 2>&1; " .. ranks.command(n, path, arguments, own)))
+function ranks.run(n, path, arguments, own, most)
+  local pipe = assert(io.popen("exec 2>&1; " .. ranks.command(n, path, arguments, own, most)))
   local text = pipe:read "a"
   local _, _, code = pipe:close()
   return text, code
