@@ -144,6 +144,38 @@ describe("conv2d", function()
     end
   end)
 
+  -- Fills freed memory with NaN, as blocks of many sizes.
+  local function leave_nans()
+    local blocks = {}
+    for power = 8, 21 do
+      for _, odd in ipairs{ 4, 5, 6, 7 } do blocks[#blocks + 1] = d.full({ odd << power >> 2 }, 0 / 0) end
+    end
+    blocks = nil
+    collectgarbage()
+  end
+
+  -- Each case ends with a block of fewer images, or of fewer lines, than those before it.
+  for _, c in ipairs{ case(3, 28, 28, 64, 128, 3, 3, 2, 1), case(5, 16, 16, 32, 64, 3, 3, 2, 1),
+                      case(2, 57, 66, 32, 40, 3, 3, 2, 1), case(7, 13, 11, 40, 33, 5, 5, 3, 2),
+                      case(5, 13, 11, 40, 33, 3, 3, 1, 1), case(3, 40, 37, 64, 32, 2, 2, 2, 0) } do
+    it("reads no memory that it didn't write: " .. text(c), function()
+      local before, threads = d.precision(), d.threads()
+      local x, w = draw(c.B, c.H, c.W, c.C), draw(c.K, c.R, c.S, c.C)
+      local function once(a, b) return ops.conv2d(a, b, nil, { stride = c.stride, pad = c.pad }):square():mean() end
+      for _, precision in ipairs{ "highest", "high", "medium" } do
+        d.precision(precision)
+        for _, n in ipairs{ 1, 2, 3 } do
+          d.threads(n)
+          leave_nans()
+          local dx, dw = d.grad(once, x, w)
+          assert.is_true(dx:isfinite():all() and dw:isfinite():all(), precision .. ", " .. n)
+        end
+      end
+      d.threads(threads)
+      d.precision(before)
+    end)
+  end
+
   it("says what doesn't fit", function()
     local x = d.zeros(8, 28, 28, 16)
     local function message(...) return select(2, pcall(ops.conv2d, ...)) end

@@ -143,12 +143,20 @@ static void copy_line(const df_flat *f, uint16_t *to, df_int n, df_int h, df_int
   zero(middle + count * f->pixel, (f->wide - skip - count) * f->pixel);
 }
 
+/* Pixels of a phase that a block fills. */
+static df_int filled(const df_flat *f, const df_block *b) {
+  return (b->images - 1) * f->image + (span(f, b->lines) - 1) * f->line + f->wide;
+}
+
+/* The gradient of weights reads all phases as one row of pixels and multiplies what is
+** behind a smaller block by 0. It must be finite. */
 static void copy_phase(const df_flat *f, const df_block *b, uint16_t *to, df_int down,
                        df_int side) {
   for (df_int i = 0; i < b->images; i++)
     for (df_int j = 0; j < span(f, b->lines); j++)
       copy_line(f, to + (i * f->image + j * f->line) * f->pixel, b->n + i,
                 (b->p + j) * f->stride + down - f->top, side);
+  zero(to + filled(f, b) * f->pixel, (f->phase - filled(f, b)) * f->pixel);
 }
 
 const uint16_t *df_flat_rows(const df_flat *f, const df_block *b, uint16_t *room) {

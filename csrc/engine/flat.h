@@ -54,7 +54,8 @@ df_int df_flat_reach(const df_flat *f);
 /* bf16 of a copy of the largest block; 0 if x is read in place. */
 df_int df_flat_room(const df_flat *f);
 
-/* The block's first row, in x or copied to `room`. */
+/* The block's first row, in x or copied to `room`. Each phase of a copy has room for the
+** largest block, and is 0 behind a smaller one. */
 const uint16_t *df_flat_rows(const df_flat *f, const df_block *b, uint16_t *room);
 
 #endif
