@@ -150,7 +150,7 @@ describe("conv2d", function()
     for power = 8, 21 do
       for _, odd in ipairs{ 4, 5, 6, 7 } do blocks[#blocks + 1] = d.full({ odd << power >> 2 }, 0 / 0) end
     end
-    blocks = nil
+    blocks = nil -- luacheck: ignore 311
     collectgarbage()
   end
 
