@@ -47,12 +47,12 @@ return {
     version = "0.1.0",
     threads = "2",
     times = {
-      ["sd.decode.high"] = { openvino = 2.19, sdcpp = 7.50 },
+      ["sd.decode.high"] = { openvino = 2.33, sdcpp = 7.50 },
       ["sd.decode.medium"] = { openvino = 1.15, sdcpp = 18.04 },
-      ["sd.text.high"] = { openvino = 1.87, sdcpp = 3.15 },
-      ["sd.text.medium"] = { openvino = 1.26, sdcpp = 7.60 },
-      ["sd.unet.high"] = { openvino = 1.95, sdcpp = 9.34 },
-      ["sd.unet.medium"] = { openvino = 1.07, sdcpp = 18.21 },
+      ["sd.text.high"] = { openvino = 2.00, sdcpp = 3.15 },
+      ["sd.text.medium"] = { openvino = 1.38, sdcpp = 7.60 },
+      ["sd.unet.high"] = { openvino = 2.04, sdcpp = 9.34 },
+      ["sd.unet.medium"] = { openvino = 1.13, sdcpp = 18.21 },
     },
   },
 }
