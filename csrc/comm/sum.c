@@ -1,7 +1,8 @@
 /* Sums over ranks: recursive halving, then recursive doubling. Both go through distances
 ** 1, 2, 4 ..., and a + b has the bits of b + a. So an element's sum is that of a binary
-** tree over the ranks, as if one rank had added in that order. Ranks beyond the largest
-** power of two give their array to another rank first, and get the sum at the end. */
+** tree over the ranks, as if one rank had added in that order. The last addition scales
+** it. Ranks beyond the largest power of two give their array to another rank first, and
+** get the sum at the end. */
 #include <stdlib.h>
 
 #include "comm/comm.h"
@@ -56,7 +57,7 @@ static void add(const comm_sum *s, df_int low, df_int high, double scale) {
   else add_i64(to, s->scratch, high - low);
 }
 
-/* A sum to which nothing was added here. */
+/* The sum of one rank, or by MPI itself. */
 static void scale(const comm_sum *s) {
   if (s->scale == 1) return;
   if (s->kind == COMM_F32) scale_f32(s->data, (float)s->scale, s->n);
@@ -150,9 +151,13 @@ static bool fold(comm_sum *s) {
   return !has_beyond() || post(s, other, NULL, 0, s->scratch, s->n);
 }
 
+/* The factor of an addition of the tree. */
+static double scale_of(const comm_sum *s) {
+  return s->level == levels() - 1 ? s->scale : 1;
+}
+
 /* The messages of a stage have arrived: what follows. */
 static bool next(comm_sum *s) {
-  const double last = s->level == levels() - 1 ? s->scale : 1;
   switch (s->stage) {
   case FOLD:
     if (is_beyond()) {
@@ -162,11 +167,11 @@ static bool next(comm_sum *s) {
     if (has_beyond()) add(s, 0, s->n, 1);
     return enter_tree(s);
   case HALVE:
-    add(s, s->low[s->level + 1], s->high[s->level + 1], last);
+    add(s, s->low[s->level + 1], s->high[s->level + 1], scale_of(s));
     return ++s->level < levels() ? halve(s) : (s->level--, twice(s));
   case DOUBLE: return s->level-- > 0 ? twice(s) : unfold(s);
   case EXCHANGE:
-    add(s, 0, s->n, last);
+    add(s, 0, s->n, scale_of(s));
     return ++s->level < levels() ? exchange(s) : unfold(s);
   case LIBRARY: scale(s); /* fallthrough */
   default: s->stage = DONE; return true;

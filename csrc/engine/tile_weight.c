@@ -27,7 +27,7 @@ typedef struct gradient {
   df_real *dw;
   bool accumulate;
   int parts;            /* the batch has so many */
-  df_int first, run;    /* blocks that are summed now */
+  df_int first, count;  /* blocks that are summed now */
   df_int folds, groups; /* number of folds of a part, and of groups of rows of dw */
   bool shared;          /* pairs of x are packed once for all groups */
   df_workspace room;    /* dy turned | pairs, unless shared | sums of a panel by parts */
@@ -57,22 +57,22 @@ typedef struct share {
   df_real *sums;
 } share;
 
-/* Blocks that a task keeps at a time. */
-static df_int kept(const gradient *g) { return is_in_place(g) ? g->parts : 1; }
+/* Parts that a task sums at a time. */
+static df_int parts_at_once(const gradient *g) { return is_in_place(g) ? g->parts : 1; }
 
 static df_int dy_room(const gradient *g, df_int K) {
-  return kept(g) * df_tile_dy_room(&g->blocks, K);
+  return parts_at_once(g) * df_tile_dy_room(&g->blocks, K);
 }
 static df_int pairs_room(const gradient *g) {
-  return g->shared ? 0 : kept(g) * df_tile_pairs_room(&g->blocks);
+  return g->shared ? 0 : parts_at_once(g) * df_tile_pairs_room(&g->blocks);
 }
 static df_int sums_room(const gradient *g, df_int K) {
   if (!is_in_place(g) || g->parts == 1) return 0;
   return df_tree_levels(g->parts) * taps(g) * K * DF_PANEL;
 }
 
-/* The rooms of bf16 are multiples of a cache line. */
-static df_int room(const gradient *g, df_int K) {
+/* Reals of a task. The rooms of bf16 are multiples of a cache line. */
+static df_int whole_room(const gradient *g, df_int K) {
   return (dy_room(g, K) + pairs_room(g)) / 2 + sums_room(g, K);
 }
 
@@ -98,7 +98,7 @@ static void put_rows(const gradient *g, const df_real *tile, df_int i, df_int k,
 }
 
 /* Adds the sums of earlier parts to those of a part, and writes the last ones. */
-static void finish(const gradient *g, df_int i, df_int k, df_int K) {
+static void carry_rows(const gradient *g, df_int i, df_int k, df_int K) {
   df_real *at = g->tree + i * tap_tile(g) + k * DF_PANEL;
   df_tree_carry(at, whole(g), g->level, K * DF_PANEL);
   if (g->last) put_rows(g, at + g->level * whole(g), i, k, K);
@@ -162,12 +162,12 @@ static void add_block(const gradient *g, const share *s, df_real *sums, df_int i
 
 /* With one fold, they go on while they are in this core's cache. */
 static void sum_fold(const gradient *g, const share *s, df_int fold) {
-  df_int from = g->first + fold * g->run / g->folds;
-  df_int to = g->first + (fold + 1) * g->run / g->folds;
+  df_int from = g->first + fold * g->count / g->folds;
+  df_int to = g->first + (fold + 1) * g->count / g->folds;
   df_real *sums = g->sums + fold * whole(g) + s->k * DF_PANEL;
   for (df_int i = from; i < to; i++) add_block(g, s, sums, i, i > from);
   if (g->folds > 1) return;
-  for (df_int i = 0; i < panels(g) * taps(g); i++) finish(g, i, s->k, s->K);
+  for (df_int i = 0; i < panels(g) * taps(g); i++) carry_rows(g, i, s->k, s->K);
 }
 
 static void fold_items(void *context, df_int begin, df_int end) {
@@ -176,7 +176,7 @@ static void fold_items(void *context, df_int begin, df_int end) {
     df_int at = i * tap_tile(g);
     df_fold(g->tree + g->level * whole(g) + at, false, g->sums + at, g->folds, whole(g),
             tap_tile(g));
-    finish(g, i, 0, g->blocks.c.K);
+    carry_rows(g, i, 0, g->blocks.c.K);
   }
 }
 
@@ -211,7 +211,7 @@ static void run_items(void *context, df_int begin, df_int end) {
 static df_code run_shares(gradient *g) {
   df_int items = g->folds * g->groups;
   df_int K = df_ceil_div(bands(g), g->groups) * DF_PANEL;
-  if (df_workspace_open(&g->room, room(g, K), items) != DF_OK) return DF_MEMORY;
+  if (df_workspace_open(&g->room, whole_room(g, K), items) != DF_OK) return DF_MEMORY;
   df_parallel(items, 1, run_items, g);
   df_workspace_close(&g->room);
   return DF_OK;
@@ -219,16 +219,16 @@ static df_code run_shares(gradient *g) {
 
 static df_code run(gradient *g) {
   if (!g->shared) return run_shares(g);
-  df_int halves = g->run * df_tile_pairs_room(&g->blocks);
+  df_int halves = g->count * df_tile_pairs_room(&g->blocks);
   if (df_workspace_open(&g->common, df_ceil_div(halves, 2), 1) != DF_OK) return DF_MEMORY;
-  df_parallel(g->run * packs(g), 1, pair_items, g);
+  df_parallel(g->count * packs(g), 1, pair_items, g);
   df_code code = run_shares(g);
   df_workspace_close(&g->common);
   return code;
 }
 
 static df_code run_part(gradient *g, int part) {
-  g->first = part * g->run;
+  g->first = part * g->count;
   g->level = df_tree_level(part), g->last = part == g->parts - 1;
   if (g->folds == 1) g->sums = g->tree + g->level * whole(g);
   df_code code = run(g);
@@ -236,8 +236,8 @@ static df_code run_part(gradient *g, int part) {
   return code;
 }
 
-/* Part after part. Folds begin in the place of the last level, which the last part
-** fills. */
+/* Part after part. Folds begin in the place of the last level. The last part fills that
+** level, so its first fold gets the sum. */
 static df_code run_in_tiles(gradient *g) {
   df_workspace tiles;
   df_int levels = df_tree_levels(g->parts);
@@ -265,7 +265,7 @@ static void cut(gradient *g) {
   g->folds = df_max(1, df_min(most, c->B * c->P * c->Q / FOLD_PIXELS));
   g->groups = df_min(bands(g), groups_wanted(g));
   g->shared = g->groups > (is_in_place(g) ? 1 : GROUPS_ALONE);
-  g->run = g->blocks.count * kept(g);
+  g->count = g->blocks.count * parts_at_once(g);
 }
 
 df_code df_tile_weight_parts(const df_conv *c, int parts, df_real *dw, bool accumulate,

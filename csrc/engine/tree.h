@@ -16,8 +16,9 @@ typedef struct df_blend {
 
 void df_blend_run(const df_blend *b, df_int count);
 
-/* Parts are added as in a binary counter. Level l holds the sum of 2^l parts. This is the
-** level that `part`, counted from 0, fills after those beneath it are added. */
+/* Parts, a power of 2, are added as in a binary counter. Level l holds the sum of 2^l
+** parts. This is the level that `part`, counted from 0, fills after those beneath it are
+** added. */
 int df_tree_level(int part);
 
 /* The levels that so many parts fill. */

@@ -16,7 +16,8 @@ typedef df_code df_part_work(void *context, int part, df_real *to, df_real beta)
 ** operand is no parameter. The ops that call it say so in their note (by_parts). */
 df_code df_sink_by_parts(df_node *node, int i, df_part_work *work, void *context);
 
-/* The parts in which df_sink_by_parts computes the gradient of operand i. */
+/* The parts, a power of 2, in which df_sink_by_parts computes the gradient of
+** operand i. */
 int df_sink_parts(const df_node *node, int i);
 
 #endif
