@@ -3,9 +3,9 @@
 --   lua5.4 spec/bench/scale.lua      the tables, and build/bench/scale.svg
 -- The model: a rank computes its pieces together (nn/over.h). The backward pass completes gradients evenly in time. A
 -- bucket starts when its last gradient is complete and the link is free. Halving and doubling of n bytes over P ranks
--- cost 2 log2(P) alpha + 2 (P - 1)/P n (beta + gamma/2). Gamma is the time to add a byte. A step takes as long as on one
--- rank, and then until the last bucket is there. MPI moves messages only when it is called, between layers, so a slow
--- link takes longer.
+-- cost 2 log2(P) alpha + 2 (P - 1)/P n (beta + gamma/2). Gamma is the time to add a byte. A step takes as long as on
+-- one rank, and then until the last bucket is there. MPI moves messages only when it is called, between layers, so a
+-- slow link takes longer.
 local d = require "diffusion"
 local kept = dofile "spec/bench/ranks_kept.lua"
 
