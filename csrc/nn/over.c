@@ -266,7 +266,7 @@ static void take_or_put_back(df_over *o, int i) {
 /* The last array of a plan: the loss, and whether this rank wishes to stop. */
 static df_code send_facts(df_over *o) {
   df_real *facts = o->world->link->array(o->world->plan, o->n);
-  facts[0] = (df_real)o->loss_of[df_tree_levels(o->parts) - 1],
+  facts[0] = (df_real)o->loss_of[df_tree_levels(o->parts) - 1];
   facts[1] = (df_real)o->stop;
   return o->world->link->ready(o->world->plan, o->n) ? DF_OK : fault(o);
 }
