@@ -2,6 +2,7 @@
 -- alone, to the bit. They are added in a binary tree. Ops that can't tell the parts apart are found.
 local d = require "diffusion"
 local core = require "diffusion.core"
+local products = dofile "spec/support/products.lua"
 
 local B <const> = 8
 
@@ -128,27 +129,18 @@ describe("a record of parts", function()
 
   for name, l in pairs(layers) do
     it("sums parts of a layer: " .. name, function()
-      local before, threads = d.precision(), d.threads()
       local model, shape = layer_of(l), { B, table.unpack(l[2]) }
       if l[5] then shape[#shape + 1] = l[5] end
       local x = d.randn(shape, { seed = 1 })
       local function run(first, rows) return model(x:narrow(1, first, rows)) end
-      for _, precision in ipairs { "highest", "high", "medium" } do
-        d.precision(precision)
+      products.at_each_setting({ 1, 2, 3, 5 }, function(precision, n)
         for _, parts in ipairs { 2, 8 } do
-          d.threads(1)
-          local want = apart(model, parts, run)
-          for _, n in ipairs { 1, 2, 3, 5 } do
-            d.threads(n)
-            local found = assert(together(model, parts, run), "mixed")
-            for key, g in pairs(want) do
-              assert(g:equal(found[key]), ("%s, %s, %d parts, %d threads"):format(key, precision, parts, n))
-            end
+          local want, found = apart(model, parts, run), assert(together(model, parts, run), "mixed")
+          for key, g in pairs(want) do
+            assert(g:equal(found[key]), ("%s, %s, %d parts, %d threads"):format(key, precision, parts, n))
           end
         end
-      end
-      d.threads(threads)
-      d.precision(before)
+      end)
     end)
   end
 

@@ -66,6 +66,19 @@ function products.at_each_precision(f)
   end
 end
 
+--- Calls f(precision, threads) at each precision with each of these numbers of threads.
+function products.at_each_setting(counts, f)
+  local before = d.threads()
+  products.at_each_precision(function(row)
+    for _, n in ipairs(counts) do
+      d.threads(n)
+      local ok, text = pcall(f, row.name, n)
+      d.threads(before)
+      if not ok then error(text, 0) end
+    end
+  end)
+end
+
 --- Raises unless the error of `actual` is within the bounds.
 function products.check(row, expected, actual)
   local off = products.distance(expected, actual)
