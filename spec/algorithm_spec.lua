@@ -46,8 +46,8 @@ describe("an algorithm of convolutions", function()
     end
   end)
 
-  it("has the same bits on any number of threads, and for a sample alone", function()
-    for _, name in ipairs(algorithms) do
+  local function same_bits(names)
+    for _, name in ipairs(names) do
       core.algorithm(name)
       for _, size in ipairs { { 12, 12, 40, 70 }, { 21, 13, 33, 70 } } do
         local H, W, C, K = table.unpack(size)
@@ -67,6 +67,37 @@ describe("an algorithm of convolutions", function()
           assert.is_true(dx:narrow(1, k, 1):equal(da))
         end
       end
+    end
+  end
+
+  it("has the same bits on any number of threads, and for a sample alone", function() same_bits(algorithms) end)
+
+  it("of short tiles has these bits too, by each instruction set", function()
+    local precision = d.precision()
+    d.precision "medium"
+    for _, set in ipairs(sets) do
+      core.isa(set)
+      same_bits { "winograd_short" }
+    end
+    d.precision(precision)
+  end)
+
+  it("is of short tiles where bf16 is multiplied in vectors, and images have many channels", function()
+    if not single then return end
+    local precision = d.precision()
+    for _, set in ipairs(sets) do
+      core.isa(set)
+      local x, w = d.randn(1, 8, 8, 96), d.randn(96, 3, 3, 96)
+      for _, name in ipairs { "high", "medium" } do
+        d.precision(name)
+        core.algorithm "best"
+        local best = core.ops.conv2d(x, w, nil, { pad = 1 })
+        core.algorithm "winograd_short"
+        local short = core.ops.conv2d(x, w, nil, { pad = 1 })
+        if set == "avx512bf16" then assert.is_true(best:equal(short)) end
+        if set == "amx" and name == "medium" then assert.is_false(best:equal(short)) end
+      end
+      d.precision(precision)
     end
   end)
 
@@ -136,6 +167,11 @@ describe("an algorithm of convolutions", function()
           local same = products.distance(products.flat(rounded[i]), value)
           assert(same < 1e-5, ("%s, shape %d, %d: %.2g at medium by winograd"):format(set, k, i, same))
         end
+        local short = by("winograd_short", "medium")
+        for i = 1, 2 do
+          local near = products.distance(products.flat(reals[i]), short[i])
+          assert(near > 1e-3 and near < 1e-2, ("%s, shape %d, %d: %.2g by short tiles"):format(set, k, i, near))
+        end
       end
     end
   end)
@@ -171,11 +207,12 @@ describe("an algorithm of convolutions", function()
     for _, case in ipairs { { 3, 21, 17, 12, 5, 3 }, { 2, 8, 5, 40, 33, 4 }, { 1, 4, 4, 66, 64, 2 } } do
       for _, set in ipairs(sets) do
         core.isa(set)
-        for _, name in ipairs { "taps", "tiles", "winograd" } do
+        for _, name in ipairs { "taps", "tiles", "winograd", "winograd_short" } do
           core.algorithm(name)
           bf16[name] = planes.by_layer(case)
         end
         for what, list in pairs(bf16.taps) do
+          assert(products.distance(list, bf16.winograd_short[what]) < 1e-2, what)
           assert(products.distance(list, bf16.tiles[what]) < 1e-5, what)
           assert(products.distance(list, bf16.winograd[what]) < 1e-5, what)
         end
@@ -224,32 +261,37 @@ local function polynomial(points, but)
   return c
 end
 
-describe("Winograd's F(4, 3)", function()
-  it("by its points is a convolution, exactly", function()
-    local points = { of(0), of(0, 0.5), of(0, -0.5), of(0, 1), of(0, -1) } -- and infinity
-    -- M'(p): what the page divides G's rows by
-    local sums = { of(1), of(-1.5), of(-1.5), of(6), of(6), of(1) }
-    for i, p in ipairs(points) do
-      local at, v = of(0), of(1)
-      for _, c in ipairs(polynomial(points, i)) do at, v = at + c * v, v * p end
-      assert.same({ sums[i].p, sums[i].q }, { at.p, at.q })
-    end
-    for input = 1, 6 do
-      for output = 1, 4 do
-        for tap = 1, 3 do
-          local total = of(0)
-          for i = 1, 6 do
-            local b = polynomial(points, i)[input] or of(0)
-            local part = powers(points[i], 4)[output] * powers(points[i], 3)[tap] * b
-            total = total + part * of(6 / sums[i].p) -- six times, to stay exact
-          end
-          assert.same({ input == output + tap - 1 and 6 or 0, 0 }, { total.p, total.q })
+-- The finite points, of which infinity is one more, and M'(p), what the page divides A's rows by.
+local function assert_convolution(outputs, points, sums)
+  local n = #points + 1
+  for i, p in ipairs(points) do
+    local at, v = of(0), of(1)
+    for _, c in ipairs(polynomial(points, i)) do at, v = at + c * v, v * p end
+    assert.same({ sums[i].p, sums[i].q }, { at.p, at.q })
+  end
+  for input = 1, n do
+    for output = 1, outputs do
+      for tap = 1, 3 do
+        local total = of(0)
+        for i = 1, n do
+          local b = polynomial(points, i)[input] or of(0)
+          local part = powers(points[i], outputs)[output] * powers(points[i], 3)[tap] * b
+          total = total + part * of(6 / sums[i].p) -- six times, to stay exact
         end
+        assert.same({ input == output + tap - 1 and 6 or 0, 0 }, { total.p, total.q })
       end
     end
+  end
+end
+
+describe("Winograd's F(4, 3) and F(2, 3)", function()
+  it("by their points are convolutions, exactly", function()
+    assert_convolution(4, { of(0), of(0, 0.5), of(0, -0.5), of(0, 1), of(0, -1) },
+      { of(1), of(-1.5), of(-1.5), of(6), of(6), of(1) })
+    assert_convolution(2, { of(0), of(1), of(-1) }, { of(-1), of(2), of(2), of(1) })
   end)
 
-  it("errs by a few roundings", function()
+  it("err by a few roundings", function()
     if not single then return end
     local least, most = math.huge, 0
     for _, C in ipairs { 16, 128, 640 } do

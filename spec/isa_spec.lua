@@ -12,6 +12,7 @@ local TOLERANCE = 2e-6
 local bound = {
   rows = 1e-5, pack_weights = 1e-5, round_bf16 = 1e-2,
   pairs = 2e-2, planes = 2e-2, turn_planes = 2e-2, pair_rows = 2e-2, pair_columns = 2e-2, pair_planes = 2e-2,
+  short_inputs = 2e-2, short_weights = 2e-2, short_outputs = 2e-2,
   rows_turned = 1e-5, copy_strips = 1e-5, winograd_inputs = 1e-5, winograd_outputs = 1e-5, winograd_weights = 1e-5,
   winograd_outputs_back = 1e-5, winograd_weights_back = 1e-5, winograd_weights_row = 1e-5,
   to_f16 = 1e-3, to_bf16 = 1e-2, -- the build in double rounds once as well

@@ -9,9 +9,12 @@
 #include "engine/conv_tap.h"
 #include "engine/conv_tile.h"
 #include "engine/conv_winograd.h"
+#include "engine/conv_winograd_short.h"
 #include "engine/conv_winograd_taps.h"
 
 static const df_algorithm *const list[] = {
+  /* A third of the multiplications in bf16, at 0.8 of their rate. */
+  &df_conv_winograd_short,
   /* bf16 at 2 to 10 times the rate of reals, if the machine multiplies it. */
   &df_conv_tiles,
   /* A 1 x 1 kernel is one product of matrices: nothing is shifted, nothing padded. */

@@ -49,7 +49,7 @@ static panels ahead_panels(const df_conv *c) {
   return panels_of(c->R * c->S, c->C, c->K, c->precision);
 }
 
-static size_t bytes(const df_conv *c) {
+size_t df_tile_bytes(const df_conv *c) {
   panels p = ahead_panels(c);
   return (size_t)halves_of(&p) * sizeof(uint16_t);
 }
@@ -70,7 +70,7 @@ static void pack_ahead(const void *context, const df_weight_block *b) {
                               b->at + t * b->tap, b->row, b->C, b->K, tall);
 }
 
-static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
+df_code df_tile_pack(void *packed, const df_weights *w, const df_conv *c) {
   packing p = { packed, c };
   return df_weights_each(w, DF_PANEL, DF_WEIGHTS_ALL, pack_ahead, &p);
 }
@@ -85,7 +85,7 @@ static panels back_panels(const df_conv *c, df_int i, df_phase *v, df_phase *h) 
   return panels_of(v->taps * h->taps, c->K, c->C, c->precision);
 }
 
-static size_t back_bytes(const df_conv *c) {
+size_t df_tile_back_bytes(const df_conv *c) {
   size_t size = 0;
   for (df_int i = 0; i < c->stride * c->stride; i++) {
     df_phase v, h;
@@ -121,7 +121,7 @@ static void pack_back(const void *context, const df_weight_block *b) {
   }
 }
 
-static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
+df_code df_tile_back_pack(void *packed, const df_weights *w, const df_conv *c) {
   packing p = { packed, c };
   return df_weights_each(w, ROWS_PACKED, DF_WEIGHTS_ALL, pack_back, &p);
 }
@@ -391,8 +391,8 @@ const df_algorithm df_conv_tiles = { "tiles",
                                      form,
                                      can,
                                      pays,
-                                     { bytes, pack },
-                                     { back_bytes, back_pack },
+                                     { df_tile_bytes, df_tile_pack },
+                                     { df_tile_back_bytes, df_tile_back_pack },
                                      forward,
                                      data,
                                      df_tile_weight,

@@ -155,10 +155,11 @@ static void transform_items(void *context, df_int begin, df_int end) {
   df_real *copy = df_winograd_rounds(&g->c) ? df_workspace_take(&g->copies) : NULL;
   for (df_int i = begin; i < end; i++) {
     df_winograd_tile t = df_winograd_tile_at(&g->tiles, g->from + i);
-    df_winograd_point_to(pixel, g->x, t.n, t.p - g->c.top, t.q - g->c.left, 6, g->zero);
+    df_winograd_point_to(pixel, g->x, t.n, t.p - g->c.top, t.q - g->c.left, 6, 6,
+                         g->zero);
     if (copy) df_winograd_round(pixel, g->x->form, DF_POINTS, g->c.C, g->zero, copy);
     kernel->winograd_inputs(g->v + i * g->pitch, g->inputs, pixel, g->c.C);
-    df_winograd_point_to(pixel, &g->dy, t.n, t.p, t.q, 4, g->zero);
+    df_winograd_point_to(pixel, &g->dy, t.n, t.p, t.q, 4, 4, g->zero);
     if (copy) df_winograd_round(pixel, DF_ROWS, 16, K, g->zero, copy);
     for (df_int k = 0; k < K; k += panel) {
       kernel->winograd_outputs_back(g->z + k * g->count + i * panel, g->outputs, pixel,
@@ -217,7 +218,7 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
   gradient g = { .c = *c,
                  .x = x,
                  .dy = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K),
-                 .tiles = df_winograd_tiles_of(c->B, c->P, c->Q),
+                 .tiles = df_winograd_tiles_of(DF_TILE_TALL, c->B, c->P, c->Q),
                  .pitch = df_odd_lines(c->C) };
   df_int panel = df_kernel()->panel, wide = df_ceil_div(c->K, panel) * panel;
   df_int chunk = df_max(64, CHUNK_REALS / (DF_POINTS * (g.pitch + wide)));

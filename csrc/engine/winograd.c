@@ -10,23 +10,32 @@ df_int df_odd_lines(df_int reals) {
 
 /* ==== tiles ========================================================================= */
 
-df_winograd_tiles df_winograd_tiles_of(df_int B, df_int P, df_int Q) {
-  df_int down = df_ceil_div(P, 4), across = df_ceil_div(Q, 4);
-  return (df_winograd_tiles){ P, Q, down, across, B * down * across };
+df_winograd_tiles df_winograd_tiles_of(df_int height, df_int B, df_int P, df_int Q) {
+  df_int down = df_ceil_div(P, height), across = df_ceil_div(Q, 4);
+  return (df_winograd_tiles){ P, Q, height, down, across, B * down * across };
 }
 
 df_winograd_tile df_winograd_tile_at(const df_winograd_tiles *t, df_int index) {
   df_int line = index / t->across;
-  return (df_winograd_tile){ line / t->down, line % t->down * 4, index % t->across * 4 };
+  return (df_winograd_tile){ line / t->down, line % t->down * t->height,
+                             index % t->across * 4 };
 }
 
 void df_winograd_point_to(const df_real **at, const df_image *x, df_int n, df_int h,
-                          df_int w, int size, const df_real *zero) {
-  for (df_int i = h; i < h + size; i++)
-    for (df_int j = w; j < w + size; j++) {
+                          df_int w, df_int lines, int wide, const df_real *zero) {
+  for (df_int i = h; i < h + lines; i++)
+    for (df_int j = w; j < w + wide; j++) {
       bool within = i >= 0 && i < x->H && j >= 0 && j < x->W;
       *at++ = within ? df_image_line(x, n, i) + j * x->pixel : zero;
     }
+}
+
+void df_winograd_place(df_int *at, const df_winograd_tiles *t, df_winograd_tile tile,
+                       df_int pixel) {
+  for (df_int j = 0; j < 4 * t->height; j++) {
+    df_int h = tile.p + j / 4, w = tile.q + j % 4;
+    at[j] = h < t->P && w < t->Q ? ((tile.n * t->P + h) * t->Q + w) * pixel : -1;
+  }
 }
 
 void df_winograd_round(const df_real **at, df_form form, int size, df_int C,
@@ -55,7 +64,7 @@ df_winograd df_winograd_ahead(const df_conv *c, df_real *y, const df_image *x,
                         .bias = bias,
                         .add = add,
                         .round = df_winograd_rounds(c),
-                        .tiles = df_winograd_tiles_of(c->B, c->P, c->Q) };
+                        .tiles = df_winograd_tiles_of(DF_TILE_TALL, c->B, c->P, c->Q) };
 }
 
 df_winograd df_winograd_back(const df_conv *c, df_real *dx, bool accumulate,
@@ -69,7 +78,7 @@ df_winograd df_winograd_back(const df_conv *c, df_real *dx, bool accumulate,
                         .pixel = df_conv_pitch(c, c->C),
                         .accumulate = accumulate,
                         .round = df_winograd_rounds(c),
-                        .tiles = df_winograd_tiles_of(c->B, c->H, c->W) };
+                        .tiles = df_winograd_tiles_of(DF_TILE_TALL, c->B, c->H, c->W) };
 }
 
 void df_winograd_pitch(df_winograd *p, df_int count) {
@@ -83,7 +92,7 @@ void df_winograd_inputs(const df_winograd *p, df_real *v, const df_real *zero,
   const df_real *pixel[DF_POINTS];
   for (df_int i = 0; i < count; i++) {
     df_winograd_tile t = df_winograd_tile_at(&p->tiles, from + i);
-    df_winograd_point_to(pixel, &p->x, t.n, t.p - p->top, t.q - p->left, 6, zero);
+    df_winograd_point_to(pixel, &p->x, t.n, t.p - p->top, t.q - p->left, 6, 6, zero);
     if (p->round) df_winograd_round(pixel, p->x.form, DF_POINTS, p->x.C, zero, copy);
     df_kernel()->winograd_inputs(v + i * p->pitch, p->plane, pixel, p->x.C);
   }
@@ -102,13 +111,9 @@ void df_winograd_multiply(const df_winograd *p, df_real *m, const df_real *v,
 
 void df_winograd_outputs(const df_winograd *p, const df_real *m, df_int from,
                          df_int count, df_int k, df_int n) {
-  df_int P = p->tiles.P, Q = p->tiles.Q, panel = df_kernel()->panel, at[16];
+  df_int panel = df_kernel()->panel, at[16];
   for (df_int i = 0; i < count; i++) {
-    df_winograd_tile t = df_winograd_tile_at(&p->tiles, from + i);
-    for (df_int j = 0; j < 16; j++) {
-      df_int h = t.p + j / 4, w = t.q + j % 4;
-      at[j] = h < P && w < Q ? ((t.n * P + h) * Q + w) * p->pixel : -1;
-    }
+    df_winograd_place(at, &p->tiles, df_winograd_tile_at(&p->tiles, from + i), p->pixel);
     df_kernel()->winograd_outputs(p->y + k, at, m + i * panel, p->output,
                                   p->bias ? p->bias + k : NULL,
                                   p->add ? p->add + k : NULL, p->accumulate, n);
@@ -131,8 +136,8 @@ bool df_winograd_can(const df_conv *c, df_direction d, df_form x) {
 }
 
 df_int df_winograd_count(const df_conv *c, df_direction d) {
-  return d == DF_DATA ? df_winograd_tiles_of(1, c->H, c->W).count
-                      : df_winograd_tiles_of(1, c->P, c->Q).count;
+  return d == DF_DATA ? df_winograd_tiles_of(DF_TILE_TALL, 1, c->H, c->W).count
+                      : df_winograd_tiles_of(DF_TILE_TALL, 1, c->P, c->Q).count;
 }
 
 /* Few channels have transforms but hardly any products. Tiles that stick out of the image

@@ -1,5 +1,6 @@
-/* Tiles of Winograd's algorithms (kernels/body/winograd.h). An image is cut into tiles of
-** 4 x 4 outputs. Each reads 6 x 6 pixels, which become values at 36 points. */
+/* Tiles of Winograd's algorithms (kernels/body/winograd_lines.h). An image is cut into
+** tiles of 4 x 4 outputs. Each reads 6 x 6 pixels, which become values at 36 points. Short
+** tiles have 2 x 4 outputs, 4 x 6 pixels and 24 points. */
 #ifndef df_winograd_h
 #define df_winograd_h
 
@@ -23,22 +24,29 @@ static inline bool df_winograd_rounds(const df_conv *c) {
 
 /* ==== tiles ========================================================================= */
 
+#define DF_TILE_TALL  4 /* lines of a tile */
+#define DF_TILE_SHORT 2
+
 /* Tiles of B images of P x Q pixels, image by image, line by line. */
 typedef struct df_winograd_tiles {
-  df_int P, Q, down, across, count;
+  df_int P, Q, height, down, across, count;
 } df_winograd_tiles;
 
 typedef struct df_winograd_tile {
   df_int n, p, q; /* its image, its first line and pixel */
 } df_winograd_tile;
 
-df_winograd_tiles df_winograd_tiles_of(df_int B, df_int P, df_int Q);
+df_winograd_tiles df_winograd_tiles_of(df_int height, df_int B, df_int P, df_int Q);
 df_winograd_tile df_winograd_tile_at(const df_winograd_tiles *t, df_int index);
 
-/* Pointers to size x size pixels of x from (h, w) on. They point to `zero` outside the
+/* Pointers to lines x wide pixels of x from (h, w) on. They point to `zero` outside the
 ** image. */
 void df_winograd_point_to(const df_real **at, const df_image *x, df_int n, df_int h,
-                          df_int w, int size, const df_real *zero);
+                          df_int w, df_int lines, int wide, const df_real *zero);
+
+/* at[q]: the offset of pixel q of a tile in images of P x Q pixels, -1 outside. */
+void df_winograd_place(df_int *at, const df_winograd_tiles *t, df_winograd_tile tile,
+                       df_int pixel);
 
 /* Replaces `size` pixels by copies in `copy`, which are reals rounded to bf16. Pixels
 ** outside the image stay `zero`. */

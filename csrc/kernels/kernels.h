@@ -15,7 +15,7 @@
 **   panel   adjacent columns of packed weights: `panel` columns in reals, 32 in bf16
 **   pair    two adjacent rows of W, stored element by element next to each other
 **   plane   one of several arrays of one layout, a fixed step apart: the high and low
-**           bf16 of reals, or the 36 points of Winograd's tiles */
+**           bf16 of reals, or the points of Winograd's tiles */
 #ifndef df_kernels_h
 #define df_kernels_h
 
@@ -277,6 +277,19 @@ typedef struct df_kernels {
   /* dw = G^T s G */
   void (*winograd_weights_back)(df_real *dw, df_int tap, const df_real *s, df_int plane,
                                 df_int n);
+
+  /* F(2 x 4, 3 x 3), in 24 points.
+  **   v = B^T x B from 4 x 6 pixels, in bf16; zeros for channels n <= c < wide */
+  void (*short_inputs)(uint16_t *v, df_int plane, const df_real *const *x, df_int n,
+                       df_int wide);
+  /* The points 6 row ... 6 row + 5 of u = G w G^T in the first 6 planes. u and the 9 taps
+  ** are n pairs, a multiple of DF_PANEL; plane and tap count halves of pairs. */
+  void (*short_weights)(uint16_t *u, df_int plane, int row, const uint16_t *w, df_int tap,
+                        df_int n);
+  /* as winograd_outputs, for 2 x 4 pixels */
+  void (*short_outputs)(df_real *y, const df_int *at, const df_real *m, df_int plane,
+                        const df_real *bias, const df_real *add, bool accumulate,
+                        df_int n);
 
   /* -- pack.h ----------------------------------------------------------------------- */
   void (*round_bf16)(df_real *y, const df_real *x,

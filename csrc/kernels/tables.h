@@ -23,5 +23,9 @@ void df_pair_columns_avx512bf16(uint16_t *w, df_int panel, df_int low, const df_
                                 df_int ldx, df_int rows, df_int C, df_int tall);
 void df_pair_planes_avx512bf16(uint16_t *w, df_int panel, const uint16_t *x, df_int ldx,
                                df_int rows, df_int C, df_int tall);
+void df_short_inputs_avx512bf16(uint16_t *v, df_int plane, const df_real *const *x,
+                                df_int n, df_int wide);
+void df_short_weights_avx512bf16(uint16_t *u, df_int plane, int row, const uint16_t *w,
+                                 df_int tap, df_int n);
 
 #endif

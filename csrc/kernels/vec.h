@@ -32,7 +32,7 @@
 **     r plus both products of each pair; PAIR_ROWS: rows in a register block of pairs
 **   vstore2_bf16(p, a, b): a, then b, both full
 **   upair(a, b): words with bf16 of a in the lower and of b in the upper half; ushl;
-**     uload16(p, n), ustore(p, u) full */
+**     vlower(u), vupper(u): a and b again; uload16(p, n), ustore(p, u) full */
 #ifndef df_vec_h
 #define df_vec_h
 
@@ -64,9 +64,7 @@ typedef struct P {
   R even, odd;
 } P;
 
-static inline P halves_of(U u) {
-  return (P){ vbits(ushl(u, 16)), vbits(uand(u, uset1(0xffff0000u))) };
-}
+static inline P halves_of(U u) { return (P){ vlower(u), vupper(u) }; }
 static inline P pload(const uint16_t *p) { return halves_of(uload((const uint32_t *)p)); }
 static inline P pset1(const uint16_t *p) {
   uint32_t pair;

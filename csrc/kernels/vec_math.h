@@ -197,6 +197,8 @@ static inline void vstore2_bf16(uint16_t *p, V a, V b) {
 }
 #endif
 static inline V vround_bf16(V v) { return vbits(ushl(upper_half(v), 16)); }
+static inline V vlower(U u) { return vbits(ushl(u, 16)); }
+static inline V vupper(U u) { return vbits(uand(u, uset1(0xffff0000u))); }
 static inline V vload_bf16(const uint16_t *p, df_int n) {
   return vbits(ushl(uload16(p, n), 16));
 }

@@ -126,6 +126,8 @@ static inline U uload16(const uint16_t *p, df_int n) { return n > 0 ? *p : 0; }
 static inline U upair(V a, V b) {
   return small_pack(a, 7, -126) | (uint32_t)small_pack(b, 7, -126) << 16;
 }
+static inline V vlower(U u) { return small_unpack((uint16_t)u, 7, -126); }
+static inline V vupper(U u) { return small_unpack((uint16_t)(u >> 16), 7, -126); }
 static inline void ustore4(uint32_t *p, U a, U b, U c, U d) {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;
 }

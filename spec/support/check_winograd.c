@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MOST  40
 #define PLANE 53 /* between planes: a little more than MOST */
@@ -25,6 +26,11 @@ static const double A[24] = {
 static const double G[18] = { 1, 0,  0, 1, RH,  0.5, 1, -RH, 0.5,
                               1, RT, 2, 1, -RT, 2,   0, 0,   1 };
 
+/* The same for 2 outputs: 4 x 4, 4 x 2 and 4 x 3. */
+static const double BT2[16] = { 1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, -1, 0, 1 };
+static const double A2[8] = { 1, 0, 0.5, 0.5, 0.5, -0.5, 0, 1 };
+static const double G2[12] = { 1, 0, 0, 1, 1, 1, 1, -1, 1, 0, 0, 1 };
+
 static const df_kernels *table;
 static long checks, faults;
 
@@ -34,6 +40,19 @@ static void judge(const char *kernel, df_int n, df_int i, df_real y, double ough
   if (faults++ < 20)
     printf("%s: %s n = %td [%td] %.9g, not %.9g\n", table->name, kernel, n, i, (double)y,
            ought);
+}
+
+/* A number that was rounded to bf16. */
+static void judge_rounded(const char *kernel, df_int n, df_int i, uint16_t y,
+                          double ought) {
+  float got;
+  uint32_t bits = (uint32_t)y << 16;
+  memcpy(&got, &bits, sizeof got);
+  checks++;
+  if (fabs((double)got - ought) <= fabs(ought) / 256 + 4e-6) return;
+  if (faults++ < 20)
+    printf("%s: %s n = %td [%td] %.9g, not %.9g\n", table->name, kernel, n, i,
+           (double)got, ought);
 }
 
 static void judge_untouched(const char *kernel, df_int n, df_int i, df_real y) {
@@ -129,6 +148,76 @@ static void check_outputs(df_int n, bool with_bias, bool with_add, bool accumula
     }
 }
 
+/* Element (i, j) of F x H^T, with F (4 or 2 rows to 4 or 3 or 2 columns) and H. x has as
+** many rows as F has columns, `step` apart. */
+static double two_ways(const double *f, int rows, bool f_turned, const double *h,
+                       int h_to, int h_from, bool h_turned, int i, int j, int f_to,
+                       const df_real *x, df_int step) {
+  double sum = 0;
+  for (int p = 0; p < rows; p++)
+    for (int q = 0; q < h_from; q++)
+      sum += element(f, f_to, rows, f_turned, i, p) * (double)x[(p * h_from + q) * step]
+             * element(h, h_to, h_from, h_turned, j, q);
+  return sum;
+}
+
+static void check_short_inputs(df_int n) {
+  static df_real x[ROOM];
+  static uint16_t v[24 * PLANE];
+  const df_real *pixel[24];
+  df_int wide = n + 5;
+  fill(x, ROOM, 70), memset(v, 0x7f, sizeof v);
+  for (int q = 0; q < 24; q++) pixel[q] = x + q * PLANE;
+  table->short_inputs(v, PLANE, pixel, n, wide);
+  for (int p = 0; p < 24; p++)
+    for (df_int i = 0; i < PLANE; i++) {
+      double ought = i >= n ? 0
+                            : two_ways(BT2, 4, false, BT, 6, 6, false, p / 6, p % 6, 4,
+                                       x + i, PLANE);
+      if (i < wide) judge_rounded("short_inputs", n, i, v[p * PLANE + i], ought);
+      else if (v[p * PLANE + i] != 0x7f7f) judge("short_inputs", n, i, 1, 0);
+    }
+}
+
+static void check_short_weights(df_int n) {
+  static uint16_t w[9 * 2 * 64], u[6 * 2 * 64];
+  static df_real x[9 * 2 * 64];
+  fill(x, 9 * 2 * n, 71);
+  table->to_bf16(w, x, 9 * 2 * n), table->from_bf16(x, w, 9 * 2 * n);
+  for (int row = 0; row < 4; row++) {
+    table->short_weights(u, 2 * n, row, w, 2 * n, n);
+    for (int p = 0; p < 6; p++)
+      for (df_int i = 0; i < 2 * n; i++)
+        judge_rounded("short_weights", n, i, u[p * 2 * n + i],
+                      two_ways(G2, 3, false, G, 6, 3, false, row, p, 4, x + i, 2 * n));
+  }
+}
+
+static void check_short_outputs(df_int n, bool with_bias, bool with_add,
+                                bool accumulate) {
+  static df_real m[ROOM], y[ROOM], bias[MOST], add[ROOM];
+  df_int at[8];
+  fill(m, ROOM, 73), fill(bias, MOST, 74), fill(add, ROOM, 75), poison(y, ROOM);
+  for (int q = 0; q < 8; q++) at[q] = q % 3 == 2 ? -1 : (7 - q) * PLANE;
+  for (int q = 0; q < 8; q++)
+    for (df_int i = 0; accumulate && at[q] >= 0 && i < n; i++)
+      y[at[q] + i] = (df_real)0.25;
+  table->short_outputs(y, at, m, PLANE, with_bias ? bias : NULL, with_add ? add : NULL,
+                       accumulate, n);
+  for (int q = 0; q < 8; q++)
+    for (df_int i = 0; i < PLANE; i++) {
+      df_int place = (7 - q) * PLANE + i;
+      double ought = two_ways(A2, 4, true, A, 4, 6, true, q / 4, q % 4, 2, m + i, PLANE);
+      if (at[q] < 0 || i >= n) {
+        judge_untouched("short_outputs", n, i, y[place]);
+        continue;
+      }
+      if (with_bias) ought += (double)bias[i];
+      if (with_add) ought += (double)add[place];
+      judge("short_outputs", n, i, y[place], ought + (accumulate ? 0.25 : 0));
+    }
+}
+
 /* Every number of x is in its place, so products of strips are those of x. */
 static void check_strips(df_int m, df_int C) {
   static df_real x[ROOM], y[2 * ROOM];
@@ -162,8 +251,13 @@ long df_check_winograd(const df_kernels *kernels) {
   table = kernels, checks = 0;
   for (df_int n = 1; n <= MOST; n += n < 20 ? 1 : 7) {
     check_transforms(n);
-    for (int i = 0; i < 8; i++) check_outputs(n, i & 1, i & 2, i & 4);
+    check_short_inputs(n);
+    for (int i = 0; i < 8; i++) {
+      check_outputs(n, i & 1, i & 2, i & 4);
+      check_short_outputs(n, i & 1, i & 2, i & 4);
+    }
   }
+  for (df_int n = DF_PANEL; n <= 2 * DF_PANEL; n += DF_PANEL) check_short_weights(n);
   for (df_int m = 1; m < 32; m += 5) {
     check_strips(m, 34 - m);
     for (df_int K = 1; K < 50; K += 12) check_columns(m, K % 7 + m, K, m % 2);

@@ -166,6 +166,16 @@ M.winograd_outputs = function(n) return by_tiles(3, n + 1) end
 M.winograd_weights = M.winograd_outputs
 M.winograd_weights_back = M.winograd_outputs
 M.winograd_weights_row = function(n) return by_tiles(3, n + 1, "winograd_taps") end
+-- Short tiles are bf16.
+M.short_inputs = function(n)
+  local before = d.precision()
+  d.precision "medium"
+  local out = by_tiles(n + 1, 3, "winograd_short")
+  for i, value in ipairs(by_tiles(3, n + 1, "winograd_short")) do out[3 + i] = value end
+  d.precision(before)
+  return out
+end
+M.short_weights, M.short_outputs = M.short_inputs, M.short_inputs
 
 M.round_bf16 = function(n)
   local before = d.precision()

@@ -9,6 +9,7 @@
 #include "kernels/body/rows.h"
 #include "kernels/body/attend.h"
 #include "kernels/body/winograd.h"
+#include "kernels/body/winograd_short.h"
 #include "kernels/body/pack.h"
 #include "kernels/body/blocks.h"
 #include "kernels/body/pairs.h"

@@ -108,12 +108,16 @@ const df_kernels TABLE = {
   .pair_rows = df_pair_rows_avx512bf16,
   .pair_columns = df_pair_columns_avx512bf16,
   .pair_planes = df_pair_planes_avx512bf16,
+  .short_inputs = df_short_inputs_avx512bf16,
+  .short_weights = df_short_weights_avx512bf16,
 #else
   .planes = planes,
   .turn_planes = turn_planes,
   .pair_rows = pair_rows,
   .pair_columns = pair_columns,
   .pair_planes = pair_planes,
+  .short_inputs = short_inputs,
+  .short_weights = short_weights,
 #endif
 
   .winograd_inputs = winograd_inputs,
@@ -122,6 +126,7 @@ const df_kernels TABLE = {
   .winograd_outputs = winograd_outputs,
   .winograd_outputs_back = winograd_outputs_back,
   .winograd_weights_back = winograd_weights_back,
+  .short_outputs = short_outputs,
 
   .round_bf16 = round_bf16,
   .transpose = transpose,
