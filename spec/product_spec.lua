@@ -64,6 +64,28 @@ describe("linear", function()
     end
   end))
 
+  -- Rows of 1024 and 2048 channels are copied, so that they don't share a set of the cache.
+  it("of rows 4 KB apart has the same bits alone, and with zeros behind", function()
+    local isa, sets = core.isa()
+    for _, set in ipairs(sets) do
+      core.isa(set)
+      for _, shape in ipairs { { 3, 1024, 5 }, { 300, 1024, 260 }, { 700, 1024, 33 }, { 40, 2048, 70 } } do
+        local m, C, K = table.unpack(shape)
+        local x, w = draw(m, C), draw(K, C)
+        products.at_each_setting({ 1, 2 }, function(name)
+          local y = ops.linear(x, w)
+          for _, row in ipairs { 1, m // 2, m } do
+            assert.is_true(ops.linear(x:narrow(1, row, 1), w):equal(y:narrow(1, row, 1)))
+          end
+          local wider = ops.linear(d.cat({ x, d.zeros(m, 16) }, 2), d.cat({ w, d.zeros(K, 16) }, 2))
+          if name == "highest" then assert.is_true(wider:equal(y))
+          else assert.is_true(((wider - y):norm() / y:norm()):item() < 1e-5) end
+        end)
+      end
+    end
+    core.isa(isa)
+  end)
+
   it("keeps leading dimensions", function()
     local x, w = draw(2, 3, 4), draw(5, 4)
     local y = ops.linear(x, w)

@@ -18,7 +18,7 @@
 
 #define KEYS_MANY 192
 
-/* Heads are padded to 32 channels, and few keys too. That must not cost what bf16 gains.
+/* AMX pads heads to 32 channels, and few keys too. That must not cost what bf16 gains.
 ** One plane gains if a head fills half a block. Two planes run at 1.3 to 2 times the rate
 ** of reals if a head fills four fifths. With many keys they also gain at widths of 40
 ** (1.2 times) and of 72 (1.6 times), and lose at 20. The error is then 4e-6 for each
@@ -31,7 +31,7 @@ static bool two_planes_pay(const df_attend *a, df_int wide) {
 
 static df_factors factors_of(const df_attend *a) {
   df_factors f = df_factors_of(a->precision);
-  df_int wide = df_half_width(a->D);
+  df_int wide = df_factor_width(a->D);
   bool pays = f.planes == 2 ? two_planes_pay(a, wide) : 2 * a->D > wide;
   return (df_factors){ pays ? f.planes : 0, f.round };
 }

@@ -7,6 +7,7 @@
 #include "engine/conv_tap.h"
 #include "engine/conv_winograd.h"
 #include "engine/flat.h"
+#include "engine/pitch.h"
 #include "engine/tile_weight.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -280,6 +281,8 @@ static df_code run_rows(const pass *p, const df_real *x, df_int m, df_int C) {
   if (m == 0 || count == 0) return DF_OK;
   run.p.slice = slice_of(p, ROWS_BLOCK);
   run.p.flat.pixel = p->w.depth * p->w.planes;
+  if (df_rows_collide(run.p.flat.pixel, sizeof(uint16_t)))
+    run.p.flat.pixel = df_odd_lines(run.p.flat.pixel, sizeof(uint16_t));
   run.p.flat.low = p->w.planes == 2 ? p->w.depth : 0;
   run.p.groups = df_min(count, df_ceil_div(ITEMS_WANTED, blocks));
   bool shared = run.p.groups > 1;

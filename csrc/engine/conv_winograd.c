@@ -10,12 +10,15 @@
 #include "engine/conv_weight.h"
 #include "engine/gemm.h"
 #include "engine/panel.h"
+#include "engine/pitch.h"
 #include "engine/winograd.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
 /* Panels of outputs, for C inputs and K outputs. Each is 36 planes of C x panel. */
-static df_int weight_plane(df_int C) { return df_odd_lines(C * df_kernel()->panel); }
+static df_int weight_plane(df_int C) {
+  return df_odd_lines(C * df_kernel()->panel, sizeof(df_real));
+}
 
 static size_t weight_bytes(df_int C, df_int K) {
   df_int panels = df_ceil_div(K, df_kernel()->panel);
@@ -206,8 +209,8 @@ static void sum_tiles(gradient *g, df_int chunk) {
   df_int panels = df_ceil_div(g->c.K, df_kernel()->panel) * df_kernel()->panel;
   for (g->from = 0; g->from < g->tiles.count; g->from += chunk) {
     g->count = df_min(chunk, g->tiles.count - g->from);
-    g->inputs = df_odd_lines(g->count * g->pitch);
-    g->outputs = df_odd_lines(g->count * panels);
+    g->inputs = df_odd_lines(g->count * g->pitch, sizeof(df_real));
+    g->outputs = df_odd_lines(g->count * panels, sizeof(df_real));
     df_parallel(g->count, 4, transform_items, g);
     df_parallel(DF_POINTS * g->down * g->across, 1, sum_items, g);
   }
@@ -219,13 +222,13 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
                  .x = x,
                  .dy = df_image_of(DF_ROWS, dy, c->B, c->P, c->Q, c->K),
                  .tiles = df_winograd_tiles_of(DF_TILE_TALL, c->B, c->P, c->Q),
-                 .pitch = df_odd_lines(c->C) };
+                 .pitch = df_odd_lines(c->C, sizeof(df_real)) };
   df_int panel = df_kernel()->panel, wide = df_ceil_div(c->K, panel) * panel;
   df_int chunk = df_max(64, CHUNK_REALS / (DF_POINTS * (g.pitch + wide)));
   chunk = df_ceil_div(g.tiles.count, df_max(1, df_ceil_div(g.tiles.count, chunk)));
   df_int zeros = df_max(c->C, wide), sums = DF_POINTS * c->C * c->K;
-  df_int v = DF_POINTS * df_odd_lines(chunk * g.pitch),
-         z = DF_POINTS * df_odd_lines(chunk * wide);
+  df_int v = DF_POINTS * df_odd_lines(chunk * g.pitch, sizeof(df_real)),
+         z = DF_POINTS * df_odd_lines(chunk * wide, sizeof(df_real));
   df_workspace room;
   if (df_workspace_open(&room, v + z + sums + zeros, 1) != DF_OK) return DF_MEMORY;
   g.v = room.base, g.z = g.v + v, g.s = g.z + z;

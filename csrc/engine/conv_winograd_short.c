@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "engine/conv_tile.h"
+#include "engine/pitch.h"
 #include "engine/winograd.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -31,13 +32,12 @@ typedef struct pass {
   df_workspace room;   /* weights of a row and outputs at 24 points; or reals of pixels */
 } pass;
 
-/* bf16 of an odd number of cache lines. */
-static df_int odd_lines(df_int halves) {
-  return 2 * df_odd_lines(df_ceil_div(halves, 2));
+static df_int weight_plane(void) {
+  return df_odd_lines(CHANNELS * DF_PANEL, sizeof(uint16_t));
 }
-
-static df_int weight_plane(void) { return odd_lines(CHANNELS * DF_PANEL); }
-static df_int output_plane(const pass *p) { return df_odd_lines(p->count * DF_PANEL); }
+static df_int output_plane(const pass *p) {
+  return df_odd_lines(p->count * DF_PANEL, sizeof(df_real));
+}
 
 static void transform_tile(const pass *p, df_int i, df_real *copy) {
   const df_winograd *w = &p->w;
@@ -116,8 +116,8 @@ static void multiply_panels(void *context, df_int begin, df_int end) {
 
 /* For blocks of p->count tiles. */
 static df_code open_pass(pass *p, df_int panels) {
-  p->pitch = odd_lines(p->depth);
-  p->plane = odd_lines(p->count * p->pitch);
+  p->pitch = df_odd_lines(p->depth, sizeof(uint16_t));
+  p->plane = df_odd_lines(p->count * p->pitch, sizeof(uint16_t));
   df_int v = (POINTS * p->plane + DF_BEHIND * p->pitch) / 2;
   df_int reals = ROW * weight_plane() / 2 + POINTS * output_plane(p);
   reals = df_max(reals, POINTS * p->w.x.C);

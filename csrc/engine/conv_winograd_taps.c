@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "engine/panel.h"
+#include "engine/pitch.h"
 #include "engine/winograd.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
@@ -80,7 +81,7 @@ static void transform_tiles(void *context, df_int begin, df_int end) {
 #define ROW 6
 
 static df_int weight_plane(void) {
-  return df_odd_lines(DF_CHANNELS * df_kernel()->panel);
+  return df_odd_lines(DF_CHANNELS * df_kernel()->panel, sizeof(df_real));
 }
 
 /* Column k is the first of a panel. */

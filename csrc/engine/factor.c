@@ -5,6 +5,7 @@
 
 #include "engine/flat.h"
 #include "engine/panel.h"
+#include "engine/pitch.h"
 #include "kernels/kernels.h"
 
 df_factors df_factors_of(df_precision precision) {
@@ -13,8 +14,12 @@ df_factors df_factors_of(df_precision precision) {
   return (df_factors){ pay ? planes : 0, precision == DF_MEDIUM };
 }
 
-/* Channels of a plane. */
-static df_int deep(df_int C) { return df_half_width(C); }
+df_int df_factor_width(df_int C) {
+  df_int step = df_kernel()->pairs_step;
+  return df_ceil_div(C, step) * step;
+}
+
+static df_int deep(df_int C) { return df_factor_width(C); }
 
 /* Reals that hold so many bf16, in whole cache lines. */
 static df_int reals_of(df_int halves) {
@@ -22,16 +27,9 @@ static df_int reals_of(df_int halves) {
   return df_ceil_div(halves, line) * (DF_ALIGN / (df_int)sizeof(df_real));
 }
 
-/* The pitch of copied rows, an odd number of cache lines. Rows at powers of two apart
-** would share a few sets of a cache. */
-static df_int odd_lines(df_int n, df_int line) {
-  df_int lines = df_ceil_div(n, line);
-  return (lines + (lines % 2 == 0)) * line;
-}
-
 static df_int left_pitch(df_factors f, df_int C) {
-  if (f.planes) return odd_lines(deep(C) * f.planes, 32);
-  return odd_lines(C, DF_ALIGN / (df_int)sizeof(df_real));
+  if (f.planes) return df_odd_lines(deep(C) * f.planes, sizeof(uint16_t));
+  return df_odd_lines(C, sizeof(df_real));
 }
 
 df_int df_left_size(df_factors f, df_int m, df_int C) {

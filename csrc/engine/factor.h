@@ -14,6 +14,9 @@ typedef struct df_factors {
 
 df_factors df_factors_of(df_precision precision);
 
+/* Channels of a plane: C and zeros, as `pairs` needs them. */
+df_int df_factor_width(df_int C);
+
 /* m rows of C. */
 typedef struct df_left {
   const void *at;

@@ -9,6 +9,7 @@
 #include "base/fork.h"
 #include "base/pool.h"
 #include "engine/gemm_block.h"
+#include "engine/pitch.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -37,6 +38,7 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
 
 typedef struct rows_run {
   df_rows r;
+  df_int ldx;
   df_int blocks; /* number of blocks of rows */
   df_int groups; /* number of groups of panels: items share a block's columns */
   df_workspace room;
@@ -48,65 +50,72 @@ static df_int row_of(const rows_run *run, df_int block) {
   return df_min(run->r.m, block * steps / run->blocks * h);
 }
 
+/* Rows that are rounded, or would share a set of the first cache, are read from a copy. */
+static bool copies(const df_rows *r) {
+  return r->round || (df_kernel()->height > 8 && df_rows_collide(r->C, sizeof(df_real)));
+}
+
+static void copy_rows(const rows_run *run, df_real *to, df_int row, df_int m) {
+  const df_rows *r = &run->r;
+  const df_real *x = r->x + row * r->C;
+  for (df_int i = 0; i < m; i++, to += run->ldx, x += r->C)
+    if (r->round) df_kernel()->round_bf16(to, x, r->C);
+    else memcpy(to, x, (size_t)r->C * sizeof *x);
+}
+
+/* All groups read one copy of a block. With a single group, the copy is made where it is
+** read. */
 static void rows_items(void *context, df_int begin, df_int end) {
   rows_run *run = context;
   const df_rows *r = &run->r;
   const df_kernels *kernel = df_kernel();
   df_int panels = df_ceil_div(r->K, kernel->panel), none = 0;
-  df_real *copy = r->round ? df_workspace_take(&run->room) : NULL;
+  bool own = copies(r) && run->groups == 1, shared = copies(r) && !own;
+  df_real *copy = own ? df_workspace_take(&run->room) : NULL;
+  const df_real *rows = shared ? run->room.base : r->x;
   for (df_int item = begin; item < end; item++) {
     df_int block = item / run->groups, g = item % run->groups;
     df_int row = row_of(run, block), m = row_of(run, block + 1) - row;
     df_int k = g * panels / run->groups * kernel->panel;
     df_int to = df_min((g + 1) * panels / run->groups * kernel->panel, r->K);
     df_int at = row * r->ldy + k;
-    const df_real *x = r->x + row * r->C;
-    if (copy) kernel->round_bf16(copy, x, m * r->C);
-    kernel->rows(r->y + at, r->ldy, copy ? copy : x, r->C, &none, 1, r->packed + k * r->C,
-                 r->bias ? r->bias + k : NULL, r->add ? r->add + at : NULL, r->ldy,
-                 r->accumulate, m, r->C, to - k);
+    if (own) copy_rows(run, copy, row, m);
+    kernel->rows(r->y + at, r->ldy, own ? copy : rows + row * run->ldx, run->ldx, &none,
+                 1, r->packed + k * r->C, r->bias ? r->bias + k : NULL,
+                 r->add ? r->add + at : NULL, r->ldy, r->accumulate, m, r->C, to - k);
   }
-  if (copy) df_workspace_give(&run->room, copy);
+  if (own) df_workspace_give(&run->room, copy);
 }
 
-#define ROUNDED_ROWS 32 /* rows rounded at a time */
+#define COPIED_ROWS 32 /* rows copied at a time */
 
-static void round_items(void *context, df_int begin, df_int end) {
+static void copy_items(void *context, df_int begin, df_int end) {
   const rows_run *run = context;
-  df_int from = begin * ROUNDED_ROWS * run->r.C;
-  df_int to = df_min(end * ROUNDED_ROWS, run->r.m) * run->r.C;
-  df_kernel()->round_bf16(run->room.base + from, run->r.x + from, to - from);
+  df_int row = begin * COPIED_ROWS;
+  copy_rows(run, run->room.base + row * run->ldx, row,
+            df_min(end * COPIED_ROWS, run->r.m) - row);
 }
 
-static void run_rows(rows_run *run) {
-  df_parallel(run->blocks * run->groups, 1, rows_items, run);
-}
-
-/* All groups read one rounded copy of a block. With a single group, the copy is made
-** where it is read. */
-static df_code run_rounded(rows_run *run) {
-  df_rows *r = &run->r;
+static df_code run_copied(rows_run *run) {
   bool shared = run->groups > 1;
-  df_int rows = shared ? r->m : ROWS_BLOCK + df_kernel()->height;
+  df_int rows = shared ? run->r.m : ROWS_BLOCK + df_kernel()->height;
   df_int pieces = shared ? 1 : run->blocks;
-  if (df_workspace_open(&run->room, rows * r->C, pieces) != DF_OK) return DF_MEMORY;
-  if (shared) {
-    df_parallel(df_ceil_div(r->m, ROUNDED_ROWS), 1, round_items, run);
-    r->x = run->room.base, r->round = false;
-  }
-  run_rows(run);
+  run->ldx = df_odd_lines(run->r.C, sizeof(df_real));
+  if (df_workspace_open(&run->room, rows * run->ldx, pieces) != DF_OK) return DF_MEMORY;
+  if (shared) df_parallel(df_ceil_div(run->r.m, COPIED_ROWS), 1, copy_items, run);
+  df_parallel(run->blocks * run->groups, 1, rows_items, run);
   df_workspace_close(&run->room);
   return DF_OK;
 }
 
 df_code df_rows_run(const df_rows *r) {
   if (r->m == 0 || r->K == 0) return DF_OK;
-  rows_run run = { .r = *r };
+  rows_run run = { .r = *r, .ldx = r->C };
   df_int panels = df_ceil_div(r->K, df_kernel()->panel);
   run.blocks = df_ceil_div(r->m, ROWS_BLOCK);
   run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, run.blocks));
-  if (r->round) return run_rounded(&run);
-  run_rows(&run);
+  if (copies(r)) return run_copied(&run);
+  df_parallel(run.blocks * run.groups, 1, rows_items, &run);
   return DF_OK;
 }
 

@@ -1,12 +1,8 @@
 /* Tiles: their pixels, their values at 36 points, and their outputs. */
 #include "engine/winograd.h"
 
+#include "engine/pitch.h"
 #include "kernels/kernels.h"
-
-df_int df_odd_lines(df_int reals) {
-  df_int line = DF_ALIGN / (df_int)sizeof(df_real), lines = df_ceil_div(reals, line);
-  return (lines | 1) * line;
-}
 
 /* ==== tiles ========================================================================= */
 
@@ -82,9 +78,9 @@ df_winograd df_winograd_back(const df_conv *c, df_real *dx, bool accumulate,
 }
 
 void df_winograd_pitch(df_winograd *p, df_int count) {
-  p->pitch = df_odd_lines(p->x.C);
-  p->plane = df_odd_lines(count * p->pitch);
-  p->output = df_odd_lines(count * df_kernel()->panel);
+  p->pitch = df_odd_lines(p->x.C, sizeof(df_real));
+  p->plane = df_odd_lines(count * p->pitch, sizeof(df_real));
+  p->output = df_odd_lines(count * df_kernel()->panel, sizeof(df_real));
 }
 
 void df_winograd_inputs(const df_winograd *p, df_real *v, const df_real *zero,

@@ -14,10 +14,6 @@
 ** many channels are summed apart, so results don't depend on the form of the weights. */
 #define DF_CHANNELS 64
 
-/* Reals of an odd number of cache lines. 36 streams at powers of two apart would share a
-** few sets of the first cache. */
-df_int df_odd_lines(df_int reals);
-
 static inline bool df_winograd_rounds(const df_conv *c) {
   return c->precision == DF_MEDIUM;
 }
