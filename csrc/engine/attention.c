@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "engine/attend.h"
+#include "engine/ahead.h"
 
 #define QUERIES       512 /* queries of an item, at most */
 #define QUERIES_LEAST 32  /* all panels divide it */
@@ -36,6 +37,8 @@ static df_int tile_size(const df_attending *t) {
 static df_tile pack_tile(const df_attending *t, df_head h, df_int tile, df_real *room) {
   df_int key = tile * t->keys, m = df_min(t->keys, t->a.M - key), D = t->a.D;
   df_tokens k = t->in.k, v = t->in.v;
+  df_read_ahead(df_token(t, k, h, key), k.token, m, D);
+  df_read_ahead(df_token(t, v, h, key), v.token, m, D);
   df_left keys = df_left_strips(t->f, room, df_token(t, k, h, key), k.token, m, D);
   room += keys_size(t);
   df_left values =
@@ -89,6 +92,14 @@ static scratch claim_scratch(const df_attending *t, df_real **room) {
                 df_claim(room, C) };
   memset(s.zero, 0, (size_t)C * sizeof *s.zero);
   return s;
+}
+
+/* The next queries, and y, which is written after the last tile. */
+static void read_ahead(const df_attending *t, df_head h, df_int from, df_int n) {
+  df_int N = t->a.N, D = t->a.D, next = from + n;
+  df_tokens q = t->in.q;
+  df_read_ahead(t->y + df_dense_token(t, h, N, from), t->width, n, D);
+  df_read_ahead(df_token(t, q, h, next), q.token, df_min(t->panel, N - next), D);
 }
 
 static panel open_panel(const df_attending *t, df_head h, df_int from, df_int n,
@@ -191,7 +202,10 @@ static void work_item(const forward *w, df_head h, df_int from, df_real *room) {
       panel *x = &panels[(i - from) / C];
       df_int n = df_min(C, to - i), end = df_keys_seen(t, i + n - 1) - k.key;
       if (end <= 0) continue;
-      if (tile == 0) *x = open_panel(t, h, i, n, df_claim(&room, panel_size(t)));
+      if (tile == 0) {
+        read_ahead(t, h, i, n);
+        *x = open_panel(t, h, i, n, df_claim(&room, panel_size(t)));
+      }
       k.used = df_min(k.m, end);
       add_tile(t, h, &k, x, &s);
       if (end <= k.m) close_panel(t, h, x, &s);
