@@ -151,3 +151,30 @@ describe("the same bits", function()
   end, tokens, d.randn(5, 50, 24), d.randn(5, 50, 24), d.randn(5, 70, 50))
   alone_or_not("softmax", function(x) return x:softmax(2) end, rows)
 end)
+
+-- The CPUs that each thread of this process may use, as Linux lists them.
+local function allowed()
+  local f = io.open "/proc/self/stat"
+  if not f then return {} end
+  local pid, out = f:read "n", {}
+  f:close()
+  local lines = io.popen(("cat /proc/%d/task/*/status"):format(pid))
+  for line in lines:lines() do out[#out + 1] = line:match "^Cpus_allowed_list:%s*(.+)" end
+  lines:close()
+  return out
+end
+
+-- A worker that wakes on the CPU of the thread that woke it leaves that CPU (base/pool.c).
+describe("the threads", function()
+  it("may use the same CPUs after many naps as before", function()
+    local before, x = d.threads(), d.randn(1 << 20)
+    d.threads(2)
+    local first = allowed()[1]
+    for _ = 1, 30 do
+      for _ = 1, 3 do x:exp() end
+      for _ = 1, 1e5 do end -- longer than a worker spins
+    end
+    for _, list in ipairs(allowed()) do assert.equal(first, list) end
+    d.threads(before)
+  end)
+end)
