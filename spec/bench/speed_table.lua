@@ -7,27 +7,22 @@ local speed_table = {}
 
 local peers = { pytorch = "PyTorch", openvino = "OpenVINO" }
 
--- The rows: what, networks, the rest of the workload's name, and the peer. Without a peer it is the fastest of all.
+-- The rows: what, the names of workloads at a precision, and the peer. Without a peer it is the fastest of all.
 local rows = {}
 
 local function add_networks(what, task, peer)
-  for _, precision in ipairs { "high", "medium" } do
-    rows[#rows + 1] = { what = ("%s, `%s`, %s"):format(what, precision, peers[peer]), peer = peer,
-                        names = { "cifar." .. task .. precision, "small." .. task .. precision,
-                                  "grey." .. task .. precision } }
-  end
+  rows[#rows + 1] = { what = what .. ", " .. peers[peer], peer = peer,
+                      names = { "cifar." .. task, "small." .. task, "grey." .. task } }
 end
 
-add_networks("training step of 16 images", "train.", "pytorch")
+add_networks("training step of 16 images", "train", "pytorch")
 for _, n in ipairs { 16, 1 } do
   local what = n == 16 and "sampling step of 16 images" or "sampling step of one image"
-  add_networks(what, ("sample%d."):format(n), "pytorch")
-  add_networks(what, ("sample%d."):format(n), "openvino")
+  add_networks(what, ("sample%d"):format(n), "pytorch")
+  add_networks(what, ("sample%d"):format(n), "openvino")
 end
-for _, precision in ipairs { "high", "medium" } do
-  rows[#rows + 1] = { what = ("Stable Diffusion: UNet, decoder, texts, `%s`, fastest peer"):format(precision),
-                      names = { "sd.unet." .. precision, "sd.decode." .. precision, "sd.text." .. precision } }
-end
+rows[#rows + 1] = { what = "Stable Diffusion: UNet, decoder, texts, fastest peer",
+                    names = { "sd.unet", "sd.decode", "sd.text" } }
 
 local function least(times)
   local found
@@ -35,17 +30,26 @@ local function least(times)
   return found
 end
 
--- A dash stands for what wasn't measured. Second: true if anything was.
-local function cell(row, column)
+local precisions = { "high", "medium" }
+
+-- The ratios at a precision, with a dash for what wasn't measured; nil if nothing was.
+local function ratios(row, column, precision)
   local text, any = {}, false
   for i, name in ipairs(row.names) do
-    local times = column.times[name] or {}
+    local times = column.times[name .. "." .. precision] or {}
     local ratio
     if row.peer then ratio = times[row.peer] else ratio = least(times) end
     any = any or ratio ~= nil
     text[i] = ratio and ("%.1f"):format(ratio) or "–"
   end
-  return any and table.concat(text, ", ") or "–", any
+  return any and table.concat(text, ", ") or nil
+end
+
+-- Both precisions, with a dash for one that wasn't measured. Second: true if any was.
+local function cell(row, column)
+  local high, medium = ratios(row, column, precisions[1]), ratios(row, column, precisions[2])
+  if not (high or medium) then return "–", false end
+  return (high or "–") .. "; " .. (medium or "–"), true
 end
 
 local function line(cells) return "| " .. table.concat(cells, " | ") .. " |" end
@@ -63,7 +67,7 @@ end
 ---@param columns table[] as speeds.lua returns them
 ---@return string
 function speed_table.text(columns)
-  local head, rule = { "`cifar`, `small`, `grey`" }, { "---" }
+  local head, rule = { "`cifar`, `small`, `grey`; at `high`, then at `medium`" }, { "---" }
   for i, one in ipairs(columns) do
     head[i + 1] = ("%s, %s threads (%s, version %s)"):format(one.name, one.threads, one.date, one.version)
     rule[i + 1] = "---"
