@@ -34,7 +34,7 @@ static struct pool {
   atomic_ulong serial; /* counts regions; workers wait for a change */
   atomic_int inside;   /* workers that may still touch the region */
   int sleeping;
-  atomic_int cpu; /* of the thread that opens the region; -1: not known */
+  atomic_int cpu; /* the CPU that opens the region; -1: not known */
   region work;
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
@@ -114,9 +114,9 @@ static bool work(const region *r, int me) {
 #ifdef __linux__
 static int this_cpu(void) { return sched_getcpu(); }
 
-/* Leaves the CPU of the thread that opens the region, where a system may wake a worker
-** though another CPU is idle. Without it, a virtual machine of two CPUs took twice as long
-** for the first 20 to 90 ms in one of five processes, and with it in none of 54. */
+/* Leaves the CPU of the thread that opens the region. A system may wake a worker there,
+** though another CPU is idle. On a virtual machine of two CPUs, one process of five was
+** half as fast for its first 20 to 90 ms. With this, none of 54 was. */
 static void step_aside(void) {
   int cpu = this_cpu();
   cpu_set_t all, others;

@@ -1,6 +1,6 @@
 #include "engine/ahead.h"
 
-/* This is no inline function, since the compiler drops calls of one that only reads ahead. */
+/* It is not inline, since the compiler drops calls of one that only reads ahead. */
 void df_read_ahead(const df_real *x, df_int ld, df_int m, df_int C) {
   const df_int line = DF_ALIGN / (df_int)sizeof *x;
   for (df_int i = 0; i < m; i++, x += ld)

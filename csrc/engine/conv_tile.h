@@ -7,8 +7,9 @@
 
 extern const df_algorithm df_conv_tiles;
 
-/* Its packed weights of a stride of 1. They are panels of taps, one `plane` at medium: tap
-** t, then C channels, with zeros to df_half_width(C), in pairs of DF_PANEL columns. */
+/* Its packed weights of a stride of 1. They are panels, with one plane at medium. A panel
+** has the taps in order, and a tap has C channels, with zeros to df_half_width(C), in
+** pairs of DF_PANEL columns. */
 size_t df_tile_bytes(const df_conv *c);
 df_code df_tile_pack(void *packed, const df_weights *w, const df_conv *c);
 

@@ -1,6 +1,6 @@
 /* 3 x 3 convolutions of stride 1 at medium as 24 products of bf16
-** (kernels/body/winograd_short.h). Weights are packed as for tiles, and transformed in
-** each product: a few channels of a panel at a time, for all tiles of a block. */
+** (kernels/body/winograd_short.h). Weights are packed as for tiles. Each product
+** transforms them, a few channels of a panel at a time, for all tiles of a block. */
 #include "engine/conv_winograd_short.h"
 
 #include <string.h>
@@ -14,8 +14,8 @@
 
 #define POINTS 24
 #define ROW    6 /* points whose weights are transformed at a time */
-/* Channels whose weights are transformed at a time; sums are stored between them. With 128
-** it takes 1.1 times as long. */
+/* Channels whose weights are transformed at a time. Sums are stored between them. With
+** 128 it takes 1.1 times as long. */
 #define CHANNELS    512
 #define BLOCK_TILES 128
 #define CHUNKS      8 /* pieces of a block: enough for a few threads */

@@ -4,8 +4,8 @@
 **
 **   product              algorithm                                          file
 **   conv, each way       the first of a list that can do it and pays        conv
-**     winograd_short     3 x 3 at medium: 24 products of bf16 for a tile's   conv_
-**                        8 outputs, kernel `pairs`                          winograd_short
+**     winograd_short     3 x 3 at medium: 24 products of bf16 for a tile's  conv_
+**                        8 outputs, kernel `pairs`                     winograd_short
 **     tiles              R S taps over flat rows of bf16, kernel `pairs`    conv_tile
 **     tiles to w         dy turned times x as pairs of pixels               tile_weight
 **     taps               R taps of S C adjacent reals, kernel `rows`        conv_tap
@@ -85,11 +85,12 @@
 **    1, 16, 256           234  499  457  397   2  396  432  153   4
 **
 ** On two cores of a Zen 4, short tiles of Winograd's do 650 to 1100 GF/s in bf16, with
-** weights of 16 bits (conv_winograd_short). Tiles do 440 to 455 there, 0.95 of the rate of
-** VDPBF16PS. Errors are 0.7e-2, against 0.24e-2 by tiles or Winograd in reals.
+** weights of 16 bits (conv_winograd_short). Tiles do 440 to 455 there, which is 0.95 of
+** the rate of VDPBF16PS. Errors are 0.7e-2, against 0.24e-2 by tiles or by Winograd in
+** reals.
 **
-** Two planes run at 160 on a Zen 5, two thirds of the speed of reals, so `high` has them only
-** with AMX.
+** Two planes run at 160 on a Zen 5, two thirds of the speed of reals. So `high` has them
+** only with AMX.
 **
 ** On one core of a Sapphire Rapids, AMX compares with Winograd in AVX-512 as follows. Its
 ** peak is 2.3 TF/s of bf16, and a third of it at `high`, which takes three products:

@@ -50,7 +50,7 @@ static df_int row_of(const rows_run *run, df_int block) {
   return df_min(run->r.m, block * steps / run->blocks * h);
 }
 
-/* Rows that are rounded, or would share a set of the first cache, are read from a copy. */
+/* Rows that are rounded, or share a set of the first cache, are read from a copy. */
 static bool copies(const df_rows *r) {
   return r->round || (df_kernel()->height > 8 && df_rows_collide(r->C, sizeof(df_real)));
 }

@@ -1,6 +1,6 @@
 /* Tiles of Winograd's algorithms (kernels/body/winograd_lines.h). An image is cut into
-** tiles of 4 x 4 outputs. Each reads 6 x 6 pixels, which become values at 36 points. Short
-** tiles have 2 x 4 outputs, 4 x 6 pixels and 24 points. */
+** tiles of 4 x 4 outputs. Each reads 6 x 6 pixels, which become values at 36 points.
+** Short tiles have 2 x 4 outputs, 4 x 6 pixels and 24 points. */
 #ifndef df_winograd_h
 #define df_winograd_h
 

@@ -29,10 +29,11 @@
 ** transposes. The gradient of x is another convolution. The gradient of the weights is
 ** G^T [A dy . B^T x], with A and G^T below.
 **
-** Short tiles have F(2, 3) on columns, with the points 0, +-1 and infinity, and F(4, 3) on
-** rows: 24 products for 8 outputs. Their factors may be rounded to bf16. Errors of normal
-** numbers are then 0.7e-2, where those of 4 x 4 outputs are 1.2e-2, and without a
-** transform 0.24e-2. M(x) is x^3 - x here, and A is divided by -M'(0), M'(1), M'(-1), 1:
+** Short tiles have F(2, 3) on columns, with the points 0, +-1 and infinity, and F(4, 3)
+** on rows: 24 products for 8 outputs. Their factors may be rounded to bf16. Errors of
+** normal numbers are then 0.7e-2, where those of 4 x 4 outputs are 1.2e-2, and without
+** a transform 0.24e-2. M(x) is x^3 - x here. -M'(0), M'(1), M'(-1) and 1 divide the rows
+** of A:
 **
 **   B^T = 1   0  -1   0      G = 1   0   0     A =  1     0
 **         0   1   1   0          1   1   1         1/2   1/2
