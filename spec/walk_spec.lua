@@ -83,10 +83,10 @@ describe("a backward pass for which memory is short", function()
       step(new())
       local peak = core.memory().peak - live
       local refused = 0
-      for part = 1, 12 do
+      for part = 1, 16 do
         model, opt, x = new()
         local before = values(model)
-        local fine, message = limited(peak * part // 12, step, model, opt, x)
+        local fine, message = limited(peak * part // 16, step, model, opt, x)
         if not fine then
           refused = refused + 1
           assert.match("not enough memory", message)

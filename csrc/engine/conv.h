@@ -14,7 +14,9 @@ typedef struct df_conv {
   df_int K, R, S, stride, top, left;
   df_int P, Q;
   df_precision precision;
-  bool half;    /* the weights are stored in 16 bits */
+  bool half; /* the weights are stored in 16 bits */
+  /* The type in which `rows` and `winograd_taps` pack the weights. */
+  df_pack_type pack_type;
   df_int pitch; /* from a pixel of the result, and of add, to the next; 0: adjacent */
 } df_conv;
 

@@ -3,6 +3,7 @@
 
 #include "engine/gemm.h"
 #include "engine/panel.h"
+#include "engine/rows.h"
 #include "kernels/kernels.h"
 
 static df_form form(const df_conv *c) {
@@ -24,11 +25,12 @@ static bool pays(const df_conv *c, df_direction d) {
 static bool rounds(const df_conv *c) { return c->precision == DF_MEDIUM; }
 
 static size_t bytes(const df_conv *c) {
-  return (size_t)df_packed_size(c->C, c->K) * sizeof(df_real);
+  return df_panels_bytes(c->pack_type, df_packed_size(c->C, c->K));
 }
 
 static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
-  return df_pack_outputs(packed, w, rounds(c));
+  df_panels to = { packed, c->pack_type, rounds(c) };
+  return df_panels_outputs(&to, w);
 }
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
@@ -38,6 +40,7 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                 .K = c->K,
                 .x = x->at,
                 .packed = packed,
+                .pack_type = c->pack_type,
                 .y = y,
                 .ldy = df_conv_pitch(c, c->K),
                 .bias = bias,
@@ -47,11 +50,11 @@ static df_code forward(const df_conv *c, df_real *y, const df_image *x,
 }
 
 static size_t back_bytes(const df_conv *c) {
-  return (size_t)df_packed_size(c->K, c->C) * sizeof(df_real);
+  return df_panels_bytes(c->pack_type, df_packed_size(c->K, c->C));
 }
 
 typedef struct packing {
-  df_real *packed;
+  df_panels to;
   const df_conv *c;
 } packing;
 
@@ -63,13 +66,13 @@ typedef struct packing {
 static void pack_inputs(const void *context, const df_weight_block *b) {
   const packing *p = context;
   df_int panel = df_kernel()->panel;
-  df_real *to = p->packed + b->c * p->c->K + b->k * panel;
-  for (df_int c = 0; c < b->C; c += panel, to += panel * p->c->K)
-    df_pack_panel(to, b->at + c, b->K, b->row, df_min(panel, b->C - c), 1, rounds(p->c));
+  df_int first = b->c * p->c->K + b->k * panel;
+  for (df_int c = 0; c < b->C; c += panel, first += panel * p->c->K)
+    df_panels_put(&p->to, first, b->at + c, b->K, b->row, df_min(panel, b->C - c), 1);
 }
 
 static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
-  packing p = { packed, c };
+  packing p = { { packed, c->pack_type, rounds(c) }, c };
   return df_weights_each(w, ROWS_PACKED, DF_WEIGHTS_ALL, pack_inputs, &p);
 }
 
@@ -80,6 +83,7 @@ static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_rea
                 .K = c->C,
                 .x = dy,
                 .packed = packed,
+                .pack_type = c->pack_type,
                 .y = dx,
                 .ldy = df_conv_pitch(c, c->C),
                 .accumulate = accumulate,

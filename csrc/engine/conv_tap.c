@@ -128,7 +128,8 @@ static size_t bytes(const df_conv *c) {
 }
 
 static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
-  return df_pack_outputs(packed, w, rounds(c));
+  df_panels to = { packed, DF_PACK_REALS, rounds(c) };
+  return df_panels_outputs(&to, w);
 }
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,

@@ -81,7 +81,7 @@ static void work_block(const pass *p, df_real *room, df_int from, df_int count,
   df_winograd_inputs(w, v, zero, zero + C, from, count);
   for (df_int i = first; i < last; i++) {
     df_int columns = df_min(panel, w->K - i * panel);
-    const df_real *u = w->packed + i * DF_POINTS * plane;
+    const df_real *u = (const df_real *)w->packed + i * DF_POINTS * plane;
     for (df_int c = 0; c < C; c += DF_CHANNELS)
       df_winograd_multiply(w, m, v, u + c * panel, plane, 0, DF_POINTS, count, c,
                            df_min(DF_CHANNELS, C - c), columns);

@@ -22,7 +22,6 @@
 
 typedef struct pass {
   df_winograd w;
-  const uint16_t *packed;
   df_int depth;        /* channels of a tap in `packed`, and of a tile in v */
   df_int from, count;  /* the current block of tiles: the first, how many */
   uint16_t *v;         /* its inputs at 24 points */
@@ -93,7 +92,7 @@ static void multiply_panel(const pass *p, df_real *room, df_int k) {
   df_int columns = df_min(DF_PANEL, p->w.K - k), tap = p->depth * DF_PANEL;
   uint16_t *u = (void *)room;
   df_real *m = room + ROW * weight_plane() / 2;
-  const uint16_t *taps = p->packed + k * p->depth * DF_TAPS;
+  const uint16_t *taps = (const uint16_t *)p->w.packed + k * p->depth * DF_TAPS;
   df_int slices = df_ceil_div(p->depth, CHANNELS);
   df_int slice = df_half_width(df_ceil_div(p->depth, slices));
   for (df_int c = 0; c < p->depth; c += slice) {
@@ -147,14 +146,14 @@ static df_code run(pass *p) {
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                        const void *packed, const df_real *bias, const df_real *add) {
-  pass p = { .w = df_winograd_ahead(c, y, x, NULL, bias, add), .packed = packed };
+  pass p = { .w = df_winograd_ahead(c, y, x, packed, bias, add) };
   p.w.tiles = df_winograd_tiles_of(DF_TILE_SHORT, c->B, c->P, c->Q);
   return run(&p);
 }
 
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                     const void *packed) {
-  pass p = { .w = df_winograd_back(c, dx, accumulate, dy, NULL), .packed = packed };
+  pass p = { .w = df_winograd_back(c, dx, accumulate, dy, packed) };
   p.w.tiles = df_winograd_tiles_of(DF_TILE_SHORT, c->B, c->H, c->W);
   return run(&p);
 }

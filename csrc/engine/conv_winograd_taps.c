@@ -17,44 +17,47 @@
 
 /* Panels of outputs. For each DF_CHANNELS inputs, a panel has 9 taps of inputs x panel,
 ** in the order in which they are read. */
-static size_t taps_bytes(df_int C, df_int K) {
-  return (size_t)(df_packed_size(C, K) * DF_TAPS) * sizeof(df_real);
+static size_t bytes(const df_conv *c) {
+  return df_panels_bytes(c->pack_type, df_packed_size(c->C, c->K) * DF_TAPS);
 }
 
-static size_t bytes(const df_conv *c) { return taps_bytes(c->C, c->K); }
-static size_t back_bytes(const df_conv *c) { return taps_bytes(c->K, c->C); }
+static size_t back_bytes(const df_conv *c) {
+  return df_panels_bytes(c->pack_type, df_packed_size(c->K, c->C) * DF_TAPS);
+}
 
 typedef struct packing {
-  df_real *packed;
+  df_panels to;
   const df_conv *c;
 } packing;
+
+static packing packing_of(void *packed, const df_conv *c) {
+  return (packing){ { packed, c->pack_type, df_winograd_rounds(c) }, c };
+}
 
 static void pack_ahead(const void *context, const df_weight_block *b) {
   const packing *p = context;
   df_int width = df_kernel()->panel;
-  df_real *to = p->packed + (b->k * p->c->C + b->c * width) * DF_TAPS;
-  for (df_int t = 0; t < DF_TAPS; t++, to += b->C * width)
-    df_pack_panel(to, b->at + t * b->tap, b->C, 1, b->K, b->row,
-                  df_winograd_rounds(p->c));
+  df_int first = (b->k * p->c->C + b->c * width) * DF_TAPS;
+  for (df_int t = 0; t < DF_TAPS; t++, first += b->C * width)
+    df_panels_put(&p->to, first, b->at + t * b->tap, b->C, 1, b->K, b->row);
 }
 
 /* Outputs as inputs, and taps turned. */
 static void pack_back(const void *context, const df_weight_block *b) {
   const packing *p = context;
   df_int width = df_kernel()->panel;
-  df_real *to = p->packed + (b->c * p->c->K + b->k * width) * DF_TAPS;
-  for (df_int t = DF_TAPS - 1; t >= 0; t--, to += b->K * width)
-    df_pack_panel(to, b->at + t * b->tap, b->K, b->row, b->C, 1,
-                  df_winograd_rounds(p->c));
+  df_int first = (b->c * p->c->K + b->k * width) * DF_TAPS;
+  for (df_int t = DF_TAPS - 1; t >= 0; t--, first += b->K * width)
+    df_panels_put(&p->to, first, b->at + t * b->tap, b->K, b->row, b->C, 1);
 }
 
 static df_code pack(void *packed, const df_weights *w, const df_conv *c) {
-  packing p = { packed, c };
+  packing p = packing_of(packed, c);
   return df_weights_each(w, df_kernel()->panel, DF_CHANNELS, pack_ahead, &p);
 }
 
 static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
-  packing p = { packed, c };
+  packing p = packing_of(packed, c);
   return df_weights_each(w, DF_CHANNELS, df_kernel()->panel, pack_back, &p);
 }
 
@@ -62,6 +65,7 @@ static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
 
 typedef struct pass {
   df_winograd w;
+  df_pack_type type;   /* the type of the packed taps */
   df_int from, count;  /* the current block of tiles: the first, how many */
   df_real *v, *zero;   /* its inputs at 36 points; a pixel of zeros */
   df_workspace shared; /* holds both */
@@ -89,10 +93,11 @@ static void multiply_panel(const pass *p, df_real *room, df_int k) {
   const df_kernels *kernel = df_kernel();
   df_int panel = kernel->panel, C = p->w.x.C, plane = weight_plane();
   df_int columns = df_min(panel, p->w.K - k);
-  df_real *u = room, *m = u + ROW * plane;
-  const df_real *taps = p->w.packed + k * C * DF_TAPS;
-  for (df_int c = 0, n; c < C; c += n, taps += n * panel * DF_TAPS) {
+  df_real *u = room, *m = u + ROW * plane, *widened = m + DF_POINTS * p->w.output;
+  for (df_int c = 0, n; c < C; c += n) {
     n = df_min(DF_CHANNELS, C - c);
+    df_int first = (k * C + c * panel) * DF_TAPS, count = n * panel * DF_TAPS;
+    const df_real *taps = df_panels_reals(p->w.packed, p->type, first, count, widened);
     for (int row = 0; row < DF_POINTS / ROW; row++) {
       kernel->winograd_weights_row(u, plane, row, taps, n * panel, n * panel);
       df_winograd_multiply(&p->w, m, p->v, u, plane, row * ROW, ROW, p->count, c, n,
@@ -114,6 +119,8 @@ static void multiply_panels(void *context, df_int begin, df_int end) {
 
 static df_code open_pass(pass *p, df_int block, df_int panels) {
   df_int C = p->w.x.C, reals = ROW * weight_plane() + DF_POINTS * p->w.output;
+  if (p->type != DF_PACK_REALS)
+    reals += df_min(DF_CHANNELS, C) * df_kernel()->panel * DF_TAPS;
   if (p->w.round) reals = df_max(reals, DF_POINTS * C);
   if (df_workspace_open(&p->shared, DF_POINTS * p->w.plane + C, 1) != DF_OK)
     return DF_MEMORY;
@@ -142,13 +149,13 @@ static df_code run(pass *p) {
 
 static df_code forward(const df_conv *c, df_real *y, const df_image *x,
                        const void *packed, const df_real *bias, const df_real *add) {
-  pass p = { .w = df_winograd_ahead(c, y, x, packed, bias, add) };
+  pass p = { .w = df_winograd_ahead(c, y, x, packed, bias, add), .type = c->pack_type };
   return run(&p);
 }
 
 static df_code data(const df_conv *c, df_real *dx, bool accumulate, const df_real *dy,
                     const void *packed) {
-  pass p = { .w = df_winograd_back(c, dx, accumulate, dy, packed) };
+  pass p = { .w = df_winograd_back(c, dx, accumulate, dy, packed), .type = c->pack_type };
   return run(&p);
 }
 

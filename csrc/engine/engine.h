@@ -12,7 +12,8 @@
 **     taps to x          the same with turned weights, a pass for each      conv_tap
 **                        phase of the stride
 **     taps to w          `rows` over pixels, x turned, dy as weights        conv_weight
-**     rows: 1 x 1        `rows` on plain rows; linear layers too            conv_rows
+**     rows: 1 x 1        `rows` on plain rows; linear layers too            conv_rows,
+**                                                                           rows
 **     winograd: 3 x 3    36 products for a tile's 16 outputs, `rows`        conv_winograd
 **     winograd_taps      the same for few tiles: weights are read as taps   conv_
 **                        and transformed in each product                    winograd_taps

@@ -29,96 +29,6 @@ void cblas_dgemm(int order, int ta, int tb, int m, int n, int k, double alpha,
                  double *c, int ldc);
 #endif
 
-/* ==== rows against packed weights =================================================== */
-
-/* Rows of an item. Blocks have equal heights, up to a register block: all weights pass by
-** for each, so a rest of few rows would wait for them. */
-#define ROWS_BLOCK   256
-#define ITEMS_WANTED 8 /* enough for a few threads */
-
-typedef struct rows_run {
-  df_rows r;
-  df_int ldx;
-  df_int blocks; /* number of blocks of rows */
-  df_int groups; /* number of groups of panels: items share a block's columns */
-  df_workspace room;
-} rows_run;
-
-/* The first row of a block, a multiple of a register block's height. */
-static df_int row_of(const rows_run *run, df_int block) {
-  df_int h = df_kernel()->height, steps = df_ceil_div(run->r.m, h);
-  return df_min(run->r.m, block * steps / run->blocks * h);
-}
-
-/* Rows that are rounded, or share a set of the first cache, are read from a copy. */
-static bool copies(const df_rows *r) {
-  return r->round || (df_kernel()->height > 8 && df_rows_collide(r->C, sizeof(df_real)));
-}
-
-static void copy_rows(const rows_run *run, df_real *to, df_int row, df_int m) {
-  const df_rows *r = &run->r;
-  const df_real *x = r->x + row * r->C;
-  for (df_int i = 0; i < m; i++, to += run->ldx, x += r->C)
-    if (r->round) df_kernel()->round_bf16(to, x, r->C);
-    else memcpy(to, x, (size_t)r->C * sizeof *x);
-}
-
-/* All groups read one copy of a block. With a single group, the copy is made where it is
-** read. */
-static void rows_items(void *context, df_int begin, df_int end) {
-  rows_run *run = context;
-  const df_rows *r = &run->r;
-  const df_kernels *kernel = df_kernel();
-  df_int panels = df_ceil_div(r->K, kernel->panel), none = 0;
-  bool own = copies(r) && run->groups == 1, shared = copies(r) && !own;
-  df_real *copy = own ? df_workspace_take(&run->room) : NULL;
-  const df_real *rows = shared ? run->room.base : r->x;
-  for (df_int item = begin; item < end; item++) {
-    df_int block = item / run->groups, g = item % run->groups;
-    df_int row = row_of(run, block), m = row_of(run, block + 1) - row;
-    df_int k = g * panels / run->groups * kernel->panel;
-    df_int to = df_min((g + 1) * panels / run->groups * kernel->panel, r->K);
-    df_int at = row * r->ldy + k;
-    if (own) copy_rows(run, copy, row, m);
-    kernel->rows(r->y + at, r->ldy, own ? copy : rows + row * run->ldx, run->ldx, &none,
-                 1, r->packed + k * r->C, r->bias ? r->bias + k : NULL,
-                 r->add ? r->add + at : NULL, r->ldy, r->accumulate, m, r->C, to - k);
-  }
-  if (own) df_workspace_give(&run->room, copy);
-}
-
-#define COPIED_ROWS 32 /* rows copied at a time */
-
-static void copy_items(void *context, df_int begin, df_int end) {
-  const rows_run *run = context;
-  df_int row = begin * COPIED_ROWS;
-  copy_rows(run, run->room.base + row * run->ldx, row,
-            df_min(end * COPIED_ROWS, run->r.m) - row);
-}
-
-static df_code run_copied(rows_run *run) {
-  bool shared = run->groups > 1;
-  df_int rows = shared ? run->r.m : ROWS_BLOCK + df_kernel()->height;
-  df_int pieces = shared ? 1 : run->blocks;
-  run->ldx = df_odd_lines(run->r.C, sizeof(df_real));
-  if (df_workspace_open(&run->room, rows * run->ldx, pieces) != DF_OK) return DF_MEMORY;
-  if (shared) df_parallel(df_ceil_div(run->r.m, COPIED_ROWS), 1, copy_items, run);
-  df_parallel(run->blocks * run->groups, 1, rows_items, run);
-  df_workspace_close(&run->room);
-  return DF_OK;
-}
-
-df_code df_rows_run(const df_rows *r) {
-  if (r->m == 0 || r->K == 0) return DF_OK;
-  rows_run run = { .r = *r, .ldx = r->C };
-  df_int panels = df_ceil_div(r->K, df_kernel()->panel);
-  run.blocks = df_ceil_div(r->m, ROWS_BLOCK);
-  run.groups = df_min(panels, df_ceil_div(ITEMS_WANTED, run.blocks));
-  if (copies(r)) return run_copied(&run);
-  df_parallel(run.blocks * run.groups, 1, rows_items, &run);
-  return DF_OK;
-}
-
 /* ==== OpenBLAS ====================================================================== */
 
 /* OpenBLAS's own threads would compete with the pool's. Its setter is looked up, because
@@ -157,9 +67,10 @@ static void blas(const df_gemm_block *b) {
 
 /* ==== any two matrices ============================================================== */
 
-#define FOLD_GRAIN  16384 /* reals of a chunk of folded rows */
-#define PART_K      512   /* at least so much of k in a part, if k is cut */
-#define PACKED_WIDE 512   /* columns of b that are packed at a time */
+#define FOLD_GRAIN   16384 /* reals of a chunk of folded rows */
+#define PART_K       512   /* at least so much of k in a part, if k is cut */
+#define ITEMS_WANTED 8     /* enough for a few threads */
+#define PACKED_WIDE  512   /* columns of b that are packed at a time */
 /* Rows of b, of all parts, whose panels are kept packed at a time. */
 #define ROUND_ROWS 4096
 

@@ -1,26 +1,10 @@
-/* Products of matrices multiply rows with packed weights, or any two matrices. Shapes
-** alone cut the work, so results have the same bits on any number of threads. */
+/* Products of any two matrices. Shapes alone cut the work, so results have the same bits
+** on any number of threads. */
 #ifndef df_gemm_h
 #define df_gemm_h
 
 #include "base/base.h"
 #include "base/error.h"
-
-/* -- rows against packed weights ----------------------------------------------------- */
-
-/* y (m x K) = or += x (m x C) W + bias (K) + add (m x K). x is dense; rows of y and of
-** add are ldy apart. A row's bits don't depend on the other rows. bias and add may be
-** NULL. */
-typedef struct df_rows {
-  df_int m, C, K, ldy;
-  df_real *y;
-  const df_real *x, *packed, *bias, *add;
-  bool accumulate;
-  bool round; /* rounds x to bf16; the weights are already rounded */
-} df_rows;
-df_code df_rows_run(const df_rows *r);
-
-/* -- any two matrices ---------------------------------------------------------------- */
 
 /* c (m x n) = or += a (m x k) b (k x n), `batch` times. A turned matrix is stored as its
 ** transpose. */

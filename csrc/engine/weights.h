@@ -20,6 +20,10 @@ typedef struct df_weights {
   df_int k_step, r_step, s_step, c_step;
 } df_weights;
 
+/* The type of weights in a pack. f16 and bf16 hold the weights of a file in 16 bits
+** without loss, in the file's memory. They become reals in each product. */
+typedef enum df_pack_type { DF_PACK_REALS, DF_PACK_F16, DF_PACK_BF16 } df_pack_type;
+
 /* The outputs [from, from + n); the inputs [from, from + n). */
 df_weights df_weights_outputs(const df_weights *w, df_int from, df_int n);
 df_weights df_weights_inputs(const df_weights *w, df_int from, df_int n);

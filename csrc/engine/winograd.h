@@ -56,7 +56,7 @@ void df_winograd_round(const df_real **at, df_form form, int size, df_int C,
 typedef struct df_winograd {
   df_image x;
   df_int top, left, K;
-  const df_real *packed;
+  const void *packed;
   df_real *y;   /* B, P, Q, K */
   df_int pixel; /* from a pixel of y to the next */
   const df_real *bias, *add;

@@ -39,6 +39,7 @@ static df_weights weights_of(const df_tensor *w, const df_conv *c) {
 
 /* Weights for one product. */
 typedef struct packed {
+  df_conv c; /* the convolution, with the type of the pack */
   df_weights weights;
   const void *data; /* packed; NULL: they are packed a block of columns at a time */
   df_kept *kept;    /* to be given back, or NULL */
@@ -51,9 +52,9 @@ typedef struct use {
 } use;
 
 /* All that the layout of packed weights depends on. */
-static df_pack_key key_of(const df_tensor *w, const packed *p, const df_conv *c,
-                          const df_packing *how) {
+static df_pack_key key_of(const df_tensor *w, const packed *p, const df_packing *how) {
   const df_weights *f = &p->weights;
+  const df_conv *c = &p->c;
   return (df_pack_key){ how,
                         { w->offset, (df_int)w->dtype, f->k_step, f->r_step, f->s_step,
                           f->c_step, c->K, c->R, c->S, c->C, c->stride,
@@ -61,13 +62,12 @@ static df_pack_key key_of(const df_tensor *w, const packed *p, const df_conv *c,
 }
 
 /* Trainable weights change before their next use, so their packs belong to the scope. */
-static df_code pack_once(df_tape *tape, packed *p, const df_conv *c,
-                         const df_packing *how) {
-  df_int reals = df_ceil_div((df_int)how->bytes(c), (df_int)sizeof(df_real));
+static df_code pack_once(df_tape *tape, packed *p, const df_packing *how) {
+  df_int reals = df_ceil_div((df_int)how->bytes(&p->c), (df_int)sizeof(df_real));
   df_tensor *scratch = df_result(tape, &(df_shape){ 1, { reals } });
   if (!scratch) return DF_MEMORY;
   p->data = df_tensor_reals(scratch);
-  return how->pack(df_tensor_reals(scratch), &p->weights, c);
+  return how->pack(df_tensor_reals(scratch), &p->weights, &p->c);
 }
 
 /* The bytes of w, if they are adjacent in any order. */
@@ -79,39 +79,52 @@ static df_extent source_of(const df_tensor *w) {
                       (size_t)df_dtype_bytes(w->dtype, count) };
 }
 
+/* The smallest type that loses nothing. Rounded f16 may exceed f16's range. */
+static df_pack_type kept_type(const df_tensor *w, const df_conv *c) {
+  if (w->dtype != DF_F16 && w->dtype != DF_BF16) return DF_PACK_REALS;
+  return w->dtype == DF_BF16 || c->precision == DF_MEDIUM ? DF_PACK_BF16 : DF_PACK_F16;
+}
+
 /* Packs of frozen weights are kept until they are written to, as far as the budget goes.
 ** The pages of a mapped file are let go. */
-static df_code pack_to_keep(const df_tensor *w, packed *p, const df_conv *c,
-                            const df_packing *how) {
-  df_pack_key key = key_of(w, p, c, how);
+static df_code keep(const df_tensor *w, packed *p, const df_packing *how) {
+  df_pack_key key = key_of(w, p, how);
   df_pack *pack = df_pack_of(w->storage, &key, source_of(w));
   if (!pack) return DF_MEMORY;
   p->data = df_kept_take(&pack->kept);
   if (p->data) return p->kept = &pack->kept, DF_OK;
-  void *made = df_pack_make(w->storage, pack, how->bytes(c));
+  void *made = df_pack_make(w->storage, pack, how->bytes(&p->c));
   if (!made) return DF_OK;
   p->data = made, p->kept = &pack->kept;
-  df_code code = how->pack(made, &p->weights, c);
+  df_code code = how->pack(made, &p->weights, &p->c);
   if (code == DF_OK) df_pack_is_made(w->storage, pack);
   else df_kept_give(&pack->kept), df_kept_end(&pack->kept);
   return code;
 }
 
+/* Packs that are not kept are made of reals, since they are used once. */
+static df_code pack_to_keep(const df_tensor *w, packed *p, const df_packing *how) {
+  p->c.pack_type = kept_type(w, &p->c);
+  df_code code = keep(w, p, how);
+  if (!p->data) p->c.pack_type = DF_PACK_REALS;
+  return code;
+}
+
 /* The other parts of a batch read the same weights. */
 static df_code pack_for_parts(df_tape *tape, const df_tensor *w, packed *p,
-                              const df_conv *c, const df_packing *how) {
-  df_code code = pack_to_keep(w, p, c, how);
-  return code == DF_OK && !p->data ? pack_once(tape, p, c, how) : code;
+                              const df_packing *how) {
+  df_code code = pack_to_keep(w, p, how);
+  return code == DF_OK && !p->data ? pack_once(tape, p, how) : code;
 }
 
 static df_code open_packed(df_tape *tape, df_tensor *w, const df_conv *c,
                            const df_packing *how, use of, packed *p) {
   w = packable(tape, w);
   if (!w) return df_error_code();
-  *p = (packed){ .weights = weights_of(w, c) };
-  if (!of.learnt) return pack_to_keep(w, p, c, how);
-  if (of.part && w->leaf) return pack_for_parts(tape, w, p, c, how);
-  return pack_once(tape, p, c, how);
+  *p = (packed){ .c = *c, .weights = weights_of(w, c) };
+  if (!of.learnt) return pack_to_keep(w, p, how);
+  if (of.part && w->leaf) return pack_for_parts(tape, w, p, how);
+  return pack_once(tape, p, how);
 }
 
 static void close_packed(const packed *p) {
@@ -139,7 +152,7 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
   df_real *to = df_tensor_reals(y);
   const df_real *bias = b ? df_tensor_reals(b) : NULL,
                 *more = add ? df_tensor_reals(add) : NULL;
-  df_code code = p.data ? a->forward(c, to, &image, p.data, bias, more)
+  df_code code = p.data ? a->forward(&p.c, to, &image, p.data, bias, more)
                         : df_columns_forward(a, c, to, &image, &p.weights, bias, more);
   close_packed(&p);
   return code == DF_OK ? y : NULL;
@@ -149,7 +162,7 @@ df_tensor *df_product_forward(df_tape *tape, df_tensor *y, const df_tensor *x,
 static df_code open_for_rows(df_tape *tape, df_tensor *w, const df_conv *c,
                              const df_packing *how, packed *p) {
   df_code code = open_packed(tape, w, c, how, use_of(tape, w), p);
-  return code == DF_OK && !p->data ? pack_once(tape, p, c, how) : code;
+  return code == DF_OK && !p->data ? pack_once(tape, p, how) : code;
 }
 
 df_code df_product_rows(df_tape *tape, df_tensor *room, const df_tensor *x, df_tensor *w,
@@ -161,7 +174,7 @@ df_code df_product_rows(df_tape *tape, df_tensor *room, const df_tensor *x, df_t
   df_code code = open_for_rows(tape, w, c, &a->ahead, &p);
   if (code != DF_OK) return code;
   for (df_int row = 0; row < c->W && code == DF_OK; row += most) {
-    df_conv part = *c;
+    df_conv part = p.c;
     part.W = part.Q = df_min(most, c->W - row);
     df_image image = df_image_of(DF_ROWS, rows + row * c->C, 1, 1, part.W, c->C);
     code = a->forward(&part, df_tensor_reals(room), &image, p.data, bias, NULL);
@@ -247,7 +260,7 @@ static df_code to_data(df_tape *tape, df_node *node, const df_conv *c,
   df_code code = open_packed(tape, node->keep[1], c, &a->back, of, &p);
   if (code != DF_OK) return code;
   const df_real *from = df_tensor_reals(dy);
-  code = p.data ? a->data(c, dx.to, dx.beta != 0, from, p.data)
+  code = p.data ? a->data(&p.c, dx.to, dx.beta != 0, from, p.data)
                 : df_columns_data(a, c, dx.to, dx.beta != 0, from, &p.weights);
   close_packed(&p);
   return code;
