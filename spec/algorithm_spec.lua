@@ -87,15 +87,21 @@ describe("an algorithm of convolutions", function()
     local precision = d.precision()
     for _, set in ipairs(sets) do
       core.isa(set)
-      local x, w = d.randn(1, 8, 8, 96), d.randn(96, 3, 3, 96)
-      for _, name in ipairs { "high", "medium" } do
-        d.precision(name)
-        core.algorithm "best"
-        local best = core.ops.conv2d(x, w, nil, { pad = 1 })
-        core.algorithm "winograd_short"
-        local short = core.ops.conv2d(x, w, nil, { pad = 1 })
-        if set == "avx512bf16" then assert.is_true(best:equal(short)) end
-        if set == "amx" and name == "medium" then assert.is_false(best:equal(short)) end
+      d.precision "medium"
+      -- Height, width, C, K, and whether tiles pay. There must be at least 8, over no more than
+      -- 1.8 times the pixels, and more than 64 channels.
+      for _, case in ipairs { { 8, 8, 96, 96, true }, { 4, 16, 65, 65, true }, { 8, 8, 64, 96, false },
+        { 8, 8, 96, 64, false }, { 6, 8, 96, 96, false }, { 8, 5, 96, 96, true }, { 7, 5, 96, 96, false } } do
+        local H, W, C, K, pays = table.unpack(case)
+        local x, w = d.randn(1, H, W, C), d.randn(K, 3, 3, C)
+        local function by(name)
+          core.algorithm(name)
+          return core.ops.conv2d(x, w, nil, { pad = 1 })
+        end
+        local best, short, bf16 = by "best", by "winograd_short", by "tiles"
+        assert.is_false(short:equal(bf16))
+        if set == "avx512bf16" then assert.equal(pays, best:equal(short), ("%d x %d, %d to %d"):format(H, W, C, K)) end
+        if set == "amx" then assert.is_true(best:equal(bf16)) end
       end
       d.precision(precision)
     end

@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "base/pool.h"
-#include "engine/attend.h"
 #include "engine/ahead.h"
+#include "engine/attend.h"
 
 #define QUERIES       512 /* queries of an item, at most */
 #define QUERIES_LEAST 32  /* all panels divide it */

@@ -38,20 +38,22 @@ static df_int output_plane(const pass *p) {
   return df_odd_lines(p->count * DF_PANEL, sizeof(df_real));
 }
 
+/* Pixels are rounded before they are transformed too, in each form of x. So the operand
+** of a norm gives the bits of rows. */
 static void transform_tile(const pass *p, df_int i, df_real *copy) {
   const df_winograd *w = &p->w;
   const df_real *pixel[POINTS];
   df_winograd_tile t = df_winograd_tile_at(&w->tiles, p->from + i);
   df_winograd_point_to(pixel, &w->x, t.n, t.p - w->top, t.q - w->left, 4, 6, p->zero);
-  if (copy) df_winograd_round(pixel, w->x.form, POINTS, w->x.C, p->zero, copy);
+  df_winograd_round(pixel, w->x.form, POINTS, w->x.C, p->zero, copy);
   df_kernel()->short_inputs(p->v + i * p->pitch, p->plane, pixel, w->x.C, p->depth);
 }
 
 static void transform_tiles(void *context, df_int begin, df_int end) {
   pass *p = context;
-  df_real *copy = p->w.x.form == DF_HALF ? df_workspace_take(&p->room) : NULL;
+  df_real *copy = df_workspace_take(&p->room);
   for (df_int i = begin; i < end; i++) transform_tile(p, i, copy);
-  if (copy) df_workspace_give(&p->room, copy);
+  df_workspace_give(&p->room, copy);
 }
 
 /* m = or += a row's points of a panel; n channels from c on. */
@@ -183,9 +185,8 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
 static bool pays(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   df_int tiles = df_winograd_tiles_of(DF_TILE_SHORT, 1, P, Q).count;
-  bool full = tiles * 8 * 5 <= P * Q * 9;
   return d != DF_WEIGHT && df_kernel()->pairs_pay == 1 && df_min(c->C, c->K) > 64
-         && tiles >= LEAST_TILES && full;
+         && tiles >= LEAST_TILES && df_winograd_full(DF_TILE_SHORT, P, Q);
 }
 
 const df_algorithm df_conv_winograd_short = { "winograd_short",

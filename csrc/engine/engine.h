@@ -71,7 +71,8 @@
 ** to 3e-6 (relative L2, C of 1 to 640). If AMX makes it pay, `high` is two bf16 to a
 ** real: high high + high low + low high. `medium` rounds the operands of every product,
 ** forward and backward, to bf16. They are planes of bf16 for `pairs` if the machine
-** multiplies bf16. On other machines, and in Winograd's tiles, they stay reals.
+** multiplies bf16. On other machines, and in Winograd's tall tiles, they stay reals.
+** Short tiles round the transformed operands once more.
 **
 ** Medium precision by bf16 on the same core (AVX512-BF16); ms is all three directions
 ** with packing:
@@ -107,7 +108,7 @@
 ** the second cache brings 60 bytes a cycle, and a step of four products asks for 64. The
 ** rest of the time rounds and turns x and dy, and writes y: half of the time for a 1 x 1
 ** kernel. These gained nothing: to fetch the next panel ahead, to put channels outside of
-** taps, and to give pixels an odd pitch.
+** taps, and to give the pixels of images an odd pitch.
 **
 ** Words. tap, panel, pair, plane and pitch are defined in kernels.h.
 **   block      pixels that are worked on together: lines of an image, or whole images

@@ -31,9 +31,13 @@ static df_int row_of(const rows_run *run, df_int block) {
   return df_min(run->r.m, block * steps / run->blocks * h);
 }
 
-/* Rows that are rounded, or share a set of the first cache, are read from a copy. */
+#define WAYS 8 /* lines of a set of the first cache, at least */
+
+/* Rows that are rounded are read from a copy. So are those of a register block that share
+** a set of the first cache, and are more than it holds. */
 static bool copies(const df_rows *r) {
-  return r->round || (df_kernel()->height > 8 && df_rows_collide(r->C, sizeof(df_real)));
+  bool many = df_kernel()->height > WAYS;
+  return r->round || (many && df_rows_collide(r->C, sizeof(df_real)));
 }
 
 static void copy_rows(const rows_run *run, df_real *to, df_int row, df_int m) {

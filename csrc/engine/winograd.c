@@ -17,6 +17,11 @@ df_winograd_tile df_winograd_tile_at(const df_winograd_tiles *t, df_int index) {
                              index % t->across * 4 };
 }
 
+bool df_winograd_full(int height, df_int P, df_int Q) {
+  df_int covered = df_winograd_tiles_of(height, 1, P, Q).count * height * 4;
+  return 5 * covered <= 9 * P * Q;
+}
+
 void df_winograd_point_to(const df_real **at, const df_image *x, df_int n, df_int h,
                           df_int w, df_int lines, int wide, const df_real *zero) {
   for (df_int i = h; i < h + lines; i++)
@@ -136,12 +141,11 @@ df_int df_winograd_count(const df_conv *c, df_direction d) {
                       : df_winograd_tiles_of(DF_TILE_TALL, 1, c->P, c->Q).count;
 }
 
-/* Few channels have transforms but hardly any products. Tiles that stick out of the image
-** waste their work. */
+/* Few channels have transforms but hardly any products. */
 bool df_winograd_fits(const df_conv *c, df_direction d) {
   df_int P = d == DF_DATA ? c->H : c->P, Q = d == DF_DATA ? c->W : c->Q;
   if (c->precision == DF_HIGHEST || sizeof(df_real) != sizeof(float)) return false;
-  return df_min(c->C, c->K) >= 16 && df_winograd_count(c, d) * 16 * 5 <= P * Q * 9;
+  return df_min(c->C, c->K) >= 16 && df_winograd_full(DF_TILE_TALL, P, Q);
 }
 
 /* Transformed weights are four times as many, and few tiles need them all for little

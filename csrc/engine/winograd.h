@@ -36,6 +36,9 @@ typedef struct df_winograd_tile {
 df_winograd_tiles df_winograd_tiles_of(df_int height, df_int B, df_int P, df_int Q);
 df_winograd_tile df_winograd_tile_at(const df_winograd_tiles *t, df_int index);
 
+/* False if tiles of an image cover more than 1.8 times its pixels: the rest is wasted. */
+bool df_winograd_full(int height, df_int P, df_int Q);
+
 /* Pointers to lines x wide pixels of x from (h, w) on. They point to `zero` outside the
 ** image. */
 void df_winograd_point_to(const df_real **at, const df_image *x, df_int n, df_int h,

@@ -12,6 +12,7 @@ local M = {}
 M.cases = {
   { 1, 7, 5, 8, 6, 4 }, { 3, 21, 17, 12, 5, 3 }, { 1, 1, 1, 12, 3, 1 }, { 2, 1, 19, 6, 6, 6 },
   { 1, 33, 1, 20, 16, 5 }, { 17, 3, 3, 16, 16, 2 }, { 2, 9, 7, 40, 33, 5 }, { 1, 4, 6, 96, 31, 12 },
+  { 1, 8, 8, 72, 70, 12 }, -- short tiles of Winograd's at medium
 }
 
 local inputs = { "x", "norm.weight", "norm.bias", "conv.weight", "conv.bias" }
