@@ -15,6 +15,9 @@ INLINE void pair_block(const int mr, const bool twice, const df_pairs *p, df_int
     for (int j = 0; j < NR; j++)
       s[i][j] = p->accumulate ? rload_n(p->y + to[i] + j * RL, left[j]) : rset1(0);
   }
+  /* y is fetched meanwhile, as in `rows` */
+  for (int i = 0; i < mr && (p->place || p->ldy > DF_PANEL); i++)
+    for (int j = 0; j < NR; j++) __builtin_prefetch(p->y + to[i] + j * RL, 1);
   const df_int ldx = p->ldx, x_low = p->x_low, w_low = p->w_low;
   for (df_int t = 0; t < p->taps; t++) {
     const uint16_t *x = p->x + row * ldx + p->tap[t];
