@@ -9,7 +9,6 @@
 #include "base/fork.h"
 #include "base/pool.h"
 #include "engine/gemm_block.h"
-#include "engine/pitch.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
