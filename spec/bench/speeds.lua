@@ -77,7 +77,7 @@ return {
       ["sd.decode.medium"] = { openvino = 1.85, pytorch = 1.74, sdcpp = 10.57 },
       ["sd.text.high"] = { openvino = 0.98, pytorch = 1.41, sdcpp = 1.67 },
       ["sd.text.medium"] = { openvino = 1.08, pytorch = 1.27, sdcpp = 2.95 },
-      ["sd.unet.high"] = { openvino = 1.49, pytorch = 1.91, sdcpp = 6.05 },
+      ["sd.unet.high"] = { openvino = 1.46, pytorch = 1.91, sdcpp = 6.05 },
       ["sd.unet.medium"] = { openvino = 1.26, pytorch = 1.64, sdcpp = 8.47 },
       ["small.sample1.high"] = { pytorch = 1.65, openvino = 1.41 },
       ["small.sample1.medium"] = { pytorch = 1.81, openvino = 1.40 },
