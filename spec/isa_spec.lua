@@ -15,6 +15,7 @@ local bound = {
   short_inputs = 2e-2, short_weights = 2e-2, short_outputs = 2e-2,
   rows_turned = 1e-5, copy_strips = 1e-5, winograd_inputs = 1e-5, winograd_outputs = 1e-5, winograd_weights = 1e-5,
   winograd_outputs_back = 1e-5, winograd_weights_back = 1e-5, winograd_weights_row = 1e-5,
+  winograd_few = 1e-5,
   to_f16 = 1e-3, to_bf16 = 1e-2, -- the build in double rounds once as well
 }
 

@@ -252,16 +252,13 @@ static df_code weight(const df_conv *c, df_real *dw, bool accumulate, const df_i
 
 /* ==== the algorithm ================================================================= */
 
-/* Gradients of weights have a batch of tiles. A single tile does little work for its
-** weights. One image of 4 x 4 takes 0.34 ms on two cores, against 0.13 by taps. */
-#define LEAST_TILES  4
-#define LEAST_SUMMED 48 /* tiles of a batch */
+#define LEAST_SUMMED 48 /* tiles of a batch, for gradients of weights */
 
 static bool pays(const df_conv *c, df_direction d) {
   df_int count = df_winograd_count(c, d);
   if (!df_winograd_fits(c, d)) return false;
   if (d == DF_WEIGHT) return c->B * count >= LEAST_SUMMED && c->C * c->K <= 1 << 20;
-  return count >= LEAST_TILES && !df_winograd_from_taps(c, d);
+  return count >= df_winograd_least(c) && !df_winograd_from_taps(c, d);
 }
 
 const df_algorithm df_conv_winograd = { "winograd",      df_winograd_form,

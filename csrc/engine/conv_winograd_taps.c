@@ -9,7 +9,7 @@
 #include "base/pool.h"
 #include "engine/panel.h"
 #include "engine/pitch.h"
-#include "engine/winograd.h"
+#include "engine/winograd_few.h"
 #include "engine/workspace.h"
 #include "kernels/kernels.h"
 
@@ -66,10 +66,11 @@ static df_code back_pack(void *packed, const df_weights *w, const df_conv *c) {
 typedef struct pass {
   df_winograd w;
   df_pack_type type;   /* the type of the packed taps */
+  bool few;            /* weights are transformed in registers */
   df_int from, count;  /* the current block of tiles: the first, how many */
   df_real *v, *zero;   /* its inputs at 36 points; a pixel of zeros */
   df_workspace shared; /* holds both */
-  df_workspace room;   /* weights of a row; outputs at 36 points. Or rounded pixels */
+  df_workspace room;   /* for a panel, or for a piece of tiles */
 } pass;
 
 static void transform_tiles(void *context, df_int begin, df_int end) {
@@ -80,6 +81,14 @@ static void transform_tiles(void *context, df_int begin, df_int end) {
   if (copy) df_workspace_give(&p->room, copy);
 }
 
+static void transform_groups(void *context, df_int begin, df_int end) {
+  pass *p = context;
+  df_real *room = df_workspace_take(&p->room), *copy = room + df_winograd_few_room(&p->w);
+  for (df_int group = begin; group < end; group++)
+    df_winograd_few_inputs(&p->w, p->v, p->zero, copy, room, group);
+  df_workspace_give(&p->room, room);
+}
+
 /* Points whose weights are transformed at a time: they stay in the first cache. All 36
 ** at a time take 1.1 times as long. */
 #define ROW 6
@@ -88,21 +97,28 @@ static df_int weight_plane(void) {
   return df_odd_lines(DF_CHANNELS * df_kernel()->panel, sizeof(df_real));
 }
 
+static void multiply_rows(const pass *p, df_real *u, df_real *m, const df_real *taps,
+                          df_int c, df_int n, df_int columns) {
+  df_int tap = n * df_kernel()->panel, plane = weight_plane();
+  for (int row = 0; row < DF_POINTS / ROW; row++) {
+    df_kernel()->winograd_weights_row(u, plane, row, taps, tap, tap);
+    df_winograd_multiply(&p->w, m, p->v, u, plane, row * ROW, ROW, p->count, c, n,
+                         columns);
+  }
+}
+
 /* Column k is the first of a panel. */
 static void multiply_panel(const pass *p, df_real *room, df_int k) {
-  const df_kernels *kernel = df_kernel();
-  df_int panel = kernel->panel, C = p->w.x.C, plane = weight_plane();
+  df_int panel = df_kernel()->panel, C = p->w.x.C;
   df_int columns = df_min(panel, p->w.K - k);
-  df_real *u = room, *m = u + ROW * plane, *widened = m + DF_POINTS * p->w.output;
+  df_real *u = room, *m = u + ROW * weight_plane(),
+          *widened = m + DF_POINTS * p->w.output;
   for (df_int c = 0, n; c < C; c += n) {
     n = df_min(DF_CHANNELS, C - c);
     df_int first = (k * C + c * panel) * DF_TAPS, count = n * panel * DF_TAPS;
     const df_real *taps = df_panels_reals(p->w.packed, p->type, first, count, widened);
-    for (int row = 0; row < DF_POINTS / ROW; row++) {
-      kernel->winograd_weights_row(u, plane, row, taps, n * panel, n * panel);
-      df_winograd_multiply(&p->w, m, p->v, u, plane, row * ROW, ROW, p->count, c, n,
-                           columns);
-    }
+    if (p->few) df_winograd_few_multiply(&p->w, m, p->v, taps, c, n);
+    else multiply_rows(p, u, m, taps, c, n, columns);
   }
   df_winograd_outputs(&p->w, m, p->from, p->count, k, columns);
 }
@@ -117,11 +133,20 @@ static void multiply_panels(void *context, df_int begin, df_int end) {
 #define BLOCK_TILES 64 /* transforming the weights is a tenth of the work */
 #define CHUNKS      8  /* pieces of a block: enough for a few threads */
 
+/* Weights of a row, outputs at 36 points, and taps of 16 bits as reals. */
+static df_int panel_room(const pass *p) {
+  df_int reals = ROW * weight_plane() + DF_POINTS * p->w.output;
+  if (p->type == DF_PACK_REALS) return reals;
+  return reals + df_min(DF_CHANNELS, p->w.x.C) * df_kernel()->panel * DF_TAPS;
+}
+
+static df_int tiles_room(const pass *p) {
+  df_int pixels = p->w.round ? DF_POINTS * p->w.x.C : 0;
+  return pixels + (p->few ? df_winograd_few_room(&p->w) : 0);
+}
+
 static df_code open_pass(pass *p, df_int block, df_int panels) {
-  df_int C = p->w.x.C, reals = ROW * weight_plane() + DF_POINTS * p->w.output;
-  if (p->type != DF_PACK_REALS)
-    reals += df_min(DF_CHANNELS, C) * df_kernel()->panel * DF_TAPS;
-  if (p->w.round) reals = df_max(reals, DF_POINTS * C);
+  df_int C = p->w.x.C, reals = df_max(panel_room(p), tiles_room(p));
   if (df_workspace_open(&p->shared, DF_POINTS * p->w.plane + C, 1) != DF_OK)
     return DF_MEMORY;
   p->v = p->shared.base, p->zero = p->v + DF_POINTS * p->w.plane;
@@ -136,10 +161,12 @@ static df_code run(pass *p) {
   if (all == 0 || panels == 0) return DF_OK;
   df_int block = df_ceil_div(all, df_ceil_div(all, BLOCK_TILES));
   df_winograd_pitch(&p->w, block);
+  p->few = df_winograd_few_pays(&p->w);
   if (open_pass(p, block, panels) != DF_OK) return DF_MEMORY;
   for (; p->from < all; p->from += p->count) {
     p->count = df_min(block, all - p->from);
-    df_parallel(p->count, df_ceil_div(p->count, CHUNKS), transform_tiles, p);
+    if (p->few) df_parallel(df_winograd_few_groups(&p->w), 1, transform_groups, p);
+    else df_parallel(p->count, df_ceil_div(p->count, CHUNKS), transform_tiles, p);
     df_parallel(panels, 1, multiply_panels, p);
   }
   df_workspace_close(&p->room);
@@ -165,15 +192,10 @@ static bool can(const df_conv *c, df_direction d, df_form x) {
   return d != DF_WEIGHT && df_winograd_can(c, d, x);
 }
 
-/* The least number of tiles of an image. One tile of 4 x 4 pixels takes 1.6 times as long
-** as by taps, and four take 0.7 of their time. Against bf16 it pays from 64 tiles on. */
-static df_int least_tiles(const df_conv *c) {
-  return c->half && df_winograd_rounds(c) ? 64 : 4;
-}
-
 static bool pays(const df_conv *c, df_direction d) {
   return d != DF_WEIGHT && df_winograd_fits(c, d)
-         && df_winograd_count(c, d) >= least_tiles(c) && df_winograd_from_taps(c, d);
+         && df_winograd_count(c, d) >= df_winograd_least(c)
+         && df_winograd_from_taps(c, d);
 }
 
 const df_algorithm df_conv_winograd_taps = {

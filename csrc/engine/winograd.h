@@ -102,6 +102,9 @@ bool df_winograd_can(const df_conv *c, df_direction d, df_form x);
 /* Tiles of one image. */
 df_int df_winograd_count(const df_conv *c, df_direction d);
 
+/* The least number of tiles of an image that pay. */
+df_int df_winograd_least(const df_conv *c);
+
 /* False where transforms or empty tiles outweigh the products. */
 bool df_winograd_fits(const df_conv *c, df_direction d);
 

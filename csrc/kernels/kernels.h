@@ -46,6 +46,18 @@ typedef struct df_update {
   df_real ema;                    /* ema = ema_decay ema + (1 - ema_decay) w */
 } df_update;
 
+/* Products of few of Winograd's tiles with a panel of weights; see winograd_few. */
+typedef struct df_winograd_few {
+  int tiles; /* 1 to few_tiles */
+  df_int C;
+  const df_real *v; /* C x 6 points x tiles */
+  const df_real *w; /* 9 taps, `tap` apart, of C x panel */
+  df_int tap;
+  df_real *m; /* 6 points, `output` apart, of tiles x panel */
+  df_int output;
+  bool add;
+} df_winograd_few;
+
 /* A product of rows of bf16 with panels of bf16, summed in reals; see pairs. */
 typedef struct df_pairs {
   df_int m, K, C; /* rows, columns, channels per tap; C: multiple of pairs_step */
@@ -266,6 +278,10 @@ typedef struct df_kernels {
   /* The points 6 row ... 6 row + 5 of u alone, in the first 6 planes. */
   void (*winograd_weights_row)(df_real *u, df_int plane, int row, const df_real *w,
                                df_int tap, df_int n);
+  /* m = or += v . u at the points 6 row ... 6 row + 5, with u = G w G^T. Sums over the
+  ** channels have the bits of `rows` with u from winograd_weights_row. */
+  void (*winograd_few)(const df_winograd_few *f, int row);
+  int few_tiles;
   /* y[at[q]...] = A^T m A + bias + add[at[q]...]; bias and add may be NULL; with
   ** `accumulate` the result is added to y; a pixel with at[q] == -1 is not written */
   void (*winograd_outputs)(df_real *y, const df_int *at, const df_real *m, df_int plane,

@@ -28,6 +28,7 @@
 **   R, RL lanes, rload(p), rload_n(p, n), rset1, rfma, radd, rstore(p, r, n): the vector
 **     of the rows kernel; it is V, except in vec_scalar.h
 **   MR, NR: rows and vectors of R in a register block
+**   FEW_TILES: of winograd_few, 6 sums each
 **   P: RL pairs of bf16; pload(p) full; pset1(p): one pair in all lanes; rdot(a, b, r):
 **     r plus both products of each pair; PAIR_ROWS: rows in a register block of pairs
 **   vstore2_bf16(p, a, b): a, then b, both full

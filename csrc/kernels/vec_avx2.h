@@ -149,5 +149,7 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
 /* 12 sums, 2 weights and an x: 15 of 16 registers. */
 #define MR 6
 #define NR 2
+/* 12 sums, and 4 registers for weights. */
+#define FEW_TILES 2
 
 #endif

@@ -142,5 +142,7 @@ static inline void vstore_bf16(uint16_t *p, V v, df_int n) {
 /* 28 sums, 2 weights and an x: 31 of 32 registers. */
 #define MR 14
 #define NR 2
+/* 24 sums, and 8 registers for weights. */
+#define FEW_TILES 4
 
 #endif

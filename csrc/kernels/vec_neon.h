@@ -134,5 +134,7 @@ static inline void vstore_f16(uint16_t *p, V v, df_int n) {
 /* 24 sums, 2 weights and an x: 27 of 32 registers. */
 #define MR 12
 #define NR 2
+/* 24 sums, and 8 registers for weights. */
+#define FEW_TILES 4
 
 #endif

@@ -141,9 +141,10 @@ static inline V unumber(U a) { return (df_real)a; }
 
 /* Compiler vectors of 16 bytes, which any 64-bit machine has; four rows by two
 ** vectors. */
-#define RL ((df_int)(16 / sizeof(df_real)))
-#define MR 4
-#define NR 2
+#define RL        ((df_int)(16 / sizeof(df_real)))
+#define MR        4
+#define NR        2
+#define FEW_TILES 1
 
 typedef df_real R __attribute__((vector_size(16)));
 

@@ -148,6 +148,24 @@ static void check_outputs(df_int n, bool with_bias, bool with_add, bool accumula
     }
 }
 
+/* Three channels of weights. A channel's factors are 6 x tiles numbers. */
+static void check_few(int tiles, int row, bool add) {
+  static df_real v[3 * 6 * 8], w[27 * DF_PANEL], m[6 * 8 * 2 * DF_PANEL];
+  df_int panel = table->panel, tap = 3 * panel, output = tiles * panel + 5;
+  fill(v, 3 * 6 * tiles, 55), fill(w, 9 * tap, 56);
+  for (df_int i = 0; i < 6 * output; i++) m[i] = add ? (df_real)0.25 : (df_real)NAN;
+  const df_winograd_few f = { tiles, 3, v, w, tap, m, output, add };
+  table->winograd_few(&f, row);
+  for (int j = 0; j < 6; j++)
+    for (df_int i = 0; i < tiles * panel; i++) {
+      double sum = add ? 0.25 : 0;
+      for (int c = 0; c < 3; c++)
+        sum += (double)v[c * 6 * tiles + j * tiles + i / panel]
+               * both_ways(G, 6, 3, false, row, j, w + c * panel + i % panel, tap);
+      judge("winograd_few", tiles, i, m[j * output + i], sum);
+    }
+}
+
 /* Element (i, j) of F x H^T, with F (4 or 2 rows to 4 or 3 or 2 columns) and H. x has as
 ** many rows as F has columns, `step` apart. */
 static double two_ways(const double *f, int rows, bool f_turned, const double *h,
@@ -258,6 +276,8 @@ long df_check_winograd(const df_kernels *kernels) {
     }
   }
   for (df_int n = DF_PANEL; n <= 2 * DF_PANEL; n += DF_PANEL) check_short_weights(n);
+  for (int tiles = 1; tiles <= table->few_tiles; tiles++)
+    for (int i = 0; i < 12; i++) check_few(tiles, i / 2, i & 1);
   for (df_int m = 1; m < 32; m += 5) {
     check_strips(m, 34 - m);
     for (df_int K = 1; K < 50; K += 12) check_columns(m, K % 7 + m, K, m % 2);

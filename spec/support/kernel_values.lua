@@ -143,10 +143,11 @@ M.pack_weights = function(n) -- in the backward pass
   local w = draw(2, n + 1, 3, 3, 4)
   return slope(function(x) return ops.conv2d(x, w, nil, { pad = 1 }) end, draw(1, 1, 3, 3, 4))
 end
--- A convolution by tiles, with its gradients. It has n + 1 input and output channels.
-local function by_tiles(C, K, algorithm)
+-- A convolution by tiles, with its gradients: C inputs, K outputs. Images have 2 tiles.
+local function by_tiles(C, K, algorithm, images)
   core.algorithm(algorithm or "winograd")
-  local x, w, g = draw(1, 1, 5, 3, C), draw(2, K, 3, 3, C), draw(3, 1, 5, 3, K)
+  local B = images or 1
+  local x, w, g = draw(1, B, 5, 3, C), draw(2, K, 3, 3, C), draw(3, B, 5, 3, K)
   local function f(a, b) return ops.conv2d(a, b, nil, { pad = 1 }) end
   local dx, dw = d.grad(function(a, b) return (f(a, b) * g):sum() end, x, w)
   local y = f(x, w)
@@ -165,7 +166,8 @@ end
 M.winograd_outputs = function(n) return by_tiles(3, n + 1) end
 M.winograd_weights = M.winograd_outputs
 M.winograd_weights_back = M.winograd_outputs
-M.winograd_weights_row = function(n) return by_tiles(3, n + 1, "winograd_taps") end
+M.winograd_weights_row = function(n) return by_tiles(3, n + 1, "winograd_taps", 5) end
+M.winograd_few = function(n) return by_tiles(3, n + 1, "winograd_taps") end
 -- Short tiles are bf16.
 M.short_inputs = function(n)
   local before = d.precision()

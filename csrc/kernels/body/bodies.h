@@ -8,7 +8,7 @@
 #include "kernels/body/mix.h"
 #include "kernels/body/rows.h"
 #include "kernels/body/attend.h"
-#include "kernels/body/winograd.h"
+#include "kernels/body/winograd_few.h"
 #include "kernels/body/winograd_short.h"
 #include "kernels/body/pack.h"
 #include "kernels/body/blocks.h"

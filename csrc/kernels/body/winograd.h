@@ -40,16 +40,22 @@ static void winograd_weights(df_real *u, df_int plane, const df_real *w, df_int 
   if (i < n) weights_at(u + i, plane, w + i, tap, df_min(n - i, VL - 1));
 }
 
-/* The 6 points of a row of u, a compile-time constant. */
-INLINE void weights_row_at(df_real *u, df_int plane, const int row, const df_real *w,
-                           df_int tap, df_int n) {
-  V weight[9], column[6], half[3], value[6];
+/* Row `row` of G w, a compile-time constant. */
+INLINE void weights_half(V *half, const int row, const df_real *w, df_int tap, df_int n) {
+  V weight[9], column[6];
   load_planes(weight, w, tap, 9, n);
 #pragma GCC unroll 3
   for (int j = 0; j < 3; j++) {
     from_weights(column, 1, weight + j, 3);
     half[j] = column[row];
   }
+}
+
+/* The 6 points of this row of u. */
+INLINE void weights_row_at(df_real *u, df_int plane, const int row, const df_real *w,
+                           df_int tap, df_int n) {
+  V half[3], value[6];
+  weights_half(half, row, w, tap, n);
   from_weights(value, 1, half, 1);
   store_planes(u, plane, value, 6, n);
 }
